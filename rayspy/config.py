@@ -1,0 +1,203 @@
+"""Settings: read once from the environment, changed through ``spy.config``.
+
+Every field of `Settings` can be set by an environment variable ``RAYSPY_<FIELD>``
+in capitals; ``scratch_dir`` also by ``RAYSPY_TMPDIR`` and Syncopy's ``SPYTMPDIR``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rayspy.errors import InvalidTypeError, InvalidValueError
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+          "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings with their defaults; sizes in bytes, times in seconds."""
+
+    scratch_dir: str = ""
+    """Folder for results that do not fit into memory; default: the user's cache folder."""
+    scratch_quota: int | None = None
+    """Largest total size of one session's scratch data; None: what is free on the disk."""
+    memory_budget: int | None = None
+    """Memory that one process may use for blocks; None: half of what is available."""
+    block_bytes: int = 16 * 2**20
+    """Target size of one block."""
+    inmemory_bytes: int = 64 * 2**20
+    """Arrays up to this size stay in memory, larger ones go to the scratch folder."""
+    verify_bytes: int = 2**30
+    """`load` compares checksums by itself for containers up to this size."""
+    num_cpus: int | None = None
+    """CPUs to use; None: all that this process may run on."""
+    worker_timeout: float = 360.0
+    """How long to wait for the first worker of a cluster."""
+    progress: bool = True
+    """Show progress."""
+    progress_interval: float = 5.0
+    """Seconds between progress lines where there is no terminal."""
+    log_level: str = "INFO"
+    """Level of the ``rayspy`` logger."""
+
+
+def parse_bytes(value: Any, name: str) -> int | None:
+    """Turn ``"4GB"``, ``"512 MiB"``, a number or None into bytes."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in ("", "none")):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise InvalidTypeError(value, name, "size in bytes or text such as '4GB'")
+    text = str(value).strip().upper().replace(" ", "")
+    digits = text.rstrip("KMGTIB")
+    try:
+        size = float(digits) * _UNITS[text[len(digits) :]]
+    except (ValueError, KeyError):
+        raise InvalidValueError("size in bytes or text such as '4GB'", name, value) from None
+    if not 0 < size < float("inf"):
+        raise InvalidValueError("size greater than 0", name, value)
+    return int(size)
+
+
+def _parse_seconds(value: Any, name: str) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        raise InvalidTypeError(value, name, "number of seconds") from None
+    if not seconds >= 0:
+        raise InvalidValueError("number of seconds, 0 or more", name, value)
+    return seconds
+
+
+def _parse_bool(value: Any, name: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise InvalidValueError("True or False", name, value) from None
+
+
+def _parse_count(value: Any, name: str) -> int | None:
+    if value is None or str(value).strip().lower() in ("", "none"):
+        return None
+    try:
+        count = int(str(value))
+    except ValueError:
+        raise InvalidTypeError(value, name, "whole number") from None
+    if count < 1:
+        raise InvalidValueError("whole number, 1 or more", name, value)
+    return count
+
+
+def _parse_level(value: Any, name: str) -> str:
+    level = str(value).upper()
+    if level not in ("DEBUG", "INFO", "IMPORTANT", "WARNING", "ERROR", "CRITICAL"):
+        raise InvalidValueError("DEBUG, INFO, IMPORTANT, WARNING, ERROR or CRITICAL", name, value)
+    return level
+
+
+def _parse_size(value: Any, name: str) -> int:
+    size = parse_bytes(value, name)
+    if size is None:
+        raise InvalidValueError("size in bytes or text such as '4GB'", name, value)
+    return size
+
+
+def _parse_folder(value: Any, name: str) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise InvalidTypeError(value, name, "path of a folder")
+    return str(Path(value).expanduser()) if str(value) else ""
+
+
+_PARSERS: dict[str, Any] = {
+    "scratch_dir": _parse_folder,
+    "scratch_quota": parse_bytes,
+    "memory_budget": parse_bytes,
+    "block_bytes": _parse_size,
+    "inmemory_bytes": _parse_size,
+    "verify_bytes": _parse_size,
+    "num_cpus": _parse_count,
+    "worker_timeout": _parse_seconds,
+    "progress": _parse_bool,
+    "progress_interval": _parse_seconds,
+    "log_level": _parse_level,
+}
+
+
+def settings_from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read settings from ``RAYSPY_*`` variables.
+
+    Parameters
+    ----------
+    environ : mapping of str to str
+        Usually ``os.environ``.
+
+    Raises
+    ------
+    InvalidValueError, InvalidTypeError
+        A variable has a value that cannot be used; the message names the variable.
+    """
+    found = {}
+    for field in fields(Settings):
+        name = f"RAYSPY_{field.name.upper()}"
+        if name in environ:
+            found[field.name] = _PARSERS[field.name](environ[name], name)
+    if "scratch_dir" not in found:
+        for name in ("RAYSPY_TMPDIR", "SPYTMPDIR"):
+            if environ.get(name):
+                found["scratch_dir"] = _parse_folder(environ[name], name)
+                break
+    return Settings(**found)
+
+
+class Config:
+    """The current settings; assign to a name to change one, e.g. ``spy.config.memory_budget = "4GB"``."""
+
+    _settings: Settings | None
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        object.__setattr__(self, "_settings", settings)
+
+    @property
+    def settings(self) -> Settings:
+        """The frozen settings, read from the environment at first use."""
+        if self._settings is None:
+            object.__setattr__(self, "_settings", settings_from_environment(os.environ))
+        settings = self._settings
+        if settings is None:  # pragma: no cover - set just above
+            raise RuntimeError("settings could not be read")
+        return settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.settings, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _PARSERS:
+            raise InvalidValueError(f"one of {', '.join(_PARSERS)}", "spy.config setting", name)
+        parsed = _PARSERS[name](value, name)
+        object.__setattr__(self, "_settings", replace(self.settings, **{name: parsed}))
+
+    @contextmanager
+    def using(self, **changes: Any) -> Iterator[Config]:
+        """Change settings for the length of a ``with`` block."""
+        before = self.settings
+        try:
+            for name, value in changes.items():
+                setattr(self, name, value)
+            yield self
+        finally:
+            object.__setattr__(self, "_settings", before)
+
+    def __repr__(self) -> str:
+        lines = [f"    {f.name} = {getattr(self.settings, f.name)!r}" for f in fields(Settings)]
+        return "\n".join(["rayspy settings", *lines])
+
+
+config = Config()
