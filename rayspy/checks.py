@@ -1,0 +1,97 @@
+"""Checks of user input; each raises a specific error that names the parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.errors import InvalidTypeError, InvalidValueError
+
+
+def check_bool(value: Any, name: str) -> bool:
+    """Accept a real bool only."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InvalidTypeError(value, name, "Bool (True or False)")
+    return bool(value)
+
+
+def check_choice(value: Any, name: str, choices: Sequence[str | None]) -> Any:
+    """Accept one of several words."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidTypeError(value, name, "str")
+    if value not in choices:
+        legal = ", ".join("None" if c is None else f"'{c}'" for c in choices)
+        raise InvalidValueError(f"one of {legal}", name, value)
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real or complex number and no bool."""
+    return isinstance(value, Number) and not isinstance(value, (bool, np.bool_))
+
+
+def check_scalar(value: Any, name: str, low: float | None = None, high: float | None = None) -> float:
+    """Accept a finite real number within closed limits."""
+    if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
+        raise InvalidTypeError(value, name, "scalar")
+    number = float(value)
+    if not np.isfinite(number):
+        raise InvalidValueError("finite number", name, value)
+    _check_limits(number, name, value, low, high)
+    return number
+
+
+def check_integer(value: Any, name: str, low: int | None = None, high: int | None = None) -> int:
+    """Accept a whole number (also as a float such as 3.0) within closed limits."""
+    if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
+        raise InvalidTypeError(value, name, "scalar")
+    if not np.isfinite(float(value)) or float(value) != int(value):
+        raise InvalidValueError("int_like number", name, value)
+    _check_limits(float(value), name, value, low, high)
+    return int(value)
+
+
+def _check_limits(number: float, name: str, value: Any, low: float | None, high: float | None) -> None:
+    if (low is not None and number < low) or (high is not None and number > high):
+        parts = []
+        if low is not None:
+            parts.append(f"greater or equals {low:g}")
+        if high is not None:
+            parts.append(f"less or equals {high:g}")
+        raise InvalidValueError(f"value to be {' and '.join(parts)}", name, value)
+
+
+def check_array(
+    value: Any,
+    name: str,
+    low: float | None = None,
+    high: float | None = None,
+    length: int | None = None,
+) -> NDArray[np.float64]:
+    """Accept a list or 1-d array of finite real numbers within closed limits, not empty."""
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, name, "array_like (list or numpy.ndarray)")
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise InvalidValueError("dtype = numeric", name, f"dtype = {array.dtype}")
+    if array.ndim != 1 or array.size == 0:
+        raise InvalidValueError("1d-array with at least one element", name, f"array of shape {array.shape}")
+    if length is not None and array.size != length:
+        raise InvalidValueError(f"array of shape ({length},)", name, f"array of shape {array.shape}")
+    if np.isnan(array).any():
+        raise InvalidValueError("well-defined numerical array", name, f"array with {np.isnan(array).sum()} `NaN` entries")
+    if np.isinf(array).any():
+        raise InvalidValueError("finite numerical array", name, f"array with {np.isinf(array).sum()} `inf` entries")
+    if (low is not None and array.min() < low) or (high is not None and array.max() > high):
+        low_text = "-inf" if low is None else f"{low:g}"
+        high_text = "inf" if high is None else f"{high:g}"
+        raise InvalidValueError(
+            f"all array elements to be bounded by {low_text} and {high_text}",
+            name,
+            f"array with range {array.min():g} to {array.max():g}",
+        )
+    return array.astype(np.float64)

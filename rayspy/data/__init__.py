@@ -1,0 +1,6 @@
+"""What users hold: data objects, trials, selections."""
+
+from rayspy.data.analog import AnalogData as AnalogData
+from rayspy.data.base import BaseData as BaseData
+from rayspy.data.spectral import SpectralData as SpectralData
+from rayspy.data.structdict import StructDict as StructDict

@@ -1,0 +1,93 @@
+"""Raw or filtered recordings: samples x channels."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from rayspy.data.base import BaseData, check_labels, default_labels
+from rayspy.data import actions
+from rayspy.errors import InvalidValueError
+
+
+class AnalogData(BaseData):
+    """Multi-channel recording on a regular time grid (LFP, ECoG, EEG, MEG, ...).
+
+    Parameters
+    ----------
+    data : array, list, generator, file name, HDF5 dataset or AnalogData, optional
+        - `numpy.ndarray` of shape (samples, channels), in the order of `dimord`;
+        - list of such arrays of equal shape, one per trial;
+        - generator of such arrays, one per trial, lengths may differ; stored as
+          it runs, never all in memory;
+        - name of an HDF5 file (dataset ``data``, or the only one), of an ``.npy``
+          file, or of a folder that `save` wrote; nothing is copied;
+        - open `h5py.Dataset`, `spy.hdf5_dataset(path, name)` or
+          `spy.raw_binary(path, dtype, channels)`; nothing is copied;
+        - another AnalogData, or a list of them (put one after the other).
+    filename : str, optional
+        Where to save the object, or what to load if `data` is left out.
+    trialdefinition : ndarray of shape (trials, 3 or more), optional
+        Start sample, stop sample (exclusive), offset in samples (number of the
+        first sample relative to the trigger), further columns (trialinfo).
+        Without it arrays and files are one trial; lists and generators have one
+        trial per array, each starting at -1 s.
+    samplerate : float, optional
+        Samples per second (Hz).
+    channel : list of str, optional
+        Names of the channels; ``channel1 ...`` if left out.
+    dimord : list of str, optional
+        Order of the dimensions, ``["time", "channel"]`` if left out.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        An argument cannot be used; the message names it.
+    PathError
+        A file is missing.
+    """
+
+    default_dimord: ClassVar[tuple[str, ...]] = ("time", "channel")
+    selection_keys: ClassVar[tuple[str, ...]] = ("trials", "latency", "channel")
+    extension: ClassVar[str] = ".analog"
+
+    def __init__(
+        self,
+        data: Any = None,
+        filename: Any = None,
+        trialdefinition: NDArray[Any] | None = None,
+        samplerate: float | None = None,
+        channel: Any = None,
+        dimord: list[str] | None = None,
+    ) -> None:
+        super().__init__(dimord)
+        self._channel: NDArray[Any] | None = None
+        if data is None and filename is not None:
+            self.__dict__.update(actions.call("load_as", filename, type(self)).__dict__)
+            return
+        self._fill(data, trialdefinition, samplerate)
+        if channel is not None:
+            self.channel = channel
+        if filename is not None:
+            self.save(filename=filename)
+
+    @property
+    def channel(self) -> NDArray[Any] | None:
+        """Names of the channels."""
+        if self._source is None:
+            return None
+        if self._channel is None:
+            self._channel = default_labels("channel", self._size_of("channel"))
+        return self._channel
+
+    @channel.setter
+    def channel(self, value: Any) -> None:
+        if self._source is None:
+            raise InvalidValueError("data to be set before its labels", "channel", "object without data")
+        n = self._size_of("channel")
+        self._channel = default_labels("channel", n) if value is None else check_labels(value, "channel", n)
+
+    def _labels(self) -> dict[str, NDArray[Any]]:
+        channel = self.channel
+        return {} if channel is None else {"channel": channel}

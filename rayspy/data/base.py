@@ -1,0 +1,596 @@
+"""What all data classes share: trials, time, labels, history, selection, repr."""
+
+from __future__ import annotations
+
+import getpass
+import html
+import platform
+import socket
+import time as clock
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.checks import check_scalar
+from rayspy.data import actions
+from rayspy.data.builder import (
+    concatenated,
+    from_array,
+    from_file,
+    from_open_dataset,
+    from_trials,
+)
+from rayspy.data.selection import Description, Selection, resolve, trial_intervals
+from rayspy.data.structdict import SerializableDict, serializable
+from rayspy.data.trials import TrialIndexer, check_trialdefinition, one_trial, stacked_trials
+from rayspy.data.view import ArrayView
+from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.storage.sources import ArraySource
+
+
+class History(str):
+    """Text of the object history that shows itself with line breaks in a console."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def default_labels(prefix: str, n: int) -> NDArray[Any]:
+    """Labels ``channel1 ...`` padded with zeros to equal length."""
+    width = len(str(n))
+    return np.array([f"{prefix}{k:0{width}d}" for k in range(1, n + 1)])
+
+
+def check_labels(value: Any, name: str, n: int) -> NDArray[Any]:
+    """Accept a list or array of n texts."""
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, name, "list or array of str")
+    labels = np.asarray(value)
+    if labels.dtype.kind != "U" or labels.ndim != 1:
+        raise InvalidValueError("list or array of str", name, f"array of dtype {labels.dtype}")
+    if len(labels) != n:
+        raise InvalidValueError(f"{n} labels", name, f"{len(labels)} labels")
+    return labels.copy()
+
+
+class BaseData:
+    """Common part of all data classes; see `AnalogData` and `SpectralData`."""
+
+    default_dimord: ClassVar[tuple[str, ...]] = ()
+    selection_keys: ClassVar[tuple[str, ...]] = ()
+    extension: ClassVar[str] = ""
+    _hidden: ClassVar[tuple[str, ...]] = ("log", "trialdefinition")
+
+    _source: ArraySource | None
+    _trialdefinition: NDArray[np.float64] | None
+    _samplerate: float | None
+
+    def __init__(self, dimord: Any = None) -> None:
+        self._dimord = self._check_dimord(dimord)
+        self._source = None
+        self._trialdefinition = None
+        self._samplerate = None
+        self._selection: Selection | None = None
+        self._cfg: dict[str, Any] = {}
+        self._info = SerializableDict()
+        self._log: list[str] = []
+        self._filename: str | None = None
+        self._mode = "r+"
+
+    # -- construction ----------------------------------------------------
+
+    def _fill(self, data: Any, trialdefinition: Any, samplerate: Any) -> None:
+        """Take over data in any accepted form together with trials and rate."""
+        self.samplerate = samplerate
+        if data is None:
+            if trialdefinition is not None:
+                raise InvalidValueError("data to cut into trials", "trialdefinition", "an object without data")
+            return
+        self._set_data(data, samplerate)
+        if trialdefinition is not None:
+            self.trialdefinition = trialdefinition
+
+    def _set_data(self, data: Any, samplerate: Any) -> None:
+        axis, ndim = self._stack_axis, len(self._dimord)
+        if isinstance(data, BaseData):
+            self._adopt(data, samplerate)
+            return
+        if isinstance(data, np.ndarray):
+            self._attach(from_array(data, ndim, axis))
+        elif isinstance(data, h5py.Dataset):
+            self._attach(self._check_source(from_open_dataset(data)))
+        elif isinstance(data, (str, Path)):
+            self._attach(from_file(Path(data), ndim))
+        elif isinstance(data, ArraySource_types()):
+            self._attach(self._check_source(data))
+        elif isinstance(data, list) and data and all(isinstance(d, BaseData) for d in data):
+            self._join(data)
+        elif isinstance(data, list) and data and isinstance(data[0], np.ndarray):
+            self._check_list(data)
+            self._stack(data, samplerate, equal=True)
+        elif isinstance(data, Iterable) and not isinstance(data, (list, tuple, Mapping, bytes)):
+            self._stack(data, samplerate, equal=False)
+        else:
+            raise InvalidTypeError(
+                data, "data", "numpy.ndarray, list or generator of arrays, file name, HDF5 dataset or data object;"
+            )
+
+    @staticmethod
+    def _check_list(trials: list[Any]) -> None:
+        if not all(isinstance(t, np.ndarray) for t in trials):
+            raise InvalidValueError("consistent data types (arrays only)", "data", "list of different types")
+        for k, trial in enumerate(trials):
+            if trial.dtype.kind in "fc" and np.isinf(trial).any():
+                raise InvalidValueError("finite numbers", "data", f"trial {k} with `inf` entries")
+
+    def _check_source(self, source: ArraySource) -> ArraySource:
+        if len(source.shape) != len(self._dimord):
+            raise InvalidValueError(f"{len(self._dimord)}d-array", "data", f"array of shape {source.shape}")
+        return source
+
+    def _attach(self, source: ArraySource) -> None:
+        self._source = source
+        self._filename = source.location or None
+        self._trialdefinition = one_trial(source.shape[self._stack_axis])
+
+    def _stack(self, trials: Iterable[Any], samplerate: Any, equal: bool) -> None:
+        source, lengths = from_trials(trials, len(self._dimord), self._stack_axis, equal)
+        self._attach(source)
+        offset = 0.0 if samplerate is None else -float(samplerate)
+        self._trialdefinition = stacked_trials(lengths, offset)
+
+    def _adopt(self, other: BaseData, samplerate: Any) -> None:
+        """Share another object's stored array and copy everything that describes it."""
+        if type(other) is not type(self):
+            raise InvalidTypeError(other, "data", type(self).__name__)
+        keep = samplerate if samplerate is not None else other._samplerate
+        self.__dict__.update(other.copy().__dict__)
+        self._samplerate = keep
+
+    def _join(self, objects: list[BaseData]) -> None:
+        """Put several objects one after the other; offsets and trialinfo are kept."""
+        filled = [o for o in objects if o._source is not None]
+        if not filled or any(type(o) is not type(self) for o in filled):
+            raise InvalidTypeError(objects[0], "data", f"list of {type(self).__name__} objects with data;")
+        first = filled[0]
+        for k, other in enumerate(filled[1:], 1):
+            problem = first._mismatch(other)
+            if problem:
+                raise InvalidValueError("objects that agree in all but their trials", f"data[{k}]", problem)
+        n_columns = min(o._trl.shape[1] for o in filled)
+        shifts = np.cumsum([0] + [o._array.shape[self._stack_axis] for o in filled[:-1]])
+        tables = [o._trl[:, :n_columns].copy() for o in filled]
+        for table, shift in zip(tables, shifts, strict=True):
+            table[:, :2] += shift
+        self.__dict__.update(first.copy().__dict__)
+        self._source = concatenated([o._array for o in filled], self._stack_axis)
+        self._trialdefinition = np.concatenate(tables)
+        self._cfg = {}
+
+    def _mismatch(self, other: BaseData) -> str:
+        """Say in what respect another object cannot be put behind this one, or return ''."""
+        if other._dimord != self._dimord:
+            return f"dimord {list(other._dimord)} instead of {list(self._dimord)}"
+        if other._samplerate != self._samplerate:
+            return f"samplerate {other._samplerate} instead of {self._samplerate}"
+        for dim, labels in self._labels().items():
+            theirs = other._labels()[dim]
+            if len(theirs) != len(labels) or (theirs != labels).any():
+                return f"other {dim} labels"
+        return ""
+
+    @classmethod
+    def from_parts(
+        cls,
+        source: ArraySource,
+        trialdefinition: NDArray[np.float64],
+        samplerate: float | None,
+        labels: Mapping[str, Any],
+        dimord: tuple[str, ...] | None = None,
+    ) -> Self:
+        """Put an object together from checked pieces.
+
+        Parameters
+        ----------
+        source : ArraySource
+            The array.
+        trialdefinition : ndarray
+            Trial definition, trusted.
+        samplerate : float or None
+            Hz.
+        labels : mapping of str to array
+            Labels per dimension.
+        dimord : tuple of str, optional
+            Order of the dimensions, the default of the class if left out.
+        """
+        made = cls.__new__(cls)
+        BaseData.__init__(made, None if dimord is None else list(dimord))
+        made._attach(source)
+        made._trialdefinition = trialdefinition
+        made._samplerate = samplerate
+        for dim, values in labels.items():
+            setattr(made, f"_{dim}", np.asarray(values))
+        return made
+
+    # -- dimensions --------------------------------------------------------
+
+    def _check_dimord(self, dimord: Any) -> tuple[str, ...]:
+        if dimord is None:
+            return self.default_dimord
+        if not isinstance(dimord, list):
+            raise InvalidTypeError(dimord, "dimord", "list of str")
+        if sorted(map(str, dimord)) != sorted(self.default_dimord):
+            raise InvalidValueError(f"permutation of {list(self.default_dimord)}", "dimord", dimord)
+        return tuple(dimord)
+
+    @property
+    def _stack_axis(self) -> int:
+        return self._dimord.index("time")
+
+    @property
+    def _array(self) -> ArraySource:
+        if self._source is None:
+            raise InvalidValueError("object with data", "data", f"empty {type(self).__name__}")
+        return self._source
+
+    @property
+    def _trl(self) -> NDArray[np.float64]:
+        if self._trialdefinition is None:
+            raise InvalidValueError("object with a trialdefinition", "data", f"empty {type(self).__name__}")
+        return self._trialdefinition
+
+    def _size_of(self, dim: str) -> int:
+        return self._array.shape[self._dimord.index(dim)]
+
+    def _labels(self) -> dict[str, NDArray[Any]]:
+        """Labels per dimension that has labels."""
+        return {}
+
+    def describe(self) -> Description:
+        """Describe the object for selections and plans; reads no data."""
+        return Description(
+            type(self).__name__, self.selection_keys, self._dimord, self._trl, self._samplerate, self._labels()
+        )
+
+    @property
+    def source(self) -> ArraySource:
+        """Where the array is."""
+        return self._array
+
+    # -- public properties -------------------------------------------------
+
+    @property
+    def data(self) -> ArrayView | None:
+        """The array, read only where it is indexed; shape as in `dimord`."""
+        return None if self._source is None else ArrayView(self._source)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if value is None:
+            self._source = self._trialdefinition = None
+            return
+        if self._source is not None and isinstance(value, np.ndarray):
+            if value.shape != self._source.shape:
+                raise InvalidValueError(f"dataset with shape {self._source.shape}", "data", f"shape {value.shape}")
+            if value.dtype != self._source.dtype:
+                raise InvalidValueError(f"dataset of type {self._source.dtype}", "data", f"type {value.dtype}")
+            self._source = from_array(value, len(self._dimord), self._stack_axis)
+            return
+        self._set_data(value, self._samplerate)
+
+    @property
+    def dimord(self) -> list[str]:
+        """Names of the dimensions in order."""
+        return list(self._dimord)
+
+    @property
+    def samplerate(self) -> float | None:
+        """Samples per second (Hz)."""
+        return self._samplerate
+
+    @samplerate.setter
+    def samplerate(self, value: Any) -> None:
+        if value is None:
+            self._samplerate = None
+            return
+        rate = check_scalar(value, "samplerate")
+        if rate <= np.finfo(float).eps:
+            raise InvalidValueError("value to be greater than 0 (Hz)", "samplerate", value)
+        self._samplerate = rate
+
+    @property
+    def trialdefinition(self) -> NDArray[np.float64] | None:
+        """Array of trials x (start, stop exclusive, offset, trialinfo ...) in samples; a copy."""
+        return None if self._trialdefinition is None else self._trialdefinition.copy()
+
+    @trialdefinition.setter
+    def trialdefinition(self, trl: Any) -> None:
+        n = self._array.shape[self._stack_axis]
+        self._trialdefinition = one_trial(n) if trl is None else check_trialdefinition(trl, n)
+        self._selection = None
+
+    @property
+    def sampleinfo(self) -> NDArray[np.float64] | None:
+        """Array of trials x (start, stop exclusive) in samples."""
+        return None if self._trialdefinition is None else self._trialdefinition[:, :2].copy()
+
+    @sampleinfo.setter
+    def sampleinfo(self, value: Any) -> None:
+        raise InvalidValueError("sampleinfo to be set through `trialdefinition`", "sampleinfo")
+
+    @property
+    def trialinfo(self) -> NDArray[np.float64] | None:
+        """Array of trials x further columns of the trial definition."""
+        return None if self._trialdefinition is None else self._trialdefinition[:, 3:].copy()
+
+    @trialinfo.setter
+    def trialinfo(self, value: Any) -> None:
+        raise InvalidValueError("trialinfo to be set through `trialdefinition`", "trialinfo")
+
+    @property
+    def trialintervals(self) -> NDArray[np.float64] | None:
+        """Array of trials x (first, last time) in seconds."""
+        return None if self._trialdefinition is None else trial_intervals(self._trialdefinition, self._samplerate)
+
+    @property
+    def trial_ids(self) -> NDArray[np.int64] | None:
+        """Numbers of the trials."""
+        return None if self._trialdefinition is None else np.arange(len(self._trialdefinition))
+
+    @property
+    def trials(self) -> TrialIndexer[NDArray[Any]] | None:
+        """Trials as arrays; each is read when it is asked for."""
+        if self._trialdefinition is None:
+            return None
+        return TrialIndexer(self._get_trial, range(len(self._trialdefinition)))
+
+    def _get_trial(self, k: int) -> NDArray[Any]:
+        start, stop = (int(s) for s in self._trl[k, :2])
+        index = [slice(None)] * len(self._dimord)
+        index[self._stack_axis] = slice(start, stop)
+        array: NDArray[Any] = ArrayView(self._array)[tuple(index)]
+        return array
+
+    @property
+    def time(self) -> TrialIndexer[NDArray[np.float64]] | None:
+        """Time axes in seconds, one array per trial."""
+        if self._trialdefinition is None or self._samplerate is None:
+            return None
+        return TrialIndexer(self._get_time, range(len(self._trialdefinition)))
+
+    def _get_time(self, k: int) -> NDArray[np.float64]:
+        start, stop, offset = self._trl[k, :3]
+        times: NDArray[np.float64] = (np.arange(int(stop - start)) + offset) / self._samplerate
+        return times
+
+    @property
+    def is_time_locked(self) -> bool:
+        """Whether all trials have the same length and offset."""
+        if self._trialdefinition is None:
+            return False
+        lengths = self._trialdefinition[:, 1] - self._trialdefinition[:, 0]
+        return bool((lengths == lengths[0]).all() and (self._trl[:, 2] == self._trl[0, 2]).all())
+
+    @property
+    def cfg(self) -> dict[str, Any]:
+        """Settings of every front-end that led to this object; pass it to one to do the same again."""
+        return self._cfg
+
+    @cfg.setter
+    def cfg(self, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise InvalidTypeError(value, "cfg", "dictionary-like object")
+        self._cfg = value
+
+    @property
+    def info(self) -> SerializableDict:
+        """Notes about the data, saved with it."""
+        return self._info
+
+    @info.setter
+    def info(self, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise InvalidTypeError(value, "info", "dictionary-like object")
+        checked = SerializableDict()
+        checked.update(value)
+        self._info = checked
+
+    @property
+    def log(self) -> History:
+        """History of the object; assign text to append to it."""
+        return History("\n".join([f"rayspy history, Python {platform.python_version()}", *self._log]))
+
+    @log.setter
+    def log(self, text: Any) -> None:
+        if not isinstance(text, str):
+            raise InvalidTypeError(text, "log", "str")
+        self._log.append(f"|=== {_who()}: {clock.ctime()} ===|\n\n\t{text}\n")
+
+    @property
+    def filename(self) -> str | None:
+        """File or folder with the data, None if it is in memory."""
+        return self._filename
+
+    @property
+    def container(self) -> str | None:
+        """Container folder (``.spy``) that holds the object."""
+        parent = Path(self._filename).parent if self._filename else None
+        return str(parent) if parent is not None and parent.suffix == ".spy" else None
+
+    @property
+    def tag(self) -> str | None:
+        """What distinguishes this object from others of its kind in its container."""
+        if self.container is None or self._filename is None:
+            return None
+        stem, name = Path(self.container).stem, Path(self._filename).stem
+        return name.removeprefix(f"{stem}_") if name.startswith(f"{stem}_") else None
+
+    @property
+    def mode(self) -> str:
+        """Access mode, for compatibility: stored arrays are never changed in place."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, value: Any) -> None:
+        if not isinstance(value, str):
+            raise InvalidTypeError(value, "mode", "str")
+        if value not in ("r", "r+", "w", "c"):
+            raise InvalidValueError("one of 'r', 'r+', 'w', 'c'", "mode", value)
+        self._mode = "r+" if value == "w" else value
+
+    @property
+    def selection(self) -> Selection | None:
+        """The active in-place selection, or None."""
+        return self._selection
+
+    @selection.setter
+    def selection(self, select: Any) -> None:
+        self._selection = None if select is None else resolve(select, self.describe())
+
+    # -- methods -------------------------------------------------------------
+
+    def copy(self) -> Self:
+        """Return an independent copy; the stored array, which never changes, is shared."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        for name in ("_cfg", "_info", "_log"):
+            setattr(twin, name, deepcopy(getattr(self, name)))
+        for name in ("_trialdefinition", *(f"_{dim}" for dim in self._labels())):
+            value = getattr(self, name, None)
+            setattr(twin, name, None if value is None else value.copy())
+        twin._selection = None
+        return twin
+
+    def clear(self) -> None:
+        """Do nothing: no data is cached. Kept for scripts written for Syncopy."""
+
+    def definetrial(self, trialdefinition: Any = None) -> None:
+        """Cut the recording into trials, in place.
+
+        Parameters
+        ----------
+        trialdefinition : ndarray of shape (nTrials, 3 or more), optional
+            Start sample, stop sample (exclusive), offset, trialinfo ...; None
+            makes the whole recording one trial.
+        """
+        self.trialdefinition = trialdefinition
+        self.log = f"updated trial-definition with [{self._trl.shape[0]} x {self._trl.shape[1]}] element array"
+
+    def selectdata(self, **kwargs: Any) -> Any:
+        """Select trials, channels, times ...; see `rayspy.selectdata`."""
+        return actions.call("selectdata", self, **kwargs)
+
+    def show(self, squeeze: bool = True, **kwargs: Any) -> Any:
+        """Return selected data as arrays; see `rayspy.show`."""
+        return actions.call("show", self, squeeze=squeeze, **kwargs)
+
+    def save(
+        self, container: Any = None, tag: Any = None, filename: Any = None, overwrite: bool = False
+    ) -> None:
+        """Save the object; see `rayspy.save`."""
+        actions.call("save", self, container=container, tag=tag, filename=filename, overwrite=overwrite)
+
+    def record(self, function: str, settings: Mapping[str, Any], parallel: bool) -> None:
+        """Append what a front-end did to the history."""
+        lines = [f"\t{key} = {_abbreviated(value)}" for key, value in settings.items()]
+        lines.append(f"\tused_parallel = {parallel}")
+        self.log = f"computed {function} with settings\n" + "\n".join(lines)
+
+    # -- repr ------------------------------------------------------------------
+
+    def _fields(self) -> list[tuple[str, str]]:
+        names = sorted(
+            name
+            for name in dir(type(self))
+            if not name.startswith("_")
+            and name not in (*self._hidden, "source")
+            and isinstance(getattr(type(self), name), property)
+        )
+        return [(name, self._field_text(name)) for name in names]
+
+    def _field_text(self, name: str) -> str:
+        value = self._dimord if name == "dimord" else getattr(self, name)
+        if name == "data" and value is not None:
+            return self._data_text()
+        if name == "dimord":
+            return " by ".join(value)
+        return _value_text(value)
+
+    def _data_text(self) -> str:
+        array, trl = ArrayView(self._array), self._trl
+        lengths = trl[:, 1] - trl[:, 0]
+        same = f"of length {lengths[0]:g} " if (lengths == lengths[0]).all() else ""
+        sizes = " x ".join(map(str, array.shape))
+        size = f"{array.nbytes / 2**30:.2f} GB" if array.nbytes > 2**30 else f"{array.nbytes / 2**20:.2f} MB"
+        plural = "s" * (len(trl) != 1)
+        return f"{len(trl)} trial{plural} {same}defined on [{sizes}] {array.dtype} array of size {size}"
+
+    def __repr__(self) -> str:
+        fields = self._fields()
+        width = max(len(name) for name, _ in fields) + 5
+        lines = [f"{name:>{width}} : {text}" for name, text in fields]
+        title = f"rayspy {type(self).__name__} object with fields"
+        return "\n".join([title, "", *lines, "", "Use `.log` to see object history"])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:right'>{html.escape(name)}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for name, text in self._fields()
+        )
+        return f"<p><b>rayspy {type(self).__name__}</b></p><table>{rows}</table>"
+
+    def __len__(self) -> int:
+        return 0 if self._trialdefinition is None else len(self._trialdefinition)
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def ArraySource_types() -> tuple[type, ...]:
+    """Classes of array sources."""
+    from rayspy.storage import sources
+
+    return (
+        sources.MemorySource,
+        sources.RawSource,
+        sources.Hdf5Source,
+        sources.PartsSource,
+        sources.ConcatSource,
+    )
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "user"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _abbreviated(value: Any) -> str:
+    try:
+        text = str(serializable(value))
+    except InvalidTypeError:
+        text = str(value)
+    return text if len(text) <= 79 else f"{text[:30]}, ..., {text[-30:]}"
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        sizes = " x ".join(map(str, value.shape))
+        if value.ndim == 1 and value.size <= 4:
+            return ", ".join(str(v) for v in value)
+        return f"[{sizes}] element {type(value).__name__}"
+    if isinstance(value, dict):
+        if len(value) >= 7:
+            return f"dictionary with {len(value)} keys"
+        return "dictionary with keys " + ", ".join(f"'{key}'" for key in value) if value else "empty dictionary"
+    if isinstance(value, list):
+        return f"{len(value)} element list"
+    return str(value)

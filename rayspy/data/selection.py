@@ -1,0 +1,288 @@
+"""Selections: from labels and seconds to indices. Pure functions of a description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.checks import is_number
+from rayspy.data.trials import TrialIndexer
+from rayspy.errors import InvalidTypeError, InvalidValueError
+
+Indices = NDArray[np.int64]
+LATENCY_WORDS = ("maxperiod", "minperiod", "prestim", "poststim")
+_SAMPLE_SLACK = 1e-6
+"""Rounding of seconds to samples: a time this close to a sample (in samples) is that sample."""
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What a selection needs to know about an object; no data."""
+
+    kind: str
+    keys: tuple[str, ...]
+    dims: tuple[str, ...]
+    trialdefinition: NDArray[np.float64]
+    samplerate: float | None
+    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Labels per dimension: channel, taper (text) and freq (Hz)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """A resolved selection.
+
+    Attributes
+    ----------
+    select : dict
+        The selection as given.
+    trial_ids : ndarray of int
+        Selected trials in the order asked for.
+    trialdefinition : ndarray
+        Rows of the selected trials: samples in the unselected recording, cut to the latency window.
+    index : dict of str to ndarray
+        Selected indices per dimension, in the order asked for.
+    """
+
+    select: dict[str, Any]
+    description: Description
+    trial_ids: Indices
+    trialdefinition: NDArray[np.float64]
+    index: dict[str, Indices]
+
+    @property
+    def trials(self) -> TrialIndexer[int]:
+        """Numbers of the selected trials."""
+        return TrialIndexer(int, [int(k) for k in self.trial_ids])
+
+    @property
+    def sampleinfo(self) -> NDArray[np.float64]:
+        """Start and stop sample per selected trial."""
+        return self.trialdefinition[:, :2].copy()
+
+    @property
+    def trialintervals(self) -> NDArray[np.float64] | None:
+        """First and last time per selected trial in seconds."""
+        return trial_intervals(self.trialdefinition, self.description.samplerate)
+
+    def labels(self, dim: str) -> NDArray[Any]:
+        """Labels of one dimension that are selected."""
+        labels = self.description.labels[dim]
+        return labels[self.index[dim]] if dim in self.index else labels
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("channel", "taper", "freq") and name in self.description.labels:
+            return self.labels(name)
+        raise AttributeError(name)
+
+    def __repr__(self) -> str:
+        words = [_count_words(self, dim) for dim in self.description.dims if dim in self.description.labels]
+        n = len(self.trial_ids)
+        times = "cut times" if "latency" in self.select else "all times"
+        return f"rayspy {self.description.kind} selection with {', '.join([*words, times])}, {n} trial{'s' * (n != 1)}"
+
+
+def _count_words(selection: Selection, dim: str) -> str:
+    if dim not in selection.index:
+        return f"all {dim}s"
+    n = len(selection.index[dim])
+    return f"one {dim}" if n == 1 else f"{n} {dim}s"
+
+
+def trial_intervals(trl: NDArray[np.float64], samplerate: float | None) -> NDArray[np.float64] | None:
+    """Time of the first and last sample of each trial in seconds."""
+    if samplerate is None:
+        return None
+    lengths = trl[:, 1] - trl[:, 0]
+    return np.column_stack([trl[:, 2], trl[:, 2] + lengths - 1]) / samplerate
+
+
+def check_keys(select: Any, keys: tuple[str, ...], kind: str) -> dict[str, Any]:
+    """Check the form of a selection and that its keys exist for this class."""
+    if select is None or (isinstance(select, str) and select == "all"):
+        return {}
+    if isinstance(select, str):
+        raise InvalidValueError("'all', None or a dictionary", "select", select)
+    if not isinstance(select, Mapping):
+        raise InvalidTypeError(select, "select", "dictionary, 'all' or None")
+    for key in select:
+        if key not in keys:
+            raise InvalidValueError(
+                f"one of {', '.join(keys)} (no `{key}` selection available for {kind})", "select", key
+            )
+    return dict(select)
+
+
+def resolve(select: Any, description: Description, covering: bool = False) -> Selection:
+    """Turn a selection into indices.
+
+    Parameters
+    ----------
+    select : dict, 'all' or None
+        Keys are those of the class: trials, channel, latency, frequency, taper.
+    description : Description
+        What is selected from.
+    covering : bool
+        False: trials are cut to the latency window, however little of it they
+        have. True: trials that do not cover the whole window are left out, and
+        the words 'maxperiod', 'minperiod', 'prestim' and 'poststim' are allowed.
+
+    Raises
+    ------
+    InvalidValueError, InvalidTypeError
+        Names the selector and what it accepts.
+    """
+    chosen = check_keys(select, description.keys, description.kind)
+    trials = _trial_indices(chosen.get("trials"), len(description.trialdefinition))
+    index = {}
+    for key, dim in (("channel", "channel"), ("taper", "taper")):
+        if _is_given(chosen, key):
+            index[dim] = label_indices(chosen[key], description.labels[dim], key)
+    if _is_given(chosen, "frequency"):
+        index["freq"] = _frequency_indices(chosen["frequency"], description.labels["freq"])
+    trl = description.trialdefinition[trials]
+    if _is_given(chosen, "latency"):
+        trials, trl = _cut(chosen["latency"], trials, trl, description.samplerate, covering)
+    return Selection(chosen, description, trials, trl, index)
+
+
+def _is_given(select: dict[str, Any], key: str) -> bool:
+    value = select.get(key)
+    return value is not None and not (isinstance(value, str) and value == "all")
+
+
+def _trial_indices(value: Any, n_trials: int) -> Indices:
+    if value is None or (isinstance(value, str) and value == "all"):
+        return np.arange(n_trials)
+    if isinstance(value, str):
+        raise InvalidValueError("'all', None, a trial number or a list of them", "select: trials", value)
+    if is_number(value):
+        value = [value]
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, "select: trials", "array_like (list or numpy.ndarray)")
+    numbers = np.asarray(value)
+    if numbers.ndim != 1 or numbers.size == 0:
+        raise InvalidValueError("at least one trial number", "select: trials", value)
+    if numbers.dtype.kind not in "iuf" or (numbers != np.round(numbers)).any():
+        raise InvalidValueError("whole trial numbers", "select: trials", value)
+    if numbers.min() < 0 or numbers.max() >= n_trials:
+        wrong = numbers[(numbers < 0) | (numbers >= n_trials)][0]
+        raise InvalidValueError(f"existing trial numbers, 0 to {n_trials - 1}", "select: trials", wrong)
+    return numbers.astype(np.int64)
+
+
+def label_indices(value: Any, labels: NDArray[Any], key: str) -> Indices:
+    """Indices of labels given by name or number, in the order asked for."""
+    varname = f"select: {key}"
+    legal = f"list/array of {key} existing names or indices (0 to {len(labels) - 1})"
+    if isinstance(value, (slice, range)):
+        picked = range(*value.indices(len(labels))) if isinstance(value, slice) else value
+        value = list(picked)
+    if isinstance(value, str) or is_number(value):
+        value = [value]
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, varname, "str, int, list, numpy.ndarray, slice or range")
+    items = list(value)
+    if not items:
+        raise InvalidValueError(legal, varname, value)
+    names = {str(label): k for k, label in reversed(list(enumerate(labels)))}
+    found = []
+    for item in items:
+        if isinstance(item, str) and item in names:
+            found.append(names[item])
+        elif is_number(item) and float(item) == int(item) and 0 <= item < len(labels):
+            found.append(int(item))
+        else:
+            raise InvalidValueError(legal, varname, item)
+    return np.array(found, dtype=np.int64)
+
+
+def _frequency_indices(value: Any, freq: NDArray[Any]) -> Indices:
+    low, high = float(freq.min()), float(freq.max())
+    if is_number(value):
+        if not low <= value <= high:
+            raise InvalidValueError(f"frequency between {low:g} and {high:g} Hz", "select: frequency", value)
+        return np.array([int(np.abs(freq - value).argmin())])
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, "select: frequency", "number or [fmin, fmax]")
+    limits = np.asarray(value, dtype=np.float64)
+    if limits.shape != (2,) or np.isnan(limits).any() or not limits[0] < limits[1]:
+        raise InvalidValueError("[fmin, fmax] with fmin < fmax", "select: frequency", value)
+    if any(np.isfinite(f) and not low - 1e-9 <= f <= high + 1e-9 for f in limits):
+        raise InvalidValueError(f"limits between {low:g} and {high:g} Hz", "select: frequency", value)
+    return bins_within(freq, limits[0], limits[1])
+
+
+def bins_within(freq: NDArray[Any], low: float, high: float) -> Indices:
+    """Bins of the closed interval; a bin that differs from a limit by rounding only belongs to it."""
+    slack = 1e-9 * max(1.0, float(np.abs(freq).max(initial=0.0)))
+    return np.flatnonzero((freq >= low - slack) & (freq <= high + slack))
+
+
+def _cut(
+    value: Any, trials: Indices, trl: NDArray[np.float64], samplerate: float | None, covering: bool
+) -> tuple[Indices, NDArray[np.float64]]:
+    intervals = trial_intervals(trl, samplerate)
+    if intervals is None or samplerate is None:
+        raise InvalidValueError("object with a samplerate", "select: latency", "samplerate is None")
+    low, high = _window(value, intervals, covering)
+    first = np.ceil(low * samplerate - trl[:, 2] - _SAMPLE_SLACK)
+    stop = np.floor(high * samplerate - trl[:, 2] + _SAMPLE_SLACK) + 1
+    lengths = trl[:, 1] - trl[:, 0]
+    if covering:
+        keep = (first >= 0) & (stop <= lengths) & (first < stop)
+        if not keep.any():
+            raise InvalidValueError(
+                f"window that at least one trial covers; trials span {intervals.min():g} to {intervals.max():g} s",
+                "latency",
+                f"[{low:g}, {high:g}]",
+            )
+        trials, trl, first, stop = trials[keep], trl[keep], first[keep], stop[keep]
+    else:
+        first, stop = np.maximum(first, 0), np.minimum(stop, lengths)
+        if (first >= stop).any():
+            k = int(np.flatnonzero(first >= stop)[0])
+            raise InvalidValueError(
+                f"window that overlaps every selected trial; trial {trials[k]} spans "
+                f"{intervals[k, 0]:g} to {intervals[k, 1]:g} s",
+                "select: latency",
+                f"[{low:g}, {high:g}]",
+            )
+    cut = trl.copy()
+    cut[:, 0], cut[:, 1], cut[:, 2] = trl[:, 0] + first, trl[:, 0] + stop, trl[:, 2] + first
+    return trials, cut
+
+
+def _window(value: Any, intervals: NDArray[np.float64], covering: bool) -> tuple[float, float]:
+    name = "latency" if covering else "select: latency"
+    if isinstance(value, str):
+        if not covering or value not in LATENCY_WORDS:
+            words = f", or one of {', '.join(LATENCY_WORDS)}" if covering else ""
+            raise InvalidValueError(f"'all', [t0, t1] in seconds{words}", name, value)
+        return _named_window(value, intervals)
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, name, "[t0, t1] in seconds (list or numpy.ndarray)")
+    try:
+        limits = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidValueError("[t0, t1] in seconds", name, value) from None
+    if limits.shape != (2,) or np.isnan(limits).any() or limits[0] > limits[1]:
+        raise InvalidValueError("[t0, t1] in seconds with t0 <= t1", name, value)
+    return float(limits[0]), float(limits[1])
+
+
+def _named_window(word: str, intervals: NDArray[np.float64]) -> tuple[float, float]:
+    starts, ends = intervals[:, 0], intervals[:, 1]
+    low, high = {
+        "maxperiod": (starts.min(), ends.max()),
+        "minperiod": (starts.max(), ends.min()),
+        "prestim": (starts.min(), 0.0),
+        "poststim": (0.0, ends.max()),
+    }[word]
+    if low > high:
+        raise InvalidValueError("window that exists in the data", "latency", f"{word}: [{low:g}, {high:g}]")
+    return float(low), float(high)

@@ -1,0 +1,1 @@
+"""Executors: local threads, Ray actors. All call the same `run_block`."""

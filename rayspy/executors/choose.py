@@ -1,0 +1,86 @@
+"""Which executor runs a plan, and why."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from rayspy import cluster
+from rayspy.config import config
+from rayspy.errors import InvalidTypeError
+from rayspy.executors.base import Executor
+from rayspy.executors.local import LocalExecutor
+from rayspy.planning.memory import Memory, affordable_workers
+
+PLUGIN_GROUP = "rayspy.executors"
+"""Entry points of this group are functions that return an executor, or None if they have nothing to run on."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An executor and the reason for it."""
+
+    executor: Executor
+    reason: str
+
+
+def check_parallel(parallel: Any) -> bool | None:
+    """Accept True, False or None."""
+    if parallel is not None and not isinstance(parallel, bool):
+        raise InvalidTypeError(parallel, "parallel", "True, False or None;")
+    return parallel
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use."""
+    return config.num_cpus or len(os.sched_getaffinity(0))
+
+
+def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:
+    """Choose the executor.
+
+    `parallel=False`: one local thread. Otherwise the first of: what a plug-in
+    offers (a running Dask client), a Ray that is connected or advertised. With
+    nothing running `parallel=True` starts a local Ray, `None` uses local threads.
+    """
+    if parallel is False:
+        affordable_workers(memory, 1, name)
+        return Choice(LocalExecutor(1), "parallel=False")
+    for detect in _plugins():
+        found = detect(memory)
+        if found is not None:
+            return found
+    reason = cluster.running_in_ray()
+    if reason is not None:
+        return Choice(_ray_executor(memory, name, start=False), reason)
+    if parallel:
+        return Choice(_ray_executor(memory, name, start=True), "parallel=True, local Ray")
+    n = affordable_workers(memory, usable_cpus(), name)
+    return Choice(LocalExecutor(n), "no cluster running")
+
+
+def _ray_executor(memory: Memory, name: str, start: bool) -> Executor:
+    from rayspy.executors.ray_actors import RayExecutor
+
+    n = affordable_workers(memory, usable_cpus(), name) if start else None
+    if start:
+        cluster.start_local_ray(num_cpus=usable_cpus())
+    else:
+        cluster.connect_existing()
+    return RayExecutor(n)
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> tuple[Any, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=PLUGIN_GROUP))
+
+
+def _plugins() -> list[Callable[[Memory], Choice | None]]:
+    """Plug-ins that might apply; none is imported unless the library it serves is in use."""
+    return [point.load() for point in _entry_points() if point.name in sys.modules]

@@ -1,0 +1,1 @@
+"""What users call: validate, plan, execute, wrap."""

@@ -1,0 +1,128 @@
+"""The call styles of front-ends: plain arguments, ``cfg``, or both."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from rayspy.data.base import BaseData
+from rayspy.data.structdict import StructDict, serializable
+from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.executors.choose import check_parallel
+from rayspy.progress import warn
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_DATA_KEYS = ("data", "dataset")
+
+
+def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a front-end be called with a dictionary of settings in FieldTrip's manner.
+
+    All of ``f(data, key=value)``, ``f(cfg, data)``, ``f(data, cfg)``,
+    ``f(data, cfg=cfg)`` and ``f(cfg)`` with ``cfg.data`` work. If `cfg` has an
+    entry with the function's name, as the ``cfg`` of a result has, that entry is
+    used. The signature stays as written.
+    """
+    names = list(inspect.signature(function).parameters)
+
+    @wraps(function)
+    def called(*args: Any, **kwargs: Any) -> R:
+        positional, keywords = _merged(function.__name__, args, kwargs)
+        keywords = _with_positional(function.__name__, names, positional, keywords)
+        if "data" not in keywords:
+            raise TypeError(f"{function.__name__}() missing 1 required argument: 'data'")
+        if not isinstance(keywords["data"], BaseData):
+            raise InvalidTypeError(keywords["data"], "data", "rayspy data object;")
+        run: Callable[..., R] = function
+        return run(**keywords)
+
+    return called
+
+
+def _merged(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Split off the cfg and merge it with the keywords."""
+    cfgs = [a for a in args if isinstance(a, Mapping)]
+    positional = [a for a in args if not isinstance(a, Mapping)]
+    keywords = {k: v for k, v in kwargs.items() if k != "cfg"}
+    if len(cfgs) > 1:
+        raise InvalidValueError("single `cfg` input", "cfg", f"{len(cfgs)} dictionaries")
+    if kwargs.get("cfg") is not None:
+        if cfgs:
+            raise InvalidValueError("`cfg` either as positional or keyword argument, not both", "cfg")
+        if not isinstance(kwargs["cfg"], Mapping):
+            raise InvalidTypeError(kwargs["cfg"], "cfg", "dictionary-like object;")
+        cfgs = [kwargs["cfg"]]
+    settings = dict(cfgs[0]) if cfgs else {}
+    if isinstance(settings.get(name), Mapping):
+        settings = dict(settings[name])
+    for key, value in settings.items():
+        if key in keywords:
+            raise InvalidValueError(f"`{key}` not set in both `cfg` and via explicit keyword", f"cfg/{key}", value)
+    settings = {key: _yes_no(value) for key, value in settings.items()}
+    return positional, _one_data({**settings, **keywords})
+
+
+def _yes_no(value: Any) -> Any:
+    """FieldTrip's 'yes' and 'no' are True and False."""
+    return {"yes": True, "no": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _one_data(keywords: dict[str, Any]) -> dict[str, Any]:
+    given = [key for key in _DATA_KEYS if key in keywords]
+    if len(given) > 1:
+        raise InvalidValueError("either `data` or `dataset`", "data", "both")
+    if given == ["dataset"]:
+        keywords["data"] = keywords.pop("dataset")
+    return keywords
+
+
+def _with_positional(
+    function: str, names: list[str], positional: list[Any], keywords: dict[str, Any]
+) -> dict[str, Any]:
+    """Give positional arguments their names; the data object may stand anywhere."""
+    objects = [a for a in positional if isinstance(a, BaseData)]
+    if len(objects) > 1:
+        raise InvalidValueError("only one data object", "data", f"{len(objects)} objects")
+    if objects:
+        positional = [objects[0], *(a for a in positional if a is not objects[0])]
+    if positional and "data" in keywords:
+        if objects or isinstance(keywords["data"], BaseData):
+            raise InvalidValueError("either data in `cfg`/keyword or as positional argument", "cfg/data", "both")
+    order = names if "data" not in keywords else names[1:]
+    if len(positional) > len(order):
+        raise TypeError(f"{function}() takes at most {len(names)} positional arguments")
+    for name, value in zip(order, positional, strict=False):
+        if name in keywords:
+            raise TypeError(f"{function}() got multiple values for argument '{name}'")
+        keywords[name] = value
+    return keywords
+
+
+def recorded(name: str, data: BaseData, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``cfg`` of a result: that of its input plus the settings of this call, ready to be replayed."""
+    kept = {key: value for key, value in settings.items() if not (key in ("select", "chan_per_worker") and value is None)}
+    entry = StructDict({key: serializable(value, key) for key, value in kept.items()})
+    return {**{key: StructDict(value).copy() for key, value in data.cfg.items()}, name: entry}
+
+
+def warn_unused(function: str, names: Mapping[str, Any]) -> None:
+    """Warn of keywords that have no effect."""
+    for name in names:
+        warn(function, f"option `{name}` has no effect in `{function}`!")
+
+
+def check_chan_per_worker(value: Any) -> int | None:
+    """Accept None or a whole number of channels, 1 or more."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidTypeError(value, "chan_per_worker", "int;")
+    if int(value) < 1:
+        raise InvalidValueError("whole number, 1 or more", "chan_per_worker", value)
+    return int(value)
+
+
+__all__ = ["accepts_cfg", "check_chan_per_worker", "check_parallel", "recorded", "warn_unused"]

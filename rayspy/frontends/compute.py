@@ -1,0 +1,98 @@
+"""The way every front-end goes: selection, plan, run, wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rayspy.data.analog import AnalogData
+from rayspy.data.base import BaseData
+from rayspy.data.selection import Selection, resolve
+from rayspy.data.spectral import SpectralData
+from rayspy.errors import InvalidValueError
+from rayspy.executors.driver import run_plan
+from rayspy.frontends.calling import check_chan_per_worker, check_parallel, recorded
+from rayspy.methods.base import InputSpec, Method
+from rayspy.planning.plan import Plan, make_plan
+
+CLASSES: dict[str, type[BaseData]] = {"AnalogData": AnalogData, "SpectralData": SpectralData}
+
+
+def selected(data: BaseData, select: Any) -> Selection:
+    """Resolve `select`, or take the active in-place selection of the object."""
+    if data.selection is not None:
+        if select is not None:
+            raise InvalidValueError(
+                "no `select` while the object has an active selection; clear it with data.selectdata(clear=True)",
+                "select",
+                select,
+            )
+        return data.selection
+    return resolve(select, data.describe())
+
+
+def input_spec(data: BaseData, selection: Selection) -> InputSpec:
+    """Describe the selected input for a method."""
+    labels = {dim: selection.labels(dim) for dim in selection.description.labels}
+    return InputSpec(
+        kind=type(data).__name__,
+        dims=tuple(data.dimord),
+        dtype=data.source.dtype,
+        samplerate=data.samplerate,
+        trialdefinition=selection.trialdefinition,
+        labels=labels,
+    )
+
+
+def plan_for(
+    name: str,
+    data: BaseData,
+    method: Method,
+    selection: Selection,
+    keeptrials: bool = True,
+    chan_per_worker: Any = None,
+) -> Plan:
+    """Make the plan of a front-end's call."""
+    width = check_chan_per_worker(chan_per_worker)
+    spec = input_spec(data, selection)
+    return make_plan(name, method, data.source, spec, selection.index, not keeptrials, width)
+
+
+def compute(
+    plan: Plan,
+    data: BaseData,
+    settings: Mapping[str, Any],
+    parallel: Any = None,
+    log_settings: Mapping[str, Any] | None = None,
+) -> Any:
+    """Run a plan and wrap its result in a data object.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to compute.
+    data : BaseData
+        The input, for the history.
+    settings : mapping
+        The front-end's arguments, for ``cfg``.
+    parallel : bool or None
+        How to run.
+    log_settings : mapping, optional
+        What goes into the history; `settings` if left out.
+    """
+    cfg = recorded(plan.name, data, settings)
+    source, choice = run_plan(plan, check_parallel(parallel))
+    used_parallel = choice.executor.n_workers > 1 or choice.executor.name != "local"
+    cfg[plan.name]["parallel"] = parallel
+    out = plan.output
+    trl = np.array([[0.0, plan.result_shape[0], 0.0]]) if plan.average else out.trialdefinition
+    if plan.average and out.rows[0] > 1:
+        trl[0, 2] = out.trialdefinition[:, 2].mean()
+    made = CLASSES[out.kind].from_parts(source, trl, out.samplerate, out.labels, out.dims)
+    made.cfg = cfg
+    made.info.update(data.info)
+    made._log = list(data._log)
+    made.record(f"{plan.name} ({plan.method.name})", log_settings or settings, used_parallel)
+    return made

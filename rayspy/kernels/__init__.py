@@ -1,0 +1,1 @@
+"""Pure array functions; they import nothing else of rayspy."""

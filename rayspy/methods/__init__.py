@@ -1,0 +1,1 @@
+"""One frozen method per analysis: parameters, kernel, declared output."""

@@ -1,0 +1,101 @@
+"""What a method is, and how it describes its input and output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Kernel(Protocol):
+    """Array function of a bound method: ``(trial, time, ..., channel)`` in, ``(trial, rows, ..., channel)`` out."""
+
+    def __call__(self, x: Array, out: Array | None = None) -> Array: ...
+
+
+@dataclass(frozen=True, eq=False)
+class InputSpec:
+    """The selected input: everything a method may know before data are read.
+
+    `labels` has an entry per dimension other than time; `trialdefinition` has a
+    row per selected trial.
+    """
+
+    kind: str
+    dims: tuple[str, ...]
+    dtype: np.dtype[Any]
+    samplerate: float | None
+    trialdefinition: NDArray[np.float64]
+    labels: Mapping[str, NDArray[Any]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples per trial."""
+        return (self.trialdefinition[:, 1] - self.trialdefinition[:, 0]).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class OutputSpec:
+    """What a method promises: shape, type and coordinates of its result.
+
+    `rows` is the length along time that each trial contributes; the lengths of
+    all other dimensions are those of their labels. `channel` is the last of the
+    dimensions inside the engine; `dims` is the order in the stored result.
+    """
+
+    kind: str
+    dims: tuple[str, ...]
+    dtype: np.dtype[Any]
+    rows: NDArray[np.int64]
+    trialdefinition: NDArray[np.float64]
+    samplerate: float | None
+    labels: Mapping[str, NDArray[Any]]
+
+    @property
+    def inner(self) -> tuple[str, ...]:
+        """Dimensions other than time, in the engine's order (channel last)."""
+        return inner_dims(self.dims)
+
+    @property
+    def inner_shape(self) -> tuple[int, ...]:
+        """Lengths of the inner dimensions."""
+        return tuple(len(self.labels[dim]) for dim in self.inner)
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row (one time point) with all channels."""
+        return int(np.prod(self.inner_shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+_ORDER = ("taper", "freq", "channel")
+
+
+def inner_dims(dims: tuple[str, ...]) -> tuple[str, ...]:
+    """All dimensions but time, in the engine's order."""
+    return tuple(dim for dim in _ORDER if dim in dims)
+
+
+class Method(Protocol):
+    """An analysis with its parameters, as a frozen picklable value."""
+
+    name: ClassVar[str]
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """Declare the result for all trials; reads no data."""
+        ...
+
+    def kernel(self, length: int) -> Kernel:
+        """Bind the method to a trial length (tapers, filters ...); cached per process."""
+        ...
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Memory that the kernel needs per trial and channel besides input and output."""
+        ...
+
+
+Bind = Callable[[Any, int], Kernel]

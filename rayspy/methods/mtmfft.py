@@ -1,0 +1,132 @@
+"""Method `mtmfft`: tapered spectra of whole trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.mtmfft import tapered_spectra
+from rayspy.kernels.tapers import power_norm, slepian, window
+from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+
+
+@dataclass(frozen=True)
+class Taper:
+    """A taper: the name of a window, or 'dpss' with bandwidth and number."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+    half_bandwidth: float = 0.0
+    """NW, for Slepian tapers."""
+    n_tapers: int = 1
+
+    @property
+    def kind(self) -> str:
+        """Family that decides on the normalisation."""
+        return self.name if self.name in ("boxcar", "dpss") else "window"
+
+    @property
+    def labels(self) -> list[str]:
+        """One name per taper."""
+        if self.name == "dpss":
+            return [f"dpss{k}" for k in range(self.n_tapers)]
+        return [self.name]
+
+    def sample(self, n: int) -> NDArray[np.float64]:
+        """Tapers x samples."""
+        if self.name == "dpss":
+            return slepian(n, self.half_bandwidth, self.n_tapers)
+        return window(self.name, n, _thawed(self.options))[np.newaxis]
+
+
+def frozen_options(options: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
+    """Options as a hashable value; lists become tuples."""
+    items = (options or {}).items()
+    return tuple((k, tuple(v) if isinstance(v, (list, np.ndarray)) else v) for k, v in items)
+
+
+def _thawed(options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
+
+
+@dataclass(frozen=True)
+class Mtmfft:
+    """Parameters of `mtmfft`, all resolved: see `rayspy.freqanalysis`."""
+
+    name: ClassVar[str] = "mtmfft"
+
+    samplerate: float
+    n_fft: int
+    bins: tuple[int, ...] | None
+    """Bins of the transform in the order wanted; None: all."""
+    taper: Taper
+    taper_labels: tuple[str, ...]
+    output_kind: str = "pow"
+    keeptapers: bool = False
+    polyremoval: int | None = 0
+    demean_taper: bool = False
+    ft_compat: bool = False
+
+    @property
+    def freq(self) -> NDArray[np.float64]:
+        """Frequencies of the result in Hz."""
+        every = np.fft.rfftfreq(self.n_fft, 1 / self.samplerate)
+        return every if self.bins is None else every[list(self.bins)]
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """One row per trial."""
+        n = len(spec.trialdefinition)
+        trl = spec.trialdefinition.copy()
+        trl[:, 0], trl[:, 1] = np.arange(n), np.arange(1, n + 1)
+        return OutputSpec(
+            kind="SpectralData",
+            dims=("time", "taper", "freq", "channel"),
+            dtype=np.dtype(np.complex64 if self.output_kind == "fourier" else np.float32),
+            rows=np.ones(n, dtype=np.int64),
+            trialdefinition=trl,
+            samplerate=spec.samplerate,
+            labels={
+                "taper": np.array(self.taper_labels),
+                "freq": self.freq,
+                "channel": spec.labels["channel"],
+            },
+        )
+
+    def kernel(self, length: int) -> Kernel:
+        """Bind the tapers of this trial length."""
+        return _bound(self, length)
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Lines in working precision, tapered lines, transform and its square."""
+        wide = 8 if itemsize > 4 else 4
+        return length * wide + 2 * self.n_fft * wide + 3 * (self.n_fft + 2) * wide
+
+
+@lru_cache(maxsize=64)
+def _bound(method: Mtmfft, length: int) -> Kernel:
+    tapers = method.taper.sample(length)
+    norm = power_norm(
+        method.taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat
+    )
+    bound: Kernel = partial(
+        _spectra_with_time,
+        tapers=tapers * np.sqrt(norm),
+        n_fft=method.n_fft,
+        bins=slice(None) if method.bins is None else np.array(method.bins),
+        output=method.output_kind,
+        keeptapers=method.keeptapers,
+        polyremoval=method.polyremoval,
+        demean_taper=method.demean_taper,
+    )
+    return bound
+
+
+def _spectra_with_time(x: NDArray[Any], out: NDArray[Any] | None = None, **parameters: Any) -> NDArray[Any]:
+    """Add the time axis of length 1 that spectra of whole trials have."""
+    inner = None if out is None else out[:, 0]
+    return tapered_spectra(x, out=inner, **parameters)[:, np.newaxis]

@@ -1,0 +1,96 @@
+"""The one partitioner: runs of trials x channel ranges.
+
+Depends on the data, on ``block_bytes`` and on ``chan_per_worker``, never on how
+many workers there are. The split into trials does not depend on the split into
+channels, so sums over trials are the same for every ``chan_per_worker``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FEWEST_BLOCKS = 64
+_SMALLEST_BLOCK = 2**20
+_LINE_CHANNELS = 16
+"""Channels that share a cache line in float32: narrower ranges read the same memory again."""
+_LARGEST_FACTOR = 4
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of consecutive selected trials x a range of selected channels."""
+
+    first_trial: int
+    stop_trial: int
+    first_channel: int
+    stop_channel: int
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return self.stop_channel - self.first_channel
+
+    def __str__(self) -> str:
+        return (
+            f"trials {self.first_trial} to {self.stop_trial - 1}, "
+            f"channels {self.first_channel} to {self.stop_channel - 1}"
+        )
+
+
+def block_target(total_bytes: int, block_bytes: int) -> int:
+    """Size to aim for: `block_bytes`, less for small data so that there are enough blocks for all cores."""
+    return int(np.clip(total_bytes // _FEWEST_BLOCKS, min(_SMALLEST_BLOCK, block_bytes), block_bytes))
+
+
+def trial_groups(trial_bytes: NDArray[np.int64], target: int) -> list[tuple[int, int]]:
+    """Group consecutive trials up to `target` bytes, at least one trial each."""
+    edges = np.concatenate([[0], np.cumsum(trial_bytes)])
+    groups, first, n = [], 0, len(trial_bytes)
+    while first < n:
+        stop = int(np.searchsorted(edges, edges[first] + target, side="right")) - 1
+        stop = min(max(stop, first + 1), n)
+        groups.append((first, stop))
+        first = stop
+    return groups
+
+
+def channel_width(n_channels: int, largest_trial: int, target: int, chan_per_worker: int | None) -> int:
+    """Channels per block: as asked for, else all unless single trials are much larger than a block."""
+    if chan_per_worker is not None:
+        return min(chan_per_worker, n_channels)
+    if largest_trial <= 2 * target:
+        return n_channels
+    per_channel = max(1, largest_trial // n_channels)
+    width = max(1, target // per_channel)
+    aligned = -(-width // _LINE_CHANNELS) * _LINE_CHANNELS
+    if aligned * per_channel <= _LARGEST_FACTOR * target:
+        width = aligned
+    return min(width, n_channels)
+
+
+def partition(
+    trial_bytes: NDArray[np.int64], n_channels: int, block_bytes: int, chan_per_worker: int | None = None
+) -> tuple[Block, ...]:
+    """Split the work into blocks.
+
+    Parameters
+    ----------
+    trial_bytes : ndarray of int
+        Size of each selected trial with all selected channels: the larger of input and output.
+    n_channels : int
+        Selected channels.
+    block_bytes : int
+        Size to aim for.
+    chan_per_worker : int, optional
+        Channels per block.
+    """
+    target = block_target(int(trial_bytes.sum()), block_bytes)
+    width = channel_width(n_channels, int(trial_bytes.max()), target, chan_per_worker)
+    return tuple(
+        Block(first, stop, low, min(low + width, n_channels))
+        for first, stop in trial_groups(trial_bytes, target)
+        for low in range(0, n_channels, width)
+    )

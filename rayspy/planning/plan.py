@@ -1,0 +1,313 @@
+"""The plan of one call: frozen, picklable, printable."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.config import config
+from rayspy.errors import InvalidValueError
+from rayspy.methods.base import InputSpec, Method, OutputSpec, inner_dims
+from rayspy.planning.memory import Memory
+from rayspy.planning.partition import Block, partition
+from rayspy.storage.parts import PartsTarget
+from rayspy.storage.region import bounding_slice
+from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
+
+Array = NDArray[Any]
+Indices = NDArray[np.int64]
+
+TILE_BYTES = 2**19
+"""Input of one kernel call: temporaries of this size stay in the processor's cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Receipt:
+    """What a finished block reports; small results travel in `value`."""
+
+    block: int
+    seconds: float
+    bytes_read: int
+    bytes_written: int
+    host: str
+    pid: int
+    value: Array | None = None
+    part: Part | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that `run_block` needs to know.
+
+    Attributes
+    ----------
+    id : str
+        Unique name of this plan.
+    name : str
+        Front-end, for messages.
+    method : Method
+        What is computed.
+    source : ArraySource
+        Where the input is.
+    spec : InputSpec
+        Selected input; its trial definition has the samples to read.
+    index : dict of str to ndarray
+        Selected indices per dimension; dimensions left out are read whole.
+    output : OutputSpec
+        What is promised per trial.
+    average : bool
+        Average over trials instead of keeping them.
+    blocks : tuple of Block
+        The work.
+    memory : Memory
+        Projected sizes.
+    target : PartsTarget or None
+        Where parts go; None: results travel in the receipts.
+    """
+
+    id: str
+    name: str
+    method: Method
+    source: ArraySource
+    spec: InputSpec
+    index: dict[str, Indices]
+    output: OutputSpec
+    average: bool
+    blocks: tuple[Block, ...]
+    memory: Memory
+    target: PartsTarget | None = None
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of selected channels."""
+        return len(self.spec.labels["channel"])
+
+    @cached_property
+    def row_edges(self) -> Indices:
+        """First row of each trial in the stored result, and the end."""
+        return np.concatenate([[0], np.cumsum(self.output.rows)])
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result in the engine's order (time, ..., channel)."""
+        rows = int(self.output.rows[0]) if self.average else int(self.row_edges[-1])
+        return (rows, *self.output.inner_shape)
+
+    def stored(self, dims: tuple[str, ...]) -> tuple[int, ...]:
+        """Permutation from the engine's order to `dims`."""
+        engine = ("time", *inner_dims(dims))
+        return tuple(engine.index(dim) for dim in dims)
+
+    def block_shape(self, block: Block) -> tuple[int, ...]:
+        """Shape of the result of one block in the engine's order."""
+        rows = int(self.row_edges[block.stop_trial] - self.row_edges[block.first_trial])
+        return (rows, *self.output.inner_shape[:-1], block.n_channels)
+
+    def block_start(self, block: Block) -> tuple[int, ...]:
+        """First index of one block in the result, in the engine's order."""
+        return (
+            int(self.row_edges[block.first_trial]),
+            *(0,) * (len(self.output.inner_shape) - 1),
+            block.first_channel,
+        )
+
+    # -- reading ---------------------------------------------------------------
+
+    def channels_of(self, block: Block) -> Indices:
+        """Channels of a block as indices into the source."""
+        every = self.index.get("channel")
+        span = range(block.first_channel, block.stop_channel)
+        return np.array(span) if every is None else every[block.first_channel : block.stop_channel]
+
+    def read_samples(self, read: Read, start: int, stop: int, channels: Indices) -> Array:
+        """Read samples of some channels, as (time, ..., channel)."""
+        dims = self.spec.dims
+        pairs: dict[str, tuple[slice, Any]] = {"time": (slice(start, stop), slice(None))}
+        for axis, dim in enumerate(dims):
+            if dim == "channel":
+                pairs[dim] = _contiguous(channels, self.source.shape[axis], axis)
+            elif dim != "time":
+                n = self.source.shape[axis]
+                pairs[dim] = _contiguous(self.index.get(dim, np.arange(n)), n, axis)
+        array = read(tuple(pairs[dim][0] for dim in dims))
+        for axis, dim in enumerate(dims):
+            if not isinstance(pairs[dim][1], slice):
+                array = array.take(pairs[dim][1], axis=axis)
+        order = tuple(dims.index(dim) for dim in ("time", *inner_dims(dims)))
+        return array if order == tuple(range(array.ndim)) else array.transpose(order)
+
+    def read_trials(self, read: Read, first: int, stop: int, channels: Indices) -> Array:
+        """Read trials of equal length, as (trial, time, ..., channel)."""
+        trl = self.spec.trialdefinition
+        starts = trl[first:stop, 0].astype(np.int64)
+        length = int(trl[first, 1]) - int(trl[first, 0])
+        if (np.diff(starts) == length).all():
+            joined = self.read_samples(read, int(starts[0]), int(starts[0]) + length * len(starts), channels)
+            return joined.reshape(len(starts), length, *joined.shape[1:])
+        first_trial = self.read_samples(read, int(starts[0]), int(starts[0]) + length, channels)
+        out = np.empty((len(starts), *first_trial.shape), first_trial.dtype)
+        out[0] = first_trial
+        for k, start in enumerate(starts[1:], 1):
+            out[k] = self.read_samples(read, int(start), int(start) + length, channels)
+        return out
+
+    def chunks(self, block: Block) -> Iterator[tuple[int, int]]:
+        """Runs of trials of equal length that are read and computed together."""
+        lengths = self.spec.lengths
+        per_sample = self._sample_bytes(block.n_channels)
+        first = block.first_trial
+        while first < block.stop_trial:
+            at_once = max(1, TILE_BYTES // max(1, int(lengths[first]) * per_sample))
+            stop = first + 1
+            limit = min(block.stop_trial, first + at_once)
+            while stop < limit and lengths[stop] == lengths[first]:
+                stop += 1
+            yield first, stop
+            first = stop
+
+    def _sample_bytes(self, n_channels: int) -> int:
+        inner = [len(self.spec.labels[dim]) for dim in inner_dims(self.spec.dims) if dim != "channel"]
+        return int(np.prod(inner, dtype=np.int64)) * n_channels * self.spec.dtype.itemsize
+
+    # -- workers that do not share memory with the caller ------------------------
+
+    @property
+    def needs_payload(self) -> bool:
+        """Whether the input of a block has to be sent along with it."""
+        return self.source.in_memory
+
+    def for_workers(self) -> Plan:
+        """Return a copy that can be sent to other processes."""
+        if not self.needs_payload:
+            return self
+        return replace(self, source=AbsentSource(self.source.shape, self.source.dtype))
+
+    def payload(self, i: int) -> Array:
+        """Input of one block, its trials stacked along time: (time, ..., channel)."""
+        block = self.blocks[i]
+        channels = self.channels_of(block)
+        trl = self.spec.trialdefinition[block.first_trial : block.stop_trial].astype(np.int64)
+        with self.source.reader() as read:
+            pieces = [self.read_samples(read, start, stop, channels) for start, stop in trl[:, :2]]
+        return np.concatenate(pieces)
+
+    def __str__(self) -> str:
+        shape = " x ".join(str(n) for n in self.result_shape)
+        where = self.target.folder if self.target else "memory"
+        return "\n".join(
+            [
+                f"{self.name}: {self.method.name} of {len(self.spec.trialdefinition)} trials x {self.n_channels} channels",
+                f"  result   : [{shape}] {self.output.dtype}, {self.memory.output / 1e6:.1f} MB, in {where}",
+                f"  read     : {self.memory.input / 1e6:.1f} MB in {self.n_blocks} blocks",
+                f"  memory   : {self.memory.per_worker / 1e6:.1f} MB per worker",
+            ]
+        )
+
+
+def _contiguous(wanted: Indices, n: int, axis: int) -> tuple[slice, Any]:
+    """What to read, and how to pick from it; no picking where the indices are consecutive."""
+    if len(wanted) == 1 or (np.diff(wanted) == 1).all():
+        return slice(int(wanted[0]), int(wanted[-1]) + 1), slice(None)
+    return bounding_slice(wanted, n, axis)
+
+
+def make_plan(
+    name: str,
+    method: Method,
+    source: ArraySource,
+    spec: InputSpec,
+    index: dict[str, Indices],
+    average: bool = False,
+    chan_per_worker: int | None = None,
+) -> Plan:
+    """Partition the work and project its memory.
+
+    Raises
+    ------
+    InvalidValueError
+        Trials are empty, or cannot be averaged because their results differ in length.
+    """
+    if len(spec.lengths) == 0 or (spec.lengths < 1).any():
+        empty = int(np.flatnonzero(spec.lengths < 1)[0]) if len(spec.lengths) else 0
+        raise InvalidValueError("trials with at least one sample", "trialdefinition", f"empty trial {empty}")
+    output = method.output(spec)
+    if average and (output.rows != output.rows[0]).any():
+        raise InvalidValueError(
+            "trials of equal length, or keeptrials=True",
+            "keeptrials",
+            f"results of {output.rows.min()} to {output.rows.max()} time points",
+        )
+    n_channels = len(spec.labels["channel"])
+    inner = [len(spec.labels[dim]) for dim in inner_dims(spec.dims)]
+    sample_bytes = int(np.prod(inner, dtype=np.int64)) * spec.dtype.itemsize
+    input_bytes = spec.lengths * sample_bytes
+    output_bytes = output.rows * output.row_bytes
+    sizes = input_bytes if average else np.maximum(input_bytes, output_bytes)
+    blocks = partition(sizes, n_channels, config.block_bytes, chan_per_worker)
+    bare = Plan(
+        secrets.token_hex(8), name, method, source, spec, index, output, average, blocks, Memory(0, 0, 0, 0)
+    )
+    return replace(bare, memory=_project(bare, int(input_bytes.sum()), int(output_bytes.sum())))
+
+
+def _project(plan: Plan, input_bytes: int, output_bytes: int) -> Memory:
+    wide = 2 * plan.output.dtype.itemsize
+    result = int(np.prod(plan.result_shape, dtype=np.int64))
+    peak = max(_block_bytes(plan, block) for block in _extreme_blocks(plan))
+    if plan.average:
+        return Memory(input_bytes, result * plan.output.dtype.itemsize, peak, 2 * result * wide)
+    in_memory = output_bytes if output_bytes <= config.inmemory_bytes else 0
+    return Memory(input_bytes, output_bytes, peak, in_memory)
+
+
+def _extreme_blocks(plan: Plan) -> list[Block]:
+    """Blocks with the most rows and with the longest trial; one of them has the largest peak."""
+    lengths, edges = plan.spec.lengths, plan.row_edges
+    widest = max(b.n_channels for b in plan.blocks)
+    wide = [b for b in plan.blocks if b.n_channels == widest]
+    rows = max(wide, key=lambda b: int(edges[b.stop_trial] - edges[b.first_trial]))
+    longest = max(wide, key=lambda b: int(lengths[b.first_trial : b.stop_trial].max()))
+    many = max(wide, key=lambda b: int(lengths[b.first_trial : b.stop_trial].sum()))
+    return [rows, longest, many]
+
+
+def _block_bytes(plan: Plan, block: Block) -> int:
+    """Projected peak of one block: what is read, the kernel's memory, the result, and a payload."""
+    lengths = plan.spec.lengths[block.first_trial : block.stop_trial]
+    length, c = int(lengths.max()), block.n_channels
+    row = int(np.prod(plan.output.inner_shape[:-1], dtype=np.int64)) * c * plan.output.dtype.itemsize
+    trial_rows = int(plan.output.rows[block.first_trial : block.stop_trial].max())
+    chunk_trials = max(1, TILE_BYTES // max(1, length * plan._sample_bytes(c)))
+    chunk = chunk_trials * length * plan._sample_bytes(_columns_read(plan, block))
+    tile_lines = chunk_trials * c if chunk_trials > 1 else tile_channels(plan, length, c)
+    working = tile_lines * plan.method.working_bytes(length, plan.spec.dtype.itemsize)
+    payload = int(lengths.sum()) * plan._sample_bytes(c) if plan.needs_payload else 0
+    if plan.average:
+        result = 2 * row * trial_rows + chunk_trials * trial_rows * row
+    else:
+        result = int(plan.output.rows[block.first_trial : block.stop_trial].sum()) * row
+    return 2 * chunk + working + result + payload
+
+
+def _columns_read(plan: Plan, block: Block) -> int:
+    """Channels that are read to get those of a block: whole rows unless only few are wanted."""
+    channels = plan.channels_of(block)
+    span = int(channels.max()) - int(channels.min()) + 1
+    total = plan.source.shape[plan.spec.dims.index("channel")]
+    return total if 2 * span >= total else span
+
+
+def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
+    """Channels of one long trial that go through the kernel at a time."""
+    return min(n_channels, max(1, TILE_BYTES // max(1, length * plan._sample_bytes(1))))

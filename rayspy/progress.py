@@ -1,0 +1,162 @@
+"""Messages and progress: a bar in terminals and notebooks, plain lines in log files."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from rayspy.config import config
+
+_BAR_DELAY = 0.5
+"""Runs shorter than this, in seconds, show nothing."""
+
+
+def logger() -> logging.Logger:
+    """Return the ``rayspy`` logger; it gets a handler at its first message unless the user set one up."""
+    log = logging.getLogger("rayspy")
+    if not log.handlers and not logging.getLogger().handlers:
+        handler = _CurrentStderr()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        log.propagate = False
+    if log.level == logging.NOTSET:
+        log.setLevel(_LEVELS.get(config.log_level, logging.INFO))
+    return log
+
+
+_LEVELS = {"DEBUG": 10, "INFO": 20, "IMPORTANT": 25, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+
+
+class _CurrentStderr(logging.StreamHandler[Any]):
+    """Writes to whatever ``sys.stderr`` is now, clear of a progress bar."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm = sys.modules.get("tqdm")
+        if tqdm is not None and in_terminal():
+            tqdm.tqdm.write(self.format(record), file=sys.stderr)
+        else:
+            super().emit(record)
+
+
+def message(function: str, text: str, level: int = logging.INFO) -> None:
+    """Log ``rayspy <function> LEVEL: text``."""
+    logger().log(level, "rayspy <%s> %s: %s", function, logging.getLevelName(level), text)
+
+
+def warn(function: str, text: str) -> None:
+    """Log a warning."""
+    message(function, text, logging.WARNING)
+
+
+def set_loglevel(level: str) -> None:
+    """Set the level of the ``rayspy`` logger.
+
+    Parameters
+    ----------
+    level : str
+        DEBUG, INFO, IMPORTANT, WARNING, ERROR or CRITICAL.
+    """
+    config.log_level = level
+    logger().setLevel(_LEVELS[config.log_level])
+
+
+def in_terminal() -> bool:
+    """Whether messages go to a terminal."""
+    try:
+        return bool(sys.stderr.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def in_notebook() -> bool:
+    """Whether this is a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+@dataclass
+class Progress:
+    """Progress of one run, shown only if it takes more than half a second.
+
+    Parameters
+    ----------
+    function : str
+        Front-end, for the label.
+    n_blocks : int
+        Number of blocks.
+    n_bytes : int
+        Bytes to read in all, for the rate.
+    """
+
+    function: str
+    n_blocks: int
+    n_bytes: int
+    _done: int = 0
+    _bytes: int = 0
+    _began: float = field(default_factory=time.monotonic)
+    _shown: float = 0.0
+    _bar: Any = None
+
+    def update(self, n_bytes: int) -> None:
+        """Count one finished block."""
+        self._done += 1
+        self._bytes += n_bytes
+        now = time.monotonic()
+        if not config.progress or now - self._began < _BAR_DELAY:
+            return
+        if in_terminal() or in_notebook():
+            self._update_bar()
+        elif now - max(self._shown, self._began) >= config.progress_interval:
+            self._shown = now
+            message(self.function, self.line())
+
+    def _update_bar(self) -> None:
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(
+                total=self.n_blocks,
+                desc=f"rayspy <{self.function}>",
+                unit="block",
+                file=None if in_notebook() else sys.stderr,
+                initial=0,
+                leave=False,
+            )
+            self._bar.start_t -= time.monotonic() - self._began
+        self._bar.set_postfix_str(f"{self.rate():.0f} MB/s", refresh=False)
+        self._bar.update(self._done - self._bar.n)
+
+    def rate(self) -> float:
+        """Megabytes per second since the start."""
+        return self._bytes / 1e6 / max(1e-9, time.monotonic() - self._began)
+
+    def line(self) -> str:
+        """One line for a log file."""
+        elapsed = time.monotonic() - self._began
+        left = elapsed / max(1, self._done) * (self.n_blocks - self._done)
+        return (
+            f"{self._done} of {self.n_blocks} blocks, {self.rate():.0f} MB/s, "
+            f"{_clock(elapsed)} elapsed, about {_clock(left)} left"
+        )
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

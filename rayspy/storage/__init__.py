@@ -1,0 +1,1 @@
+"""Where arrays live: sources to read from, parts to write, and the scratch folder."""

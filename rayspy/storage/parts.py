@@ -1,0 +1,168 @@
+"""Arrays as folders: Arrow tensors, one file per part, plus ``meta.json``.
+
+A part is written under a temporary name and renamed, so a part that is there
+is complete. Arrow tensors have no complex type: complex numbers are stored
+with a trailing axis of length 2, and ``meta.json`` says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.errors import DamagedDataError, PathError
+from rayspy.storage.sources import Part, PartsSource
+
+META = "meta.json"
+FORMAT = "rayspy-array"
+VERSION = 1
+
+
+def part_name(start: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """File name of a part; says which indices it covers."""
+    return "part-" + "_".join(f"{a}+{n}" for a, n in zip(start, shape, strict=True)) + ".arrow"
+
+
+def write_part(folder: str, start: tuple[int, ...], array: NDArray[Any]) -> Part:
+    """Write one part and return its description.
+
+    Parameters
+    ----------
+    folder : str
+        Folder of the array, which must exist.
+    start : tuple of int
+        Index of the first element of the part in the whole array.
+    array : ndarray
+        Any numeric type.
+    """
+    import pyarrow as pa
+
+    array = np.ascontiguousarray(array)
+    name = part_name(start, array.shape)
+    final = f"{folder}/{name}"
+    temporary = f"{final}.{os.getpid()}.tmp"
+    stored = array.view(array.real.dtype).reshape(*array.shape, 2) if array.dtype.kind == "c" else array
+    try:
+        with pa.OSFile(temporary, "wb") as file:
+            pa.ipc.write_tensor(pa.Tensor.from_numpy(stored), file)
+        offset = Path(temporary).stat().st_size - array.nbytes
+        os.replace(temporary, final)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return Part(name, tuple(start), array.shape, offset)
+
+
+def write_meta(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]) -> None:
+    """Write the description of an array of parts into its folder."""
+    meta = {
+        "format": FORMAT,
+        "version": VERSION,
+        "shape": list(shape),
+        "dtype": dtype.newbyteorder("<").str if dtype.byteorder != "|" else dtype.str,
+        "complex_as_last_axis": dtype.kind == "c",
+        "parts": [
+            {"file": p.file, "start": list(p.start), "shape": list(p.shape), "offset": p.offset} for p in parts
+        ],
+    }
+    write_json(Path(folder) / META, meta)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON under a temporary name and rename it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1))
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON with an error that names the file."""
+    if not path.is_file():
+        raise PathError(path, exists=False)
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DamagedDataError(f"{path} is damaged: {error}") from error
+
+
+def open_parts(folder: str | os.PathLike[str], keep: Any = None) -> PartsSource:
+    """Open an array that was stored as parts.
+
+    Raises
+    ------
+    PathError
+        There is no such folder.
+    DamagedDataError
+        A file is missing, truncated or not what the description says.
+    """
+    base = Path(folder).resolve()
+    meta = read_json(base / META)
+    try:
+        if meta["format"] != FORMAT or meta["version"] > VERSION:
+            raise DamagedDataError(f"{base} has format {meta['format']} {meta['version']}, not {FORMAT} {VERSION}")
+        shape, dtype = tuple(map(int, meta["shape"])), np.dtype(meta["dtype"])
+        parts = tuple(_part(entry) for entry in meta["parts"])
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DamagedDataError):
+            raise
+        raise DamagedDataError(f"{base / META} is damaged: {error!r}") from error
+    _check_cover(base, shape, parts)
+    _check_sizes(base, dtype, parts)
+    return PartsSource(str(base), shape, dtype, parts, keep)
+
+
+def _part(entry: dict[str, Any]) -> Part:
+    name = str(entry["file"])
+    if Path(name).name != name:
+        raise DamagedDataError(f"part name {name!r} points out of its folder")
+    return Part(name, tuple(map(int, entry["start"])), tuple(map(int, entry["shape"])), int(entry["offset"]))
+
+
+def _check_cover(base: Path, shape: tuple[int, ...], parts: tuple[Part, ...]) -> None:
+    total = sum(int(np.prod(p.shape, dtype=np.int64)) for p in parts)
+    inside = all(
+        0 <= a and a + n <= size for p in parts for a, n, size in zip(p.start, p.shape, shape, strict=True)
+    )
+    if not inside or total != int(np.prod(shape, dtype=np.int64)):
+        raise DamagedDataError(f"{base / META} is damaged: the parts do not make up an array of shape {shape}")
+
+
+def _check_sizes(base: Path, dtype: np.dtype[Any], parts: tuple[Part, ...]) -> None:
+    for part in parts:
+        path = base / part.file
+        if not path.is_file():
+            raise DamagedDataError(f"{path} is missing")
+        needed = part.offset + int(np.prod(part.shape, dtype=np.int64)) * dtype.itemsize
+        size = path.stat().st_size
+        if size != needed:
+            raise DamagedDataError(f"{path} is truncated or altered: it has {size} bytes instead of {needed}")
+
+
+@dataclass(frozen=True)
+class PartsTarget:
+    """A folder under construction; workers write parts into ``folder``."""
+
+    folder: str
+
+    def write(self, start: tuple[int, ...], array: NDArray[Any]) -> Part:
+        """Write one part."""
+        return write_part(self.folder, start, array)
+
+    def discard(self) -> None:
+        """Remove the folder and everything in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def commit(
+        self, final: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]
+    ) -> None:
+        """Describe the parts and give the folder its final name."""
+        write_meta(self.folder, shape, dtype, parts)
+        os.rename(self.folder, final)

@@ -1,0 +1,200 @@
+"""The scratch folder: one subfolder per process, removed with its last reference.
+
+Layout: ``<scratch>/rayspy-<user id>/session-<host>-<pid>-<random>/`` with a
+file ``owner.lock`` that the owner keeps locked. A session whose lock can be
+taken, on the host that made it, belongs to a process that is gone and is
+removed by the next session that starts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rayspy.config import config
+from rayspy.errors import PathError, ScratchSpaceError
+from rayspy.storage.parts import PartsTarget
+
+_LOCK = "owner.lock"
+_FOREIGN_AGE = 30 * 24 * 3600.0
+"""Sessions of other hosts are removed when nothing in them changed for this long, in seconds."""
+
+
+def scratch_root() -> Path:
+    """Folder that holds all sessions of this user."""
+    base = config.scratch_dir
+    if not base:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache) / "rayspy" / "scratch"
+    return Path(base) / f"rayspy-{os.getuid()}"
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        hint = f"{error.strerror}; set RAYSPY_TMPDIR or spy.config.scratch_dir to a folder you can write to"
+        raise PathError(folder, hint=hint) from error
+
+
+@dataclass(frozen=True)
+class Session:
+    """The scratch folder of this process."""
+
+    folder: Path
+    lock: int
+    pid: int
+
+    def close(self) -> None:
+        """Remove the folder and everything in it."""
+        if os.getpid() != self.pid:
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.close(self.lock)
+
+
+_guard = threading.Lock()
+_session: Session | None = None
+
+
+def session() -> Session:
+    """Scratch folder of this process, made at first use."""
+    global _session
+    with _guard:
+        if _session is None or _session.pid != os.getpid() or not _session.folder.is_dir():
+            root = scratch_root()
+            _make_private(root)
+            remove_dead_sessions(root)
+            _session = _new_session(root)
+            atexit.register(_session.close)
+        return _session
+
+
+def _new_session(root: Path) -> Session:
+    host = socket.gethostname().split(".")[0]
+    folder = root / f"session-{host}-{os.getpid()}-{secrets.token_hex(4)}"
+    opening = root / f".opening-{folder.name}"
+    opening.mkdir(mode=0o700)
+    lock = os.open(opening / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    opening.rename(folder)
+    return Session(folder, lock, os.getpid())
+
+
+def _host_of(folder: Path) -> str:
+    return folder.name.removeprefix(".opening-").removeprefix("session-").rsplit("-", 2)[0]
+
+
+def _is_dead(folder: Path) -> bool:
+    if _host_of(folder) != socket.gethostname().split(".")[0]:
+        newest = max((f.stat().st_mtime for f in (folder, *folder.iterdir())), default=0.0)
+        return time.time() - newest > _FOREIGN_AGE
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return time.time() - folder.stat().st_mtime > 60
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _sessions(root: Path) -> Iterator[Path]:
+    if root.is_dir():
+        yield from (f for f in root.iterdir() if f.name.startswith(("session-", ".opening-session-")))
+
+
+def remove_dead_sessions(root: Path | None = None) -> int:
+    """Remove what processes left that are gone; returns the number of sessions removed."""
+    removed = 0
+    for folder in _sessions(root or scratch_root()):
+        with contextlib.suppress(OSError):
+            if _is_dead(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+    return removed
+
+
+def folder_bytes(folder: Path) -> int:
+    """Total size of the files in a folder."""
+    total = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(base) / name).stat().st_size
+    return total
+
+
+def free_bytes() -> int:
+    """What can still be written to the scratch folder: free disk space, or less if there is a quota."""
+    current = session()
+    free = shutil.disk_usage(current.folder).free
+    quota = config.scratch_quota
+    return free if quota is None else min(free, quota - folder_bytes(current.folder))
+
+
+def check_space(needed: int, what: str) -> None:
+    """Refuse before anything runs if `needed` bytes cannot be written.
+
+    Raises
+    ------
+    ScratchSpaceError
+        Names what is needed, what is there and the settings that help.
+    """
+    free = free_bytes()
+    if needed > free:
+        raise ScratchSpaceError(
+            f"{what} needs {needed / 1e9:.3g} GB of scratch space, {max(free, 0) / 1e9:.3g} GB are free in "
+            f"{session().folder.parent}; set RAYSPY_TMPDIR or spy.config.scratch_dir to a larger disk, "
+            "raise spy.config.scratch_quota, or call spy.cleanup()"
+        )
+
+
+class StoredArray:
+    """Keeps the folder of a stored array until nobody refers to it any more."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._finalizer = weakref.finalize(self, _remove, folder, os.getpid())
+
+    def release(self) -> None:
+        """Give the folder up without removing it."""
+        self._finalizer.detach()
+
+
+def _remove(folder: str, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_target() -> tuple[PartsTarget, str]:
+    """Make a folder under construction; returns it and the name it gets when done."""
+    final = session().folder / f"array-{secrets.token_hex(6)}"
+    building = final.with_suffix(".wip")
+    building.mkdir(mode=0o700)
+    return PartsTarget(str(building)), str(final)
+
+
+def sessions() -> list[tuple[Path, int, bool]]:
+    """All sessions of this user: folder, size in bytes, and whether its process is gone."""
+    own = _session.folder if _session is not None else None
+    listed = []
+    for folder in _sessions(scratch_root()):
+        with contextlib.suppress(OSError):
+            listed.append((folder, folder_bytes(folder), folder != own and _is_dead(folder)))
+    return listed

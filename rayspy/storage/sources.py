@@ -1,0 +1,478 @@
+"""Array sources: small picklable values that say where an array is and read regions of it.
+
+A source is opened with ``with source.reader() as read:`` for the length of one
+block; ``read(region)`` returns a new or read-only array. Nothing of a source
+stays open in between, so that it can travel to any worker.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.errors import DamagedDataError, InvalidValueError, PathError, SourceChangedError
+from rayspy.storage.region import Region, full_region, overlap, region_shape, shifted
+
+Array = NDArray[Any]
+Read = Callable[[Region], Array]
+
+_SPARSE_FRACTION = 0.5
+"""Below this share of a row, mapping the file is cheaper than reading whole rows."""
+
+
+class ArraySource(Protocol):
+    """Where an array is and how regions of it are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def location(self) -> str:
+        """File or folder as text, empty for arrays in memory."""
+        ...
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading needs the process that holds the array."""
+        ...
+
+    def reader(self) -> Any:
+        """Context manager that yields ``read(region)``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class MemorySource:
+    """An array in memory, never written to again."""
+
+    array: Array
+
+    def __post_init__(self) -> None:
+        view = self.array.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "array", view)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self.array.dtype
+
+    @property
+    def location(self) -> str:
+        """Empty: there is no file."""
+        return ""
+
+    @property
+    def in_memory(self) -> bool:
+        """True."""
+        return True
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that returns read-only views."""
+        yield self.array.__getitem__
+
+
+@dataclass(frozen=True)
+class AbsentSource:
+    """Stands for an array in the driver's memory; workers get its blocks as arguments."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    location: str = ""
+    in_memory: bool = True
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Refuse: the block's data has to be handed over with the block."""
+        raise SourceChangedError("the array is in the memory of another process and was not sent along")
+        yield
+
+
+@contextmanager
+def open_descriptor(path: str, needed: int) -> Iterator[int]:
+    """Open a file for reading and check that it holds at least `needed` bytes."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        raise PathError(path, exists=False) from None
+    except OSError as error:
+        raise PathError(path, hint=error.strerror or str(error)) from error
+    try:
+        size = os.fstat(descriptor).st_size
+        if size < needed:
+            raise DamagedDataError(f"{path} is truncated: it has {size} bytes, {needed} are needed")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _pread_into(descriptor: int, buffer: Array, offset: int, path: str) -> None:
+    view = memoryview(buffer.reshape(-1).view(np.uint8))
+    done = 0
+    while done < len(view):
+        n = os.preadv(descriptor, [view[done:]], offset + done)
+        if n == 0:
+            raise DamagedDataError(f"{path} is truncated: nothing to read at byte {offset + done}")
+        done += n
+
+
+def read_c_order(
+    descriptor: int, path: str, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int, region: Region
+) -> Array:
+    """Read a region of a C-ordered array from an open file.
+
+    Whole rows are read in one go. Where only a small share of each row is
+    wanted, the rows are mapped for the length of the call, which moves fewer
+    bytes; the mapping is dropped again, so that a file never adds up in memory.
+    """
+    rows, inner = region[0], region[1:]
+    row_items = int(np.prod(shape[1:], dtype=np.int64))
+    first = offset + rows.start * row_items * dtype.itemsize
+    row_shape = (rows.stop - rows.start, *shape[1:])
+    wanted = int(np.prod(region_shape(inner), dtype=np.int64))
+    if wanted >= _SPARSE_FRACTION * row_items:
+        buffer = np.empty(row_shape, dtype)
+        _pread_into(descriptor, buffer, first, path)
+        return buffer if wanted == row_items else buffer[(slice(None), *inner)]
+    needed = first + row_shape[0] * row_items * dtype.itemsize
+    if os.fstat(descriptor).st_size < needed:
+        raise DamagedDataError(f"{path} is truncated: {needed} bytes are needed")
+    with open(descriptor, "rb", closefd=False) as file:
+        mapped = np.memmap(file, dtype=dtype, mode="r", offset=first, shape=row_shape)
+        return np.array(mapped[(slice(None), *inner)])
+
+
+@dataclass(frozen=True)
+class RawSource:
+    """A raw binary file that holds nothing but one array, possibly after a header.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    dtype : numpy.dtype
+        Type of the numbers in the file, byte order included.
+    shape : tuple of int
+        Shape of the array.
+    order : {'C', 'F'}
+        Whether the last ('C') or the first ('F') index changes fastest in the file.
+    offset : int
+        Bytes before the first number.
+    scale : float or None
+        Factor from stored numbers to physical units; the array then is float32.
+    """
+
+    path: str
+    stored: np.dtype[Any]
+    shape: tuple[int, ...]
+    order: str = "C"
+    offset: int = 0
+    scale: float | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements as read."""
+        return np.dtype(np.float32) if self.scale is not None else self.stored.newbyteorder("=")
+
+    @property
+    def location(self) -> str:
+        """The file."""
+        return self.path
+
+    @property
+    def in_memory(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def n_bytes(self) -> int:
+        """Smallest size of the file."""
+        return self.offset + int(np.prod(self.shape, dtype=np.int64)) * self.stored.itemsize
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions."""
+        with open_descriptor(self.path, self.n_bytes) as descriptor:
+            yield lambda region: self._read(descriptor, region)
+
+    def _read(self, descriptor: int, region: Region) -> Array:
+        if self.order == "F":
+            flipped = read_c_order(
+                descriptor, self.path, self.stored, self.shape[::-1], self.offset, region[::-1]
+            )
+            array = flipped.transpose()
+        else:
+            array = read_c_order(descriptor, self.path, self.stored, self.shape, self.offset, region)
+        if self.scale is not None:
+            return np.multiply(array, np.float32(self.scale), dtype=np.float32)
+        return array.astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class Hdf5Source:
+    """A dataset of an HDF5 file, opened where and when it is read."""
+
+    path: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def location(self) -> str:
+        """The file."""
+        return self.path
+
+    @property
+    def in_memory(self) -> bool:
+        """False."""
+        return False
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions."""
+        with open_hdf5(self.path) as file:
+            dataset = file.get(self.name)
+            if dataset is None or dataset.shape != self.shape:
+                raise SourceChangedError(f"dataset {self.name!r} of {self.path} changed since it was opened")
+            yield dataset.__getitem__
+
+
+@contextmanager
+def open_hdf5(path: str) -> Iterator[Any]:
+    """Open an HDF5 file for reading, with an error that names the file."""
+    import h5py
+
+    if not Path(path).is_file():
+        raise PathError(path, exists=False)
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise DamagedDataError(f"{path} cannot be read as HDF5 file: {error}") from error
+    with file:
+        yield file
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stored piece of an array: file name, first index, shape, bytes before the numbers."""
+
+    file: str
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def region(self) -> Region:
+        """The indices this part covers."""
+        return tuple(slice(a, a + n) for a, n in zip(self.start, self.shape, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class PartsSource:
+    """An array stored as a folder of Arrow tensors, one file per part."""
+
+    folder: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    parts: tuple[Part, ...]
+    keep: Any = field(default=None, repr=False)
+    """Whatever must stay alive while the folder is in use (not sent to workers)."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("folder", "shape", "dtype", "parts")
+        return {**{name: self.__dict__[name] for name in names}, "keep": None}
+
+    @property
+    def location(self) -> str:
+        """The folder."""
+        return self.folder
+
+    @property
+    def in_memory(self) -> bool:
+        """False."""
+        return False
+
+    @cached_property
+    def _bounds(self) -> tuple[Array, Array]:
+        starts = np.array([p.start for p in self.parts], dtype=np.int64).reshape(-1, len(self.shape))
+        sizes = np.array([p.shape for p in self.parts], dtype=np.int64).reshape(-1, len(self.shape))
+        return starts, starts + sizes
+
+    def parts_in(self, region: Region) -> list[Part]:
+        """Parts that hold something of a region."""
+        starts, stops = self._bounds
+        low = np.array([s.start for s in region])
+        high = np.array([s.stop for s in region])
+        hit = (starts < high).all(axis=1) & (stops > low).all(axis=1)
+        return [self.parts[i] for i in np.flatnonzero(hit)]
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions; files stay open until the end of the block."""
+        with ExitStack() as stack:
+            opened: dict[str, int] = {}
+
+            def read(region: Region) -> Array:
+                found = self.parts_in(region)
+                if len(found) == 1 and overlap(found[0].region, region) == region:
+                    return self._read_part(opened, stack, found[0], region)
+                return self._gather(opened, stack, found, region)
+
+            yield read
+
+    def _gather(self, opened: dict[str, int], stack: ExitStack, found: list[Part], region: Region) -> Array:
+        out = np.empty(region_shape(region), self.dtype)
+        origin = tuple(s.start for s in region)
+        for part in found:
+            common = overlap(part.region, region)
+            if common is not None:
+                out[shifted(common, origin)] = self._read_part(opened, stack, part, common)
+        return out
+
+    def _read_part(self, opened: dict[str, int], stack: ExitStack, part: Part, region: Region) -> Array:
+        path = f"{self.folder}/{part.file}"
+        if path not in opened:
+            needed = part.offset + int(np.prod(part.shape, dtype=np.int64)) * self.dtype.itemsize
+            opened[path] = stack.enter_context(open_descriptor(path, needed))
+        inner = shifted(region, part.start)
+        return read_c_order(opened[path], path, self.dtype, part.shape, part.offset, inner)
+
+
+@dataclass(frozen=True, eq=False)
+class ConcatSource:
+    """Several sources one after the other along one axis."""
+
+    sources: tuple[ArraySource, ...]
+    axis: int = 0
+
+    @cached_property
+    def _edges(self) -> Array:
+        return np.cumsum([0] + [s.shape[self.axis] for s in self.sources])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole."""
+        shape = list(self.sources[0].shape)
+        shape[self.axis] = int(self._edges[-1])
+        return tuple(shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type that holds the elements of all sources."""
+        return np.result_type(*(s.dtype for s in self.sources))
+
+    @property
+    def location(self) -> str:
+        """Location of the first source that has one."""
+        return next((s.location for s in self.sources if s.location), "")
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether any of the sources is."""
+        return any(s.in_memory for s in self.sources)
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions."""
+        with ExitStack() as stack:
+            readers: dict[int, Read] = {}
+
+            def read(region: Region) -> Array:
+                out = np.empty(region_shape(region), self.dtype)
+                wanted = region[self.axis]
+                for k in range(len(self.sources)):
+                    low = max(int(self._edges[k]), wanted.start)
+                    high = min(int(self._edges[k + 1]), wanted.stop)
+                    if low >= high:
+                        continue
+                    if k not in readers:
+                        readers[k] = stack.enter_context(self.sources[k].reader())
+                    inner, place = list(region), [slice(None)] * out.ndim
+                    inner[self.axis] = slice(low - int(self._edges[k]), high - int(self._edges[k]))
+                    place[self.axis] = slice(low - wanted.start, high - wanted.start)
+                    out[tuple(place)] = readers[k](tuple(inner))
+                return out
+
+            yield read
+
+
+def read_all(source: ArraySource) -> Array:
+    """Read a whole array into memory."""
+    with source.reader() as read:
+        array: Array = read(full_region(source.shape))
+    return array
+
+
+def raw_source(
+    path: str | os.PathLike[str],
+    dtype: Any,
+    n_columns: int,
+    order: str = "C",
+    offset: int = 0,
+    scale: float | None = None,
+) -> RawSource:
+    """Describe a raw binary file of samples x columns; the number of samples follows from its size.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    dtype : data type
+        Type of the numbers in the file, for example ``"int16"`` or ``">f4"``.
+    n_columns : int
+        Number of channels.
+    order : {'C', 'F'}
+        'C': all channels of a sample stand together (multiplexed), 'F': all
+        samples of a channel stand together.
+    offset : int
+        Bytes before the first number.
+    scale : float, optional
+        Factor from stored numbers to physical units.
+
+    Raises
+    ------
+    PathError
+        There is no such file.
+    InvalidValueError
+        The size of the file does not fit, or an argument is off.
+    """
+    full = Path(path).expanduser().resolve()
+    if not full.is_file():
+        raise PathError(full, exists=False)
+    try:
+        stored = np.dtype(dtype)
+    except TypeError:
+        raise InvalidValueError("numeric data type such as 'int16' or 'float32'", "dtype", dtype) from None
+    if stored.kind not in "iufc":
+        raise InvalidValueError("numeric data type such as 'int16' or 'float32'", "dtype", dtype)
+    if isinstance(n_columns, bool) or not isinstance(n_columns, (int, np.integer)) or n_columns < 1:
+        raise InvalidValueError("whole number, 1 or more", "channels", n_columns)
+    if order not in ("C", "F"):
+        raise InvalidValueError("'C' or 'F'", "order", order)
+    if offset < 0:
+        raise InvalidValueError("0 or more bytes", "offset", offset)
+    n_bytes = full.stat().st_size - offset
+    row = stored.itemsize * n_columns
+    if n_bytes <= 0 or n_bytes % row:
+        raise InvalidValueError(
+            f"file size of a whole number of samples ({n_columns} channels x {stored.itemsize} bytes = "
+            f"{row} bytes each); check dtype, channels and offset",
+            "raw binary file",
+            f"{full.name} with {max(n_bytes, 0)} bytes of data",
+        )
+    return RawSource(str(full), stored, (n_bytes // row, int(n_columns)), order, offset, scale)
