@@ -1,1 +1,45 @@
+"""Electrophysiology analysis on data larger than memory; ``import rayspy as spy``."""
+
+from rayspy import errors as errors
+from rayspy import synthdata as synthdata
+from rayspy.config import config as config
+from rayspy.data import actions as _actions
+from rayspy.data.analog import AnalogData as AnalogData
+from rayspy.data.spectral import SpectralData as SpectralData
+from rayspy.data.structdict import StructDict as StructDict
+from rayspy.frontends.freqanalysis import freqanalysis as freqanalysis
+from rayspy.frontends.housekeeping import cleanup as cleanup
+from rayspy.frontends.housekeeping import copy as copy
+from rayspy.frontends.housekeeping import get_defaults as get_defaults
+from rayspy.frontends.selectdata import selectdata as selectdata
+from rayspy.frontends.selectdata import show as show
+from rayspy.io.container import load as load
+from rayspy.io.container import load_as as _load_as
+from rayspy.io.container import save as save
+from rayspy.io.raw import hdf5_dataset as hdf5_dataset
+from rayspy.io.raw import raw_binary as raw_binary
+from rayspy.progress import set_loglevel as set_loglevel
+
 __version__ = "0.1.0.dev0"
+
+_actions.register(selectdata=selectdata, show=show, save=save, load_as=_load_as)
+
+__all__ = [
+    "AnalogData",
+    "SpectralData",
+    "StructDict",
+    "cleanup",
+    "config",
+    "copy",
+    "errors",
+    "freqanalysis",
+    "get_defaults",
+    "hdf5_dataset",
+    "load",
+    "raw_binary",
+    "save",
+    "selectdata",
+    "set_loglevel",
+    "show",
+    "synthdata",
+]

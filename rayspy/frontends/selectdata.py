@@ -1,0 +1,174 @@
+"""Front-ends `selectdata` and `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.checks import check_bool
+from rayspy.data.base import BaseData
+from rayspy.data.selection import LATENCY_WORDS, Selection, resolve
+from rayspy.data.structdict import StructDict, serializable
+from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.frontends.calling import accepts_cfg
+from rayspy.frontends.compute import compute, input_spec, plan_for
+from rayspy.methods.copying import Copying
+from rayspy.planning.plan import make_plan
+from rayspy.progress import message
+
+
+@accepts_cfg
+def selectdata(
+    data: BaseData,
+    trials: Any = None,
+    channel: Any = None,
+    latency: Any = None,
+    frequency: Any = None,
+    taper: Any = None,
+    inplace: bool = False,
+    clear: bool = False,
+    parallel: bool | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Select a part of an object.
+
+    Parameters
+    ----------
+    data : data object
+        Is not changed unless `inplace` or `clear`.
+    trials : int, list or ndarray of int, 'all', optional
+        Trial numbers; order and repetitions are kept.
+    channel, taper : str, int, list, ndarray, slice or range, 'all', optional
+        Names or numbers; order and repetitions are kept.
+    latency : [t0, t1], 'maxperiod', 'minperiod', 'prestim', 'poststim', 'all', optional
+        Closed window in seconds. Trials that do not cover all of it are left out.
+    frequency : float or [fmin, fmax], 'all', optional
+        Nearest bin, or closed interval in Hz.
+    inplace : bool
+        Attach the selection to the object instead of copying: later
+        computations see only what is selected.
+    clear : bool
+        Remove an attached selection.
+    parallel : bool, optional
+        As in `freqanalysis`.
+
+    Returns
+    -------
+    data object or None
+        A new object with the selected data, trials counted anew; None with
+        `inplace` or `clear`.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        A selector cannot be used with this object; the message names it.
+
+    Examples
+    --------
+    >>> import rayspy as spy
+    >>> data = spy.synthdata.white_noise(nTrials=4, nSamples=100, nChannels=3, seed=1)
+    >>> spy.selectdata(data, trials=[2, 0], channel=["channel3"]).data.shape
+    (200, 1)
+    """
+    check_bool(inplace, "inplace")
+    check_bool(clear, "clear")
+    given = {"trials": trials, "channel": channel, "latency": latency, "frequency": frequency, "taper": taper}
+    select = {key: value for key, value in given.items() if value is not None}
+    check_selectors(data, select, kwargs)
+    if clear:
+        if select:
+            raise InvalidValueError("no selectors together with clear=True", "select", ", ".join(select))
+        data.selection = None
+        return None
+    selection = resolve(select, data.describe(), covering=True)
+    _tell_dropped(data, select, selection)
+    if inplace:
+        data._selection = selection
+        data.cfg["selectdata"] = StructDict(serializable(_plain(select, data), "selectdata"))
+        return None
+    plan = plan_for("selectdata", data, Copying(), selection)
+    return compute(plan, data, _plain(select, data), parallel)
+
+
+def check_selectors(data: BaseData, select: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
+    """Refuse selectors that do not exist, or not for this class."""
+    for key in unknown:
+        raise InvalidValueError(f"selectors {', '.join(data.selection_keys)}", "selection kwargs", key)
+    for key in select:
+        if key not in data.selection_keys:
+            kind = type(data).__name__
+            raise InvalidValueError(
+                f"one of {', '.join(data.selection_keys)} (no `{key}` selection available for {kind})",
+                "selection arguments",
+                key,
+            )
+
+
+def _plain(select: Mapping[str, Any], data: BaseData) -> dict[str, Any]:
+    """Selectors as they can be stored and replayed: slices become lists."""
+    return {
+        key: list(range(*value.indices(len(data.describe().labels[key])))) if isinstance(value, slice) else value
+        for key, value in select.items()
+    }
+
+
+def _tell_dropped(data: BaseData, select: Mapping[str, Any], selection: Selection) -> None:
+    wanted = resolve({k: v for k, v in select.items() if k == "trials"}, data.describe())
+    dropped = len(wanted.trial_ids) - len(selection.trial_ids)
+    if dropped:
+        message("selectdata", f"left out {dropped} trials that do not cover latency {select['latency']}")
+
+
+def show(data: BaseData, squeeze: bool = True, **kwargs: Any) -> NDArray[Any] | list[NDArray[Any]] | None:
+    """Return selected data as arrays.
+
+    Parameters
+    ----------
+    data : data object
+        Is not changed.
+    squeeze : bool
+        Drop dimensions of length 1.
+    **kwargs
+        Selectors as in `selectdata`; lists have to ascend.
+
+    Returns
+    -------
+    ndarray or list of ndarray
+        One array per selected trial; the array itself if it is one trial.
+    """
+    check_bool(squeeze, "squeeze")
+    if not isinstance(data, BaseData):
+        raise InvalidTypeError(data, "data", "rayspy data object;")
+    unknown = {k: v for k, v in kwargs.items() if k not in data.selection_keys}
+    check_selectors(data, kwargs, unknown)
+    if data.data is None:
+        message("show", "the object is empty")
+        return None
+    _check_ascending(kwargs)
+    latency = kwargs.get("latency")
+    covering = isinstance(latency, str) and latency in LATENCY_WORDS
+    selection = resolve(kwargs, data.describe(), covering=covering)
+    plan = make_plan("show", Copying(), data.source, input_spec(data, selection), selection.index)
+    order = plan.stored(plan.spec.dims)
+    with data.source.reader() as read:
+        channels = plan.channels_of(plan.blocks[0]) if len(plan.blocks) == 1 else plan.index.get("channel")
+        every = channels if channels is not None else np.arange(plan.n_channels)
+        arrays = [
+            np.array(plan.read_trials(read, k, k + 1, every)[0].transpose(order))
+            for k in range(len(plan.spec.trialdefinition))
+        ]
+    if squeeze:
+        arrays = [array.squeeze() for array in arrays]
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def _check_ascending(selectors: Mapping[str, Any]) -> None:
+    for key, value in selectors.items():
+        if key in ("latency", "frequency") or not isinstance(value, (list, np.ndarray)):
+            continue
+        items = list(value)
+        if any(a >= b for a, b in zip(items, items[1:], strict=False)):
+            raise InvalidValueError("unique and sorted selectors", "show kwargs", f"{key}: {items}")

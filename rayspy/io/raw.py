@@ -1,0 +1,61 @@
+"""Files that hold one array: raw binary and HDF5, used in place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rayspy.data.builder import from_hdf5
+from rayspy.storage.sources import Hdf5Source, RawSource, raw_source
+
+
+def raw_binary(
+    path: str | os.PathLike[str],
+    dtype: Any,
+    channels: int,
+    order: str = "C",
+    offset: int = 0,
+    scale: float | None = None,
+) -> RawSource:
+    """Refer to a raw binary file of samples x channels; pass the result as `data`.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    dtype : data type
+        Type of the numbers in it, for example ``"int16"`` or ``">f4"``.
+    channels : int
+        Number of channels.
+    order : {'C', 'F'}
+        'C': all channels of a sample stand together, 'F': all samples of a channel.
+    offset : int
+        Bytes before the first number.
+    scale : float, optional
+        Factor from stored numbers to physical units; data are then float32.
+
+    Returns
+    -------
+    RawSource
+        Description of the file; nothing is read or copied.
+    """
+    return raw_source(path, dtype, channels, order, offset, scale)
+
+
+def hdf5_dataset(path: str | os.PathLike[str], name: str | None = None) -> Hdf5Source:
+    """Refer to a dataset of an HDF5 file; pass the result as `data`.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    name : str, optional
+        Name of the dataset; ``data``, or the only one, if left out.
+
+    Returns
+    -------
+    Hdf5Source
+        Description of the dataset; nothing is read or copied.
+    """
+    return from_hdf5(Path(path), name)
