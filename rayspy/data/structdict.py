@@ -72,7 +72,7 @@ def serializable(value: Any, name: str = "value") -> Any:
         The value cannot be stored.
     """
     if isinstance(value, np.ndarray):
-        return serializable(value.tolist(), name)
+        return value.tolist() if value.dtype.kind in "biufU" else serializable(value.tolist(), name)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, range):

@@ -190,7 +190,7 @@ def _mtmfft(data: AnalogData, lengths: NDArray[np.float64], given: dict[str, Any
         n_fft=n_fft,
         bins=bins,
         taper=taper,
-        taper_labels=("dpss",) if averaged else tuple(labels),
+        taper_labels=("dpss0",) if averaged else tuple(labels),
         output_kind="fourier" if output == "complex" else output,
         keeptapers=keeptapers and taper.name == "dpss",
         polyremoval=polyremoval,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from rayspy.config import config
@@ -59,6 +60,7 @@ def _cgroup_number(name_v2: str, name_v1: str) -> int | None:
     return min(found) if found else None
 
 
+@lru_cache(maxsize=1)
 def cgroup_limit() -> int | None:
     """Tightest memory limit of the control groups of this process, if any."""
     limit = _cgroup_number("memory.max", "memory.limit_in_bytes")

@@ -1,0 +1,53 @@
+"""Properties of the partitioner."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rayspy.planning.partition import partition
+
+sizes = st.lists(st.integers(1, 10**7), min_size=1, max_size=60).map(lambda s: np.array(s, dtype=np.int64))
+
+
+def cover(blocks, n_trials, n_channels):
+    count = np.zeros((n_trials, n_channels), dtype=int)
+    for b in blocks:
+        count[b.first_trial : b.stop_trial, b.first_channel : b.stop_channel] += 1
+    return count
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(1, 40), st.integers(1, 10**8), st.one_of(st.none(), st.integers(1, 50)))
+def test_every_trial_and_channel_is_in_exactly_one_block(trial_bytes, n_channels, block_bytes, width):
+    blocks = partition(trial_bytes, n_channels, block_bytes, width)
+    assert (cover(blocks, len(trial_bytes), n_channels) == 1).all()
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(1, 40), st.integers(1, 10**8), st.integers(1, 50))
+def test_trials_are_grouped_the_same_for_every_channel_width(trial_bytes, n_channels, block_bytes, width):
+    split = partition(trial_bytes, n_channels, block_bytes, width)
+    whole = partition(trial_bytes, n_channels, block_bytes, n_channels)
+    assert sorted({(b.first_trial, b.stop_trial) for b in split}) == [(b.first_trial, b.stop_trial) for b in whole]
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(1, 40), st.integers(1, 10**8), st.integers(1, 50))
+def test_channels_are_split_exactly_as_asked(trial_bytes, n_channels, block_bytes, width):
+    for block in partition(trial_bytes, n_channels, block_bytes, width):
+        assert block.first_channel % width == 0
+        assert block.n_channels == min(width, n_channels - block.first_channel)
+
+
+def test_blocks_have_about_the_target_size():
+    blocks = partition(np.full(182_603, 51 * 220 * 4), 220, 16 * 2**20)
+    rows = np.array([b.stop_trial - b.first_trial for b in blocks]) * 51 * 220 * 4
+    assert len(blocks) < 600
+    assert rows.max() <= 16 * 2**20
+    assert rows[:-1].min() > 8 * 2**20
+
+
+def test_few_long_trials_are_split_over_channels():
+    blocks = partition(np.full(3, 4 * 10**6 * 128), 128, 16 * 2**20)
+    assert len(blocks) >= 24
+    assert {b.n_channels for b in blocks} != {128}
