@@ -87,6 +87,7 @@ def _summed(plan: Plan, block: Block, payload: Array | None) -> Array:
         _compute(plan, x, results)
         for result in results:
             total += result
+        del results, result
     return total
 
 

@@ -22,6 +22,8 @@ from rayspy.progress import message, warn
 OUTPUTS = ("pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal", "absimag")
 METHODS = ("mtmfft",)
 Output = Literal["pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal", "absimag"]
+_SHORT = 16
+"""Only windows of fewer samples than this can be zero everywhere."""
 _SLACK = 1e-6
 """A duration this close to a whole number of samples is that number."""
 
@@ -183,6 +185,7 @@ def _mtmfft(data: AnalogData, lengths: NDArray[np.float64], given: dict[str, Any
         )
     if keeptapers and taper.name != "dpss":
         warn("freqanalysis", "option `keeptapers` has no effect without `tapsmofrq`!")
+    _check_not_too_short(taper, lengths)
     labels = taper.labels if taper.name != "boxcar" or given["taper"] is not None else ["None"]
     averaged = taper.name == "dpss" and not keeptapers
     return Mtmfft(
@@ -197,6 +200,24 @@ def _mtmfft(data: AnalogData, lengths: NDArray[np.float64], given: dict[str, Any
         demean_taper=demean_taper,
         ft_compat=ft_compat,
     )
+
+
+def _check_not_too_short(taper: Taper, lengths: NDArray[np.float64]) -> None:
+    """Refuse trials so short that nothing is left under the taper."""
+    shortest = int(lengths.min())
+    if taper.name == "dpss":
+        if taper.n_tapers >= shortest:
+            raise InvalidValueError(
+                f"trials of more samples than there are tapers ({taper.n_tapers}); lower tapsmofrq or nTaper",
+                "tapsmofrq",
+                f"a trial of {shortest} samples",
+            )
+    elif shortest < _SHORT and not abs(taper.sample(shortest).sum()) > 1e-12:
+        raise InvalidValueError(
+            f"longer trials (or another taper): the {taper.name} window of {shortest} samples is zero",
+            "taper",
+            taper.name,
+        )
 
 
 def _check_polyremoval(value: Any) -> int | None:

@@ -165,16 +165,23 @@ class Plan:
     def chunks(self, block: Block) -> Iterator[tuple[int, int]]:
         """Runs of trials of equal length that are read and computed together."""
         lengths = self.spec.lengths
-        per_sample = self._sample_bytes(block.n_channels)
         first = block.first_trial
         while first < block.stop_trial:
-            at_once = max(1, TILE_BYTES // max(1, int(lengths[first]) * per_sample))
             stop = first + 1
-            limit = min(block.stop_trial, first + at_once)
+            limit = min(block.stop_trial, first + self.trials_at_once(first, block.n_channels))
             while stop < limit and lengths[stop] == lengths[first]:
                 stop += 1
             yield first, stop
             first = stop
+
+    def trials_at_once(self, k: int, n_channels: int) -> int:
+        """How many trials like trial k go through the kernel in one call."""
+        read = int(self.spec.lengths[k]) * self._sample_bytes(n_channels)
+        written = int(self.output.rows[k]) * self._row_bytes(n_channels)
+        return max(1, TILE_BYTES // max(1, read, written))
+
+    def _row_bytes(self, n_channels: int) -> int:
+        return self.output.row_bytes // max(1, self.n_channels) * n_channels
 
     def _sample_bytes(self, n_channels: int) -> int:
         inner = [len(self.spec.labels[dim]) for dim in inner_dims(self.spec.dims) if dim != "channel"]
@@ -286,9 +293,9 @@ def _block_bytes(plan: Plan, block: Block) -> int:
     """Projected peak of one block: what is read, the kernel's memory, the result, and a payload."""
     lengths = plan.spec.lengths[block.first_trial : block.stop_trial]
     length, c = int(lengths.max()), block.n_channels
-    row = int(np.prod(plan.output.inner_shape[:-1], dtype=np.int64)) * c * plan.output.dtype.itemsize
+    row = plan._row_bytes(c)
     trial_rows = int(plan.output.rows[block.first_trial : block.stop_trial].max())
-    chunk_trials = max(1, TILE_BYTES // max(1, length * plan._sample_bytes(c)))
+    chunk_trials = plan.trials_at_once(block.first_trial + int(lengths.argmax()), c)
     chunk = chunk_trials * length * plan._sample_bytes(_columns_read(plan, block))
     tile_lines = chunk_trials * c if chunk_trials > 1 else tile_channels(plan, length, c)
     working = tile_lines * plan.method.working_bytes(length, plan.spec.dtype.itemsize)
