@@ -6,7 +6,6 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from rayspy.errors import RayspyError
 from rayspy.planning.partition import Block
 from rayspy.planning.plan import Plan, Receipt, tile_channels
-from rayspy.storage.sources import Read
 
 Array = NDArray[Any]
 
@@ -93,24 +91,19 @@ def _summed(plan: Plan, block: Block, payload: Array | None) -> Array:
 
 def _inputs(plan: Plan, block: Block, payload: Array | None) -> Iterator[tuple[int, int, Array]]:
     """Runs of trials of equal length with their data, read-only."""
-    with _reader(plan, block, payload) as read:
-        channels = plan.channels_of(block)
-        for first, stop in plan.chunks(block):
-            if payload is None:
-                x = plan.read_trials(read, first, stop, channels)
-            else:
-                x = _from_payload(plan, block, payload, first, stop)
-            x.flags.writeable = False
-            yield first, stop, x
-
-
-@contextmanager
-def _reader(plan: Plan, block: Block, payload: Array | None) -> Iterator[Read]:
     if payload is not None:
-        yield payload.__getitem__
+        for first, stop in plan.chunks(block):
+            yield first, stop, _read_only(_from_payload(plan, block, payload, first, stop))
         return
     with plan.source.reader() as read:
-        yield read
+        bound = plan.input_of(read, block)
+        for first, stop in plan.chunks(block):
+            yield first, stop, _read_only(bound.trials(*plan.bounds(first, stop)))
+
+
+def _read_only(x: Array) -> Array:
+    x.flags.writeable = False
+    return x
 
 
 def _from_payload(plan: Plan, block: Block, payload: Array, first: int, stop: int) -> Array:

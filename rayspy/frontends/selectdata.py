@@ -16,6 +16,7 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg
 from rayspy.frontends.compute import compute, input_spec, plan_for
 from rayspy.methods.copying import Copying
+from rayspy.planning.partition import Block
 from rayspy.planning.plan import make_plan
 from rayspy.progress import message
 
@@ -153,12 +154,11 @@ def show(data: BaseData, squeeze: bool = True, **kwargs: Any) -> NDArray[Any] | 
     selection = resolve(kwargs, data.describe(), covering=covering)
     plan = make_plan("show", Copying(), data.source, input_spec(data, selection), selection.index)
     order = plan.stored(plan.spec.dims)
+    everything = Block(0, len(plan.spec.trialdefinition), 0, plan.n_channels)
     with data.source.reader() as read:
-        channels = plan.channels_of(plan.blocks[0]) if len(plan.blocks) == 1 else plan.index.get("channel")
-        every = channels if channels is not None else np.arange(plan.n_channels)
+        bound = plan.input_of(read, everything)
         arrays = [
-            np.array(plan.read_trials(read, k, k + 1, every)[0].transpose(order))
-            for k in range(len(plan.spec.trialdefinition))
+            np.array(bound.trials(*plan.bounds(k, k + 1))[0].transpose(order)) for k in range(everything.stop_trial)
         ]
     if squeeze:
         arrays = [array.squeeze() for array in arrays]

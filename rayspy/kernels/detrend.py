@@ -1,7 +1,11 @@
-"""Removal of means and linear trends along the last axis.
+"""Removal of means and linear trends along the time axis of (trial, time, channel) arrays.
 
-Sums run along contiguous lines, so the result of a line does not depend on how
-many others are in the same array.
+Sums are built by repeated folding, element by element. That makes them accurate
+(errors grow with the logarithm of the length) and independent of how many
+trials and channels are in the same array.
+
+Higham, N. J. (1993). The accuracy of floating point summation. SIAM J. Sci.
+Comput. 14(4), 783-799, section 2 (pairwise summation).
 """
 
 from __future__ import annotations
@@ -14,27 +18,64 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def detrended(x: Array, polyremoval: int | None) -> Array:
-    """Subtract nothing (None), the mean (0) or a straight line (1), in place.
+_FOLD = 8
+
+
+def pairwise_sum(x: Array) -> Array:
+    """Sum over axis 1, which is kept with length 1."""
+    while x.shape[1] > 1:
+        fold = min(_FOLD, x.shape[1])
+        rows = x.shape[1] // fold
+        folded = x[:, :rows] + x[:, rows : 2 * rows]
+        for k in range(2, fold):
+            folded += x[:, k * rows : (k + 1) * rows]
+        for k in range(fold * rows, x.shape[1]):
+            folded[:, :1] += x[:, k : k + 1]
+        x = folded
+    return x
+
+
+def detrended(x: Array, polyremoval: int | None, out: Array | None = None) -> Array:
+    """Subtract nothing (None), the mean (0) or a straight line (1) from every line.
 
     Parameters
     ----------
-    x : ndarray, floating point, C-contiguous
-        Lines along the last axis; is overwritten.
+    x : ndarray, floating point, shape (trial, time, channel)
+        Signals; not changed unless `out` is `x`.
     polyremoval : int or None
         Order of the polynomial.
+    out : ndarray, optional
+        Where to put the result.
 
     Returns
     -------
     ndarray
-        The same array.
+        The residuals; `x` itself if there is nothing to remove.
     """
     if polyremoval is None:
         return x
-    n = x.shape[-1]
-    x -= np.add.reduce(x, axis=-1, keepdims=True) / x.dtype.type(n)
+    n = x.shape[1]
+    rest = _minus_rows(x, pairwise_sum(x) / x.dtype.type(n), out)
     if polyremoval == 1 and n > 1:
         ramp = np.arange(n, dtype=np.float64) - (n - 1) / 2
-        unit = (ramp / np.sqrt((ramp**2).sum())).astype(x.dtype)
-        x -= np.add.reduce(x * unit, axis=-1, keepdims=True) * unit
-    return x
+        unit = (ramp / np.sqrt((ramp**2).sum())).astype(x.dtype)[:, np.newaxis]
+        rest -= pairwise_sum(rest * unit) * unit
+    return rest
+
+
+_ROWS = 8
+
+
+def _minus_rows(x: Array, row: Array, out: Array | None) -> Array:
+    """``x - row`` for a row of shape (trial, 1, channel), several rows at a time where memory allows."""
+    out = np.empty_like(x) if out is None else out
+    n, length, c = x.shape
+    head = length - length % _ROWS if x.flags.c_contiguous and out.flags.c_contiguous else 0
+    if head:
+        wide = np.broadcast_to(row, (n, _ROWS, c)).reshape(n, _ROWS * c)
+        shape = (head // _ROWS, _ROWS * c)
+        for k in range(n):
+            np.subtract(x[k, :head].reshape(shape), wide[k], out=out[k, :head].reshape(shape))
+    if head < length:
+        np.subtract(x[:, head:], row, out=out[:, head:])
+    return out

@@ -16,8 +16,8 @@ from rayspy.kernels.detrend import detrended
 Array = NDArray[Any]
 
 
-def working_dtype(dtype: np.dtype[Any], polyremoval: int | None) -> np.dtype[Any]:
-    """Type in which trends are removed; also of the transform if there is nothing to remove.
+def working_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Type in which trends are removed, and of the transform too if there is nothing to remove.
 
     Numbers that single precision cannot hold are brought close to zero first.
     """
@@ -67,9 +67,8 @@ def tapered_spectra(
     ndarray, shape (trial, taper or 1, freq, channel)
         float32, complex64 for 'fourier'.
     """
-    lines = np.empty((x.shape[0], x.shape[2], x.shape[1]), working_dtype(x.dtype, polyremoval))
-    np.copyto(lines, x.transpose(0, 2, 1), casting="same_kind" if x.dtype.kind == "f" else "safe")
-    detrended(lines, polyremoval)
+    lines = _lines(x, working_dtype(x.dtype))
+    lines = detrended(lines, polyremoval)
     if polyremoval is not None:
         lines = lines.astype(np.float32, copy=False)
     tapers = tapers.astype(lines.dtype, copy=False)
@@ -79,39 +78,65 @@ def tapered_spectra(
         out = np.empty((x.shape[0], len(tapers) if keeptapers else 1, n_freq, x.shape[2]), dtype)
     if keeptapers or len(tapers) == 1:
         for k, taper in enumerate(tapers):
-            spectra = _transform(lines, taper, n_fft, bins, demean_taper, reuse=k == len(tapers) - 1)
-            np.copyto(out[:, k], converted(spectra, output).transpose(0, 2, 1), casting="same_kind")
+            reuse = k == len(tapers) - 1 and polyremoval is not None
+            convert(_transform(lines, taper, n_fft, bins, demean_taper, reuse), output, out[:, k])
         return out
-    power = np.zeros((x.shape[0], x.shape[2], n_freq), lines.dtype)
+    power = np.zeros((x.shape[0], n_freq, x.shape[2]), lines.dtype)
+    single = np.empty_like(power)
     for taper in tapers:
-        power += converted(_transform(lines, taper, n_fft, bins, demean_taper, reuse=False), "pow")
-    power /= power.dtype.type(len(tapers))
-    np.copyto(out[:, 0], power.transpose(0, 2, 1), casting="same_kind")
+        power += convert(_transform(lines, taper, n_fft, bins, demean_taper), "pow", single)
+    np.divide(power, power.dtype.type(len(tapers)), out=out[:, 0], casting="same_kind")
     return out
 
 
+_FEW_CHANNELS = 8
+"""Below this number of channels arrays are faster with time as the fastest axis."""
+
+
+def _lines(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Signals in working precision, laid out in memory for the operations that follow."""
+    if x.shape[2] >= _FEW_CHANNELS or x.shape[2] == 1:
+        return x.astype(dtype, copy=False)
+    lines = np.empty((x.shape[0], x.shape[2], x.shape[1]), dtype).transpose(0, 2, 1)
+    np.copyto(lines, x, casting="same_kind")
+    return lines
+
+
 def _transform(
-    lines: Array, taper: Array, n_fft: int, bins: slice | NDArray[np.int64], demean: bool, reuse: bool
+    lines: Array, taper: Array, n_fft: int, bins: slice | NDArray[np.int64], demean: bool, reuse: bool = False
 ) -> Array:
     from scipy.fft import rfft
 
-    tapered = np.multiply(lines, taper, out=lines if reuse else None)
+    columns = np.empty_like(lines[0])
+    columns[:] = taper[:, np.newaxis]
+    tapered = np.multiply(lines, columns, out=lines if reuse else None)
     if demean:
-        detrended(tapered, 0)
-    spectra: Array = rfft(tapered, n=n_fft, axis=-1, overwrite_x=True)
-    return spectra[..., bins]
+        detrended(tapered, 0, out=tapered)
+    spectra: Array = rfft(tapered, n=n_fft, axis=1, overwrite_x=True)
+    return spectra[:, bins]
 
 
-def converted(spectra: Array, output: str) -> Array:
-    """Turn complex coefficients into what was asked for; may overwrite its input."""
-    if output == "fourier":
-        return spectra
+def convert(spectra: Array, output: str, out: Array) -> Array:
+    """Turn complex coefficients into what was asked for; overwrites its input.
+
+    Parameters
+    ----------
+    spectra : ndarray, complex
+        Coefficients.
+    output : str
+        As in `tapered_spectra`.
+    out : ndarray
+        Where to put the result.
+    """
     if output == "pow":
-        spectra = np.ascontiguousarray(spectra)
-        pairs = spectra.view(spectra.real.dtype).reshape(*spectra.shape, 2)
+        pairs = np.ascontiguousarray(spectra).view(spectra.real.dtype)
         np.multiply(pairs, pairs, out=pairs)
-        return np.asarray(pairs[..., 0] + pairs[..., 1])
+        return np.add(pairs[..., ::2], pairs[..., 1::2], out=out, casting="same_kind")
     if output == "angle":
-        return np.asarray(np.angle(spectra))
-    part = {"abs": spectra, "real": spectra.real, "imag": spectra.imag, "absreal": spectra.real, "absimag": spectra.imag}
-    return np.asarray(part[output] if output in ("real", "imag") else np.abs(part[output]))
+        return np.arctan2(spectra.imag, spectra.real, out=out, casting="same_kind")
+    part = {"abs": spectra, "absreal": spectra.real, "absimag": spectra.imag}
+    if output in part:
+        return np.abs(part[output], out=out, casting="same_kind")
+    plain = {"fourier": spectra, "real": spectra.real, "imag": spectra.imag}
+    np.copyto(out, plain[output], casting="same_kind")
+    return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -33,7 +34,7 @@ class InputSpec:
     trialdefinition: NDArray[np.float64]
     labels: Mapping[str, NDArray[Any]]
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Samples per trial."""
         return (self.trialdefinition[:, 1] - self.trialdefinition[:, 0]).astype(np.int64)

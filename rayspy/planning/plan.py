@@ -23,7 +23,7 @@ from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
-TILE_BYTES = 2**19
+TILE_BYTES = 2**20
 """Input of one kernel call: temporaries of this size stay in the processor's cache."""
 
 
@@ -39,6 +39,46 @@ class Receipt:
     pid: int
     value: Array | None = None
     part: Part | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BlockInput:
+    """Reads samples of one block's channels in the engine's order (time, ..., channel)."""
+
+    read: Read
+    time_axis: int
+    slices: tuple[slice, ...]
+    picks: tuple[tuple[int, Any], ...]
+    order: tuple[int, ...]
+
+    def samples(self, start: int, stop: int) -> Array:
+        """Read consecutive samples."""
+        region = list(self.slices)
+        region[self.time_axis] = slice(start, stop)
+        array = self.read(tuple(region))
+        for axis, pick in self.picks:
+            array = array.take(pick, axis=axis)
+        return array if self.time_axis == 0 and self._is_in_order else array.transpose(self.order)
+
+    @cached_property
+    def _is_in_order(self) -> bool:
+        return self.order == tuple(range(len(self.order)))
+
+    def trials(self, starts: Indices, length: int) -> Array:
+        """Read trials of equal length, as (trial, time, ..., channel); in one go if they are adjacent."""
+        n, first = len(starts), int(starts[0])
+        if int(starts[-1]) - first == (n - 1) * length and (n == 1 or (starts[1:] - starts[:-1] == length).all()):
+            joined = self.samples(first, first + n * length)
+            return joined.reshape(n, length, *joined.shape[1:])
+        out: Array | None = None
+        for k, start in enumerate(starts.tolist()):
+            trial = self.samples(start, start + length)
+            if out is None:
+                out = np.empty((n, *trial.shape), trial.dtype)
+            out[k] = trial
+        if out is None:
+            raise RuntimeError("no trials to read")
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +138,15 @@ class Plan:
         """First row of each trial in the stored result, and the end."""
         return np.concatenate([[0], np.cumsum(self.output.rows)])
 
+    def bounds(self, first: int, stop: int) -> tuple[Indices, int]:
+        """Start samples and common length of trials."""
+        starts = self._starts[first:stop]
+        return starts, int(self.spec.lengths[first])
+
+    @cached_property
+    def _starts(self) -> Indices:
+        return self.spec.trialdefinition[:, 0].astype(np.int64)
+
     @property
     def result_shape(self) -> tuple[int, ...]:
         """Shape of the result in the engine's order (time, ..., channel)."""
@@ -130,49 +179,29 @@ class Plan:
         span = range(block.first_channel, block.stop_channel)
         return np.array(span) if every is None else every[block.first_channel : block.stop_channel]
 
-    def read_samples(self, read: Read, start: int, stop: int, channels: Indices) -> Array:
-        """Read samples of some channels, as (time, ..., channel)."""
-        dims = self.spec.dims
-        pairs: dict[str, tuple[slice, Any]] = {"time": (slice(start, stop), slice(None))}
+    def input_of(self, read: Read, block: Block) -> BlockInput:
+        """Bind a source's ``read(region)`` to the selection of one block."""
+        dims, channels = self.spec.dims, self.channels_of(block)
+        slices, picks = [], []
         for axis, dim in enumerate(dims):
-            if dim == "channel":
-                pairs[dim] = _contiguous(channels, self.source.shape[axis], axis)
-            elif dim != "time":
-                n = self.source.shape[axis]
-                pairs[dim] = _contiguous(self.index.get(dim, np.arange(n)), n, axis)
-        array = read(tuple(pairs[dim][0] for dim in dims))
-        for axis, dim in enumerate(dims):
-            if not isinstance(pairs[dim][1], slice):
-                array = array.take(pairs[dim][1], axis=axis)
+            n = self.source.shape[axis]
+            wanted = channels if dim == "channel" else self.index.get(dim)
+            low_high, pick = (slice(0, n), None) if wanted is None else _span(wanted, n, axis)
+            slices.append(low_high)
+            if pick is not None and dim != "time":
+                picks.append((axis, pick))
         order = tuple(dims.index(dim) for dim in ("time", *inner_dims(dims)))
-        return array if order == tuple(range(array.ndim)) else array.transpose(order)
-
-    def read_trials(self, read: Read, first: int, stop: int, channels: Indices) -> Array:
-        """Read trials of equal length, as (trial, time, ..., channel)."""
-        trl = self.spec.trialdefinition
-        starts = trl[first:stop, 0].astype(np.int64)
-        length = int(trl[first, 1]) - int(trl[first, 0])
-        if (np.diff(starts) == length).all():
-            joined = self.read_samples(read, int(starts[0]), int(starts[0]) + length * len(starts), channels)
-            return joined.reshape(len(starts), length, *joined.shape[1:])
-        first_trial = self.read_samples(read, int(starts[0]), int(starts[0]) + length, channels)
-        out = np.empty((len(starts), *first_trial.shape), first_trial.dtype)
-        out[0] = first_trial
-        for k, start in enumerate(starts[1:], 1):
-            out[k] = self.read_samples(read, int(start), int(start) + length, channels)
-        return out
+        return BlockInput(read, dims.index("time"), tuple(slices), tuple(picks), order)
 
     def chunks(self, block: Block) -> Iterator[tuple[int, int]]:
         """Runs of trials of equal length that are read and computed together."""
-        lengths = self.spec.lengths
-        first = block.first_trial
-        while first < block.stop_trial:
-            stop = first + 1
-            limit = min(block.stop_trial, first + self.trials_at_once(first, block.n_channels))
-            while stop < limit and lengths[stop] == lengths[first]:
-                stop += 1
-            yield first, stop
-            first = stop
+        lengths = self.spec.lengths[block.first_trial : block.stop_trial]
+        edges = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
+        for low, high in zip(edges, edges[1:], strict=False):
+            first, stop = block.first_trial + low, block.first_trial + high
+            at_once = self.trials_at_once(first, block.n_channels)
+            for k in range(first, stop, at_once):
+                yield k, min(k + at_once, stop)
 
     def trials_at_once(self, k: int, n_channels: int) -> int:
         """How many trials like trial k go through the kernel in one call."""
@@ -203,10 +232,9 @@ class Plan:
     def payload(self, i: int) -> Array:
         """Input of one block, its trials stacked along time: (time, ..., channel)."""
         block = self.blocks[i]
-        channels = self.channels_of(block)
-        trl = self.spec.trialdefinition[block.first_trial : block.stop_trial].astype(np.int64)
         with self.source.reader() as read:
-            pieces = [self.read_samples(read, start, stop, channels) for start, stop in trl[:, :2]]
+            bound = self.input_of(read, block)
+            pieces = [bound.trials(*self.bounds(k, k + 1))[0] for k in range(block.first_trial, block.stop_trial)]
         return np.concatenate(pieces)
 
     def __str__(self) -> str:
@@ -222,10 +250,10 @@ class Plan:
         )
 
 
-def _contiguous(wanted: Indices, n: int, axis: int) -> tuple[slice, Any]:
-    """What to read, and how to pick from it; no picking where the indices are consecutive."""
+def _span(wanted: Indices, n: int, axis: int) -> tuple[slice, Any]:
+    """What to read, and how to pick from it; None where the indices are consecutive."""
     if len(wanted) == 1 or (np.diff(wanted) == 1).all():
-        return slice(int(wanted[0]), int(wanted[-1]) + 1), slice(None)
+        return slice(int(wanted[0]), int(wanted[-1]) + 1), None
     return bounding_slice(wanted, n, axis)
 
 

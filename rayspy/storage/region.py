@@ -27,6 +27,11 @@ def overlap(a: Region, b: Region) -> Region | None:
     return common if all(s.start < s.stop for s in common) else None
 
 
+def contains(outer: Region, inner: Region) -> bool:
+    """Whether a region lies within another."""
+    return all(o.start <= i.start and i.stop <= o.stop for o, i in zip(outer, inner, strict=True))
+
+
 def shifted(region: Region, origin: tuple[int, ...]) -> Region:
     """Express a region relative to another origin."""
     return tuple(slice(s.start - o, s.stop - o) for s, o in zip(region, origin, strict=True))

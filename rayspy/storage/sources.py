@@ -7,6 +7,7 @@ stays open in between, so that it can travel to any worker.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.errors import DamagedDataError, InvalidValueError, PathError, SourceChangedError
-from rayspy.storage.region import Region, full_region, overlap, region_shape, shifted
+from rayspy.storage.region import Region, contains, full_region, overlap, region_shape, shifted
 
 Array = NDArray[Any]
 Read = Callable[[Region], Array]
@@ -141,10 +142,10 @@ def read_c_order(
     bytes; the mapping is dropped again, so that a file never adds up in memory.
     """
     rows, inner = region[0], region[1:]
-    row_items = int(np.prod(shape[1:], dtype=np.int64))
+    row_items = math.prod(shape[1:])
     first = offset + rows.start * row_items * dtype.itemsize
     row_shape = (rows.stop - rows.start, *shape[1:])
-    wanted = int(np.prod(region_shape(inner), dtype=np.int64))
+    wanted = math.prod(region_shape(inner))
     if wanted >= _SPARSE_FRACTION * row_items:
         buffer = np.empty(row_shape, dtype)
         _pread_into(descriptor, buffer, first, path)
@@ -202,7 +203,7 @@ class RawSource:
     @property
     def n_bytes(self) -> int:
         """Smallest size of the file."""
-        return self.offset + int(np.prod(self.shape, dtype=np.int64)) * self.stored.itemsize
+        return self.offset + math.prod(self.shape) * self.stored.itemsize
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
@@ -276,7 +277,7 @@ class Part:
     shape: tuple[int, ...]
     offset: int
 
-    @property
+    @cached_property
     def region(self) -> Region:
         """The indices this part covers."""
         return tuple(slice(a, a + n) for a, n in zip(self.start, self.shape, strict=True))
@@ -326,12 +327,16 @@ class PartsSource:
         """Yield a function that reads regions; files stay open until the end of the block."""
         with ExitStack() as stack:
             opened: dict[str, int] = {}
+            last: Part | None = None
 
             def read(region: Region) -> Array:
-                found = self.parts_in(region)
-                if len(found) == 1 and overlap(found[0].region, region) == region:
-                    return self._read_part(opened, stack, found[0], region)
-                return self._gather(opened, stack, found, region)
+                nonlocal last
+                if last is None or not contains(last.region, region):
+                    found = self.parts_in(region)
+                    if len(found) != 1:
+                        return self._gather(opened, stack, found, region)
+                    last = found[0]
+                return self._read_part(opened, stack, last, region)
 
             yield read
 
@@ -347,7 +352,7 @@ class PartsSource:
     def _read_part(self, opened: dict[str, int], stack: ExitStack, part: Part, region: Region) -> Array:
         path = f"{self.folder}/{part.file}"
         if path not in opened:
-            needed = part.offset + int(np.prod(part.shape, dtype=np.int64)) * self.dtype.itemsize
+            needed = part.offset + math.prod(part.shape) * self.dtype.itemsize
             opened[path] = stack.enter_context(open_descriptor(path, needed))
         inner = shifted(region, part.start)
         return read_c_order(opened[path], path, self.dtype, part.shape, part.offset, inner)

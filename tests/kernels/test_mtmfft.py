@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from rayspy.kernels.detrend import detrended
+from rayspy.kernels.detrend import detrended, pairwise_sum
 from rayspy.kernels.mtmfft import tapered_spectra
 from rayspy.kernels.tapers import power_norm, slepian, window
 
@@ -116,9 +116,20 @@ def test_without_detrending_offsets_keep_double_precision():
 
 @pytest.mark.parametrize("order", [0, 1])
 def test_detrending_is_that_of_scipy(order):
-    x = noise(4, 91, dtype=np.float64).cumsum(axis=-1)
-    wanted = signal.detrend(x, type=("constant", "linear")[order])
-    np.testing.assert_allclose(detrended(x.copy(), order), wanted, atol=1e-12)
+    x = noise(4, 91, 3, dtype=np.float64).cumsum(axis=1)
+    wanted = signal.detrend(x, type=("constant", "linear")[order], axis=1)
+    np.testing.assert_allclose(detrended(x, order), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 64, 1001])
+def test_sums_by_folding_are_sums(n):
+    x = noise(2, n, 3)
+    np.testing.assert_allclose(pairwise_sum(x)[:, 0], x.astype(float).sum(axis=1), rtol=1e-5, atol=1e-5)
+
+
+def test_sums_by_folding_are_accurate():
+    x = np.full((1, 10**6, 1), np.float32(0.1))
+    assert pairwise_sum(x)[0, 0, 0] == pytest.approx(np.float64(np.float32(0.1)) * 10**6, rel=1e-6)
 
 
 def test_input_is_not_written_to():
