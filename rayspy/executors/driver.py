@@ -12,9 +12,9 @@ from rayspy.config import config
 from rayspy.executors.choose import Choice, choose
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import Progress, message
-from rayspy.storage.parts import PartsTarget, open_parts
+from rayspy.storage.parts import PartsTarget
 from rayspy.storage.scratch import StoredArray, check_space, new_target
-from rayspy.storage.sources import ArraySource, MemorySource, Part
+from rayspy.storage.sources import ArraySource, MemorySource, Part, PartsSource
 
 Array = NDArray[Any]
 
@@ -90,18 +90,19 @@ def _run_to_scratch(plan: Plan, choice: Choice) -> ArraySource:
 
     try:
         _execute(replace(plan, target=target), choice, collect)
-        commit(plan, target, final, parts)
+        return commit(plan, target, final, parts)
     except BaseException:
         target.discard()
         raise
-    return open_parts(final, keep=StoredArray(final))
 
 
-def commit(plan: Plan, target: PartsTarget, final: str, parts: list[Part]) -> None:
-    """Describe the finished parts and give the folder its final name."""
+def commit(plan: Plan, target: PartsTarget, final: str, parts: list[Part]) -> PartsSource:
+    """Describe the finished parts, give the folder its final name and open it."""
     order = plan.stored(plan.output.dims)
     shape = tuple(plan.result_shape[axis] for axis in order)
-    target.commit(final, shape, plan.output.dtype, sorted(parts, key=lambda part: part.start))
+    ordered = tuple(sorted(parts, key=lambda part: part.start))
+    target.commit(final, shape, plan.output.dtype, ordered)
+    return PartsSource(final, shape, plan.output.dtype, ordered, keep=StoredArray(final))
 
 
 @dataclass

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
 TILE_BYTES = 2**20
-"""Input of one kernel call: temporaries of this size stay in the processor's cache."""
+"""Input or output of one kernel call: temporaries of this size stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
