@@ -19,6 +19,15 @@ from rayspy.io.container import save as save
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
 from rayspy.progress import set_loglevel as set_loglevel
+from rayspy.synthdata import ar2_network as ar2_network
+from rayspy.synthdata import ar2_peak_freq as ar2_peak_freq
+from rayspy.synthdata import collect_trials as collect_trials
+from rayspy.synthdata import harmonic as harmonic
+from rayspy.synthdata import linear_trend as linear_trend
+from rayspy.synthdata import mk_RandomAdjMat as mk_RandomAdjMat
+from rayspy.synthdata import phase_diffusion as phase_diffusion
+from rayspy.synthdata import red_noise as red_noise
+from rayspy.synthdata import white_noise as white_noise
 
 __version__ = "0.1.0.dev0"
 
@@ -28,18 +37,27 @@ __all__ = [
     "AnalogData",
     "SpectralData",
     "StructDict",
+    "ar2_network",
+    "ar2_peak_freq",
     "cleanup",
+    "collect_trials",
     "config",
     "copy",
     "errors",
     "freqanalysis",
     "get_defaults",
+    "harmonic",
     "hdf5_dataset",
+    "linear_trend",
     "load",
+    "mk_RandomAdjMat",
+    "phase_diffusion",
     "raw_binary",
+    "red_noise",
     "save",
     "selectdata",
     "set_loglevel",
     "show",
     "synthdata",
+    "white_noise",
 ]

@@ -1,0 +1,20 @@
+"""Every test has its own scratch folder; messages below a warning are not shown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import rayspy as spy
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Point the scratch folder at a fresh one and keep quiet."""
+    folder = tmp_path_factory.mktemp("scratch")
+    logging.getLogger("rayspy").setLevel(logging.WARNING)
+    with spy.config.using(scratch_dir=str(folder), progress=False):
+        yield folder
