@@ -298,7 +298,7 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
     folder, lock = _claim_folder()
     local = _LocalRay(folder, lock, _enable_token(folder), signal.getsignal(signal.SIGTERM), os.getpid())
     try:
-        with _environment({**ONE_THREAD, "RAY_gcs_rpc_server_reconnect_timeout_s": str(_ORPHAN_SECONDS)}):
+        with _environment(_worker_environment()):
             _in_lasting_thread(lambda: ray.init(_temp_dir=str(folder), **options))
         _local = _LocalRay(folder, lock, local.environ, local.sigterm, local.owner, _context().gcs_address)
     except BaseException as error:
@@ -309,6 +309,16 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
     _restore_sigterm(local.sigterm, unless=signal.SIG_DFL)
     atexit.unregister(shutdown_local_ray)
     atexit.register(shutdown_local_ray)
+
+
+def _worker_environment() -> dict[str, str]:
+    """Environment for Ray's processes: one thread each, modules found where this process finds them."""
+    own = [path or str(Path.cwd()) for path in sys.path if not path.startswith((sys.prefix, sys.base_prefix))]
+    return {
+        **ONE_THREAD,
+        "PYTHONPATH": os.pathsep.join(own),
+        "RAY_gcs_rpc_server_reconnect_timeout_s": str(_ORPHAN_SECONDS),
+    }
 
 
 def _undo(local: _LocalRay, disconnect: bool) -> None:

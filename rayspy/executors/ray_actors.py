@@ -11,6 +11,7 @@ import contextlib
 import logging
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -103,12 +104,13 @@ class _Actor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
         self._bound: collections.OrderedDict[str, tuple[Plan, RunBlock]] = collections.OrderedDict()
 
-    def hello(self) -> tuple[str, int]:
-        """Return the ids of node and process."""
+    def hello(self, path: Sequence[str]) -> tuple[str, int]:
+        """Find modules where the driver finds them; return the ids of node and process."""
         import os
 
         import ray
 
+        sys.path += [folder for folder in path if folder not in sys.path]
         return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def run(self, plan_id: str, bound: list[Any], block: int, payload: Any) -> Receipt | _Failure:
@@ -178,12 +180,12 @@ class _Pool:
         if not cluster.ray_is_ours():
             options["runtime_env"] = {"env_vars": dict(cluster.ONE_THREAD)}
         actor = self.ray.remote(_Actor).options(**options).remote()
-        return _Slot(actor, actor.hello.remote())
+        return _Slot(actor, actor.hello.remote(sys.path))
 
     def greet(self) -> None:
         """Ask all actors whether they are still there."""
         for slot in self.slots:
-            slot.hello = slot.actor.hello.remote()
+            slot.hello = slot.actor.hello.remote(sys.path)
             slot.plan_id = ""
 
     def drop(self, slots: Sequence[_Slot]) -> None:
@@ -328,7 +330,7 @@ class _Run:
                 self._feed()
                 self._receive()
         finally:
-            self._pool.drop([slot for slot in self._pool.slots if slot.busy or slot.hello is not None])
+            self._pool.drop([slot for slot in self._pool.slots if slot.busy])
 
     def _in_flight(self) -> int:
         return sum(len(slot.tasks) for slot in self._team)
@@ -362,8 +364,15 @@ class _Run:
             self._not_started(slot, error)
             return
         self._failed_starts = 0
-        if self._cap is None or len(self._team) < self._cap:
-            self._team.append(slot)
+        self._recruit()
+
+    def _recruit(self) -> None:
+        """Fill the team with actors that are ready."""
+        for slot in self._pool.slots:
+            if self._cap is not None and len(self._team) >= self._cap:
+                return
+            if slot.hello is None and slot not in self._team:
+                self._team.append(slot)
 
     def _not_started(self, slot: _Slot, error: Exception) -> None:
         self._pool.drop([slot])
@@ -465,6 +474,7 @@ class _Run:
         """Rerun the blocks of an actor that died, except those it had finished."""
         self._team.remove(slot)
         self._pool.drop([slot])
+        self._recruit()
         self._next_look = 0.0
         lost = []
         for reference, task in slot.tasks.items():
