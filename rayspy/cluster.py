@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import logging
 import os
 import secrets
@@ -19,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,26 +43,21 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "BLIS_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-    )
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
 }
 """Environment of a worker that computes one block at a time."""
 
-_ORPHAN_SECONDS = 10
-"""How long Ray's own processes look for a head that was killed; Ray's default is a minute."""
 _MIN_STORE = 80 * 2**20
 _MAX_STORE = 2 * 10**9
 _DASHBOARD_MEMORY = 4 * 2**30
 """The dashboard takes about 1 GB; it is left out where less than this is available."""
-_MAX_FOLDER = 40
-"""Ray puts sockets 64 characters below this folder; the path of a socket ends at 107."""
+_MAX_FOLDER = 38
+"""Ray puts sockets 66 characters below this folder; the path of a socket ends at 107."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,7 @@ def ray_is_ours() -> bool:
     """Whether the connected Ray was started by `start_local_ray` in this process."""
     if _local is None or _local.owner != os.getpid() or not ray_is_connected():
         return False
-    return _context().gcs_address == _local.address
+    return bool(_context().gcs_address == _local.address)
 
 
 def require_ray() -> Any:
@@ -152,8 +148,8 @@ def require_ray() -> Any:
     client = sys.modules.get("ray.util.client")
     if client is not None and client.ray.is_connected():
         raise ParallelError(
-            "Ray Client (an address starting with 'ray://') is not supported; run the script on a node of the "
-            "cluster, submit it with `ray job submit`, or connect to 'host:6379'"
+            "Ray Client (an address starting with 'ray://') is not supported; run the script on a node "
+            "of the cluster, submit it with `ray job submit`, or connect to 'host:6379'"
         )
     return sys.modules["ray"]
 
@@ -226,7 +222,10 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from error
     info = describe()
-    _log.info("Connected to Ray at %s: %d nodes, %g CPUs. %s", info.address, len(info.nodes), info.cpus, info.dashboard)
+    _log.info(
+        "Connected to Ray at %s: %d nodes, %g CPUs. Dashboard: %s",
+        *(info.address, len(info.nodes), info.cpus, info.dashboard or "off"),
+    )
     return info
 
 
@@ -277,7 +276,9 @@ def start_local_ray(
             options["_memory"] = memory
         _start(ray, options)
         info = describe()
-    _log.info("Started Ray at %s with %g CPUs. Dashboard: %s", info.address, info.cpus, info.dashboard or "off")
+    _log.info(
+        "Started Ray at %s with %g CPUs. Dashboard: %s", info.address, info.cpus, info.dashboard or "off"
+    )
     return info
 
 
@@ -296,11 +297,12 @@ def shutdown_local_ray() -> None:
 def _start(ray: Any, options: dict[str, Any]) -> None:
     global _local
     folder, lock = _claim_folder()
-    local = _LocalRay(folder, lock, _enable_token(folder), signal.getsignal(signal.SIGTERM), os.getpid())
+    sigterm = signal.getsignal(signal.SIGTERM)
+    local = _LocalRay(folder, lock, _enable_token(folder), sigterm, os.getpid())
     try:
         with _environment(_worker_environment()):
-            _in_lasting_thread(lambda: ray.init(_temp_dir=str(folder), **options))
-        _local = _LocalRay(folder, lock, local.environ, local.sigterm, local.owner, _context().gcs_address)
+            _in_lasting_thread(lambda: ray.init(_temp_dir=str(folder / "s"), **options))
+        _local = replace(local, address=_context().gcs_address)
     except BaseException as error:
         _undo(local, disconnect=True)
         if isinstance(error, Exception):
@@ -313,11 +315,11 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
 
 def _worker_environment() -> dict[str, str]:
     """Environment for Ray's processes: one thread each, modules found where this process finds them."""
-    own = [path or str(Path.cwd()) for path in sys.path if not path.startswith((sys.prefix, sys.base_prefix))]
+    installed = (Path(sys.prefix), Path(sys.base_prefix))
+    own = [path or str(Path.cwd()) for path in sys.path if not {*installed} & {*Path(path).parents}]
     return {
         **ONE_THREAD,
         "PYTHONPATH": os.pathsep.join(own),
-        "RAY_gcs_rpc_server_reconnect_timeout_s": str(_ORPHAN_SECONDS),
     }
 
 
@@ -367,7 +369,7 @@ def _import_ray() -> Any:
     except ImportError as error:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise ParallelError(
-            f"Ray cannot be imported in Python {version} ({error}); install it with `pip install 'ray[default]'`"
+            f"Ray cannot be imported in Python {version} ({error}); run `pip install 'ray[default]'`"
         ) from error
     return ray
 
@@ -436,11 +438,10 @@ def _write_token(folder: Path) -> Path:
 
 def _refresh_ray_environment() -> None:
     """Make Ray read its variables again: it keeps those it found at import."""
-    from ray import _raylet
-
+    raylet: Any = importlib.import_module("ray._raylet")
     with contextlib.suppress(AttributeError):
-        _raylet.Config.initialize("")
-        _raylet.AuthenticationTokenLoader.instance().reset_cache()
+        raylet.Config.initialize("")
+        raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextlib.contextmanager
@@ -488,7 +489,9 @@ def _root() -> Path:
         root.mkdir(mode=0o700)
     status = root.lstat()
     if root.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise ParallelError(f"Ray cannot be started: {root} is not a private folder of yours; set TMPDIR to another")
+        raise ParallelError(
+            f"Ray cannot be started: {root} is not a private folder of yours; set TMPDIR to another"
+        )
     return root
 
 
@@ -563,7 +566,8 @@ def _store_size(available: int) -> int:
         free = shutil.disk_usage(shared).free
         if free < _MIN_STORE:
             raise ParallelError(
-                f"Ray cannot be started: /dev/shm has {free // 2**20} MB free, {_MIN_STORE // 2**20} MB are needed"
+                f"Ray cannot be started: /dev/shm has {free // 2**20} MB free, "
+                f"{_MIN_STORE // 2**20} MB are needed"
             )
         size = min(size, free // 2)
     return max(size, _MIN_STORE)

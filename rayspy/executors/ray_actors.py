@@ -24,8 +24,9 @@ from rayspy.config import config
 from rayspy.errors import ParallelError, WorkerError
 
 if TYPE_CHECKING:
-    from rayspy.executors.base import Collect
     from rayspy.planning.plan import Plan, Receipt
+
+    from rayspy.executors.base import Collect
 
 __all__ = ["RayExecutor", "release_actors"]
 
@@ -381,7 +382,9 @@ class _Run:
             return
         self._failed_starts += 1
         if self._failed_starts >= _MAX_DEATHS:
-            raise ParallelError(f"Ray cannot start workers, {self._failed_starts} died at once: {error}") from error
+            raise ParallelError(
+                f"Ray cannot start workers, {self._failed_starts} died at once: {error}"
+            ) from error
 
     def _death_errors(self) -> tuple[type[Exception], ...]:
         errors = self._ray.exceptions
@@ -485,7 +488,7 @@ class _Run:
                 lost.append(task.block)
         slot.tasks.clear()
         if lost:
-            _log.warning("A worker died (process %d on node %s); its blocks run again", slot.pid, slot.node[:8])
+            _log.warning("Worker %d on node %s died; its blocks run again", slot.pid, slot.node[:8])
             self._blame(lost[0])
             self._queue.extendleft(reversed(lost))
 
@@ -493,9 +496,9 @@ class _Run:
         self._deaths[block] += 1
         if self._deaths[block] >= _MAX_DEATHS:
             raise WorkerError(
-                f"block {block} of {self._plan.name}: the worker process died {_MAX_DEATHS} times, probably because "
-                f"memory ran out (the plan needs up to {self._plan.memory.per_worker / 1e6:.0f} MB per worker); a "
-                "smaller `spy.config.memory_budget` or `chan_per_worker` makes the blocks smaller"
+                f"block {block} of {self._plan.name}: the worker process died {_MAX_DEATHS} times, probably "
+                f"because memory ran out (the plan needs {self._plan.memory.per_worker / 1e6:.0f} MB per "
+                "worker); a smaller `spy.config.memory_budget` or `chan_per_worker` makes the blocks smaller"
             )
 
     def _check_patience(self) -> None:
@@ -505,7 +508,7 @@ class _Run:
         elif now - self._last_ready > config.worker_timeout:
             total, free = self._ray.cluster_resources(), self._ray.available_resources()
             raise ParallelError(
-                f"no worker became ready within {config.worker_timeout:g} s: waited for {len(self._pool.slots)} "
-                f"actor(s) of 1 CPU each; of the cluster's {total.get('CPU', 0):g} CPUs {free.get('CPU', 0):g} are "
-                "free. Other tasks or actors may hold them"
+                f"no worker became ready within {config.worker_timeout:g} s: waited for "
+                f"{len(self._pool.slots)} actor(s) of 1 CPU each; of the cluster's {total.get('CPU', 0):g} "
+                f"CPUs {free.get('CPU', 0):g} are free. Other tasks or actors may hold them"
             )

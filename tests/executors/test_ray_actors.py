@@ -6,6 +6,7 @@ import textwrap
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -51,7 +52,8 @@ class FakePlan:
         return self.inputs[block]
 
     def for_workers(self):
-        return FakePlan(self.n_blocks, self.what, self.seconds, self.folder, None, self.memory, self.name, self.id)
+        fields = (self.n_blocks, self.what, self.seconds, self.folder, None, self.memory, self.name, self.id)
+        return FakePlan(*fields)
 
 
 class Unpicklable(ValueError):
@@ -63,7 +65,7 @@ class Unpicklable(ValueError):
 def run_fake(plan, block, payload=None):
     """Stands in for `rayspy.executors.run.run_block`."""
     if plan.folder:
-        with open(f"{plan.folder}/log", "a") as file:
+        with Path(plan.folder, "log").open("a") as file:
             file.write(f"{block} {os.getpid()}\n")
     time.sleep(plan.seconds)
     return FakeReceipt(block, os.getpid(), ACTIONS[plan.what](plan, block, payload))
@@ -119,10 +121,6 @@ def fail_late(plan, block, payload):
     if block == 0:
         raise ValueError("first")
     time.sleep(30)
-
-
-def threads(plan, block, payload):
-    return block
 
 
 ACTIONS = {
@@ -228,7 +226,8 @@ def test_nothing_runs_after_an_error(local_ray, tmp_path):
     with pytest.raises(ValueError, match="first"):
         run(FakePlan(20, "fail_late", folder=str(tmp_path)), 3)
     assert time.perf_counter() - start < 1.0
-    pids = {int(line.split()[1]) for line in (tmp_path / "log").read_text().splitlines() if line.split()[0] != "0"}
+    lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+    pids = {int(pid) for block, pid in lines if block != "0"}
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
     assert blocks_of(run(FakePlan(8))) == list(range(8))
 
@@ -271,7 +270,7 @@ def test_workers_that_died_between_calls_are_replaced(local_ray):
 
 
 def test_block_that_kills_its_workers_ends_the_run(local_ray, tmp_path):
-    with pytest.raises(WorkerError, match="block 1 of freqanalysis.*died 3 times.*memory"):
+    with pytest.raises(WorkerError, match=r"block 1 of freqanalysis.*died 3 times.*memory"):
         run(FakePlan(6, "die", folder=str(tmp_path)))
     starts = [line.split()[0] for line in (tmp_path / "log").read_text().splitlines()]
     assert starts.count("1") == 3
@@ -334,7 +333,10 @@ def test_busy_cluster_is_reported(local_ray):
     holders = [Holder.remote() for _ in range(3)]
     ray.get([holder.hold.remote() for holder in holders])
     try:
-        with config.using(worker_timeout=0.5), pytest.raises(ParallelError, match="within 0.5 s.*0 are free"):
+        with (
+            config.using(worker_timeout=0.5),
+            pytest.raises(ParallelError, match=r"within 0.5 s.*0 are free"),
+        ):
             run(FakePlan(3))
         ray.kill(holders.pop())
         assert blocks_of(run(FakePlan(6))) == list(range(6))
@@ -388,16 +390,21 @@ SCRIPT = """
 """
 
 
-def start_script():
-    code = textwrap.dedent(SCRIPT.format(here=os.path.dirname(__file__)))
+def start_script(folder):
+    script = folder / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT.format(here=str(Path(__file__).parent))))
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
     )
     folder, pids = "", set()
     for line in process.stdout:
         word, *rest = line.split()
         if word == "folder":
-            folder = rest[0]
+            folder = Path(rest[0])
         if word == "pids":
             pids |= {int(pid) for pid in rest}
         if word == "receipt":
@@ -408,28 +415,28 @@ def start_script():
     return process, folder, [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
 
 
-def test_ctrl_c_ends_everything():
-    process, folder, children = start_script()
+def test_ctrl_c_ends_everything(tmp_path):
+    process, folder, children = start_script(tmp_path)
     assert len(children) > 4
     start = time.perf_counter()
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does
     _, errors = process.communicate(timeout=20)
     assert time.perf_counter() - start < 5.0
-    assert process.returncode in (130, -signal.SIGINT)
+    assert process.returncode in (1, 130, -signal.SIGINT)  # Ray makes it 1
     assert "KeyboardInterrupt" in errors
     assert not psutil.wait_procs(children, timeout=1)[1]
-    assert not os.path.exists(folder)
+    assert not folder.exists()
 
 
 @pytest.mark.slow
-def test_killed_driver_leaves_no_process_and_the_next_start_cleans_up():
-    process, folder, children = start_script()
+def test_killed_driver_leaves_no_process_and_the_next_start_cleans_up(tmp_path):
+    process, folder, children = start_script(tmp_path)
     process.kill()
     process.communicate(timeout=20)
-    assert not psutil.wait_procs(children, timeout=40)[1]
-    assert os.path.exists(folder)
+    assert not psutil.wait_procs(children, timeout=90)[1]  # Ray's agents take a minute
+    assert folder.exists()
     cluster._claim_folder()[1].close()
-    assert not os.path.exists(folder)
+    assert not folder.exists()
 
 
 @pytest.mark.slow
@@ -454,7 +461,7 @@ def test_nodes_that_appear_are_used_and_may_vanish(monkeypatch, tmp_path):
 
         RayExecutor(run=run_fake).run(FakePlan(120, seconds=0.1), range(120), collect)
         assert len(pids) >= 2
-        assert sorted(sum(pids.values(), [])) == list(range(120))
+        assert sorted(block for blocks in pids.values() for block in blocks) == list(range(120))
         time.sleep(1.5)
         assert not [pid for pid in pids if psutil.pid_exists(pid)]  # released: this Ray is not ours
     finally:
