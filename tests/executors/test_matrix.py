@@ -25,7 +25,7 @@ def make(unequal):
 
 @pytest.fixture(autouse=True)
 def small_blocks():
-    with spy.config.using(block_bytes=4000):
+    with spy.config.using(block_bytes=12_000):
         yield
 
 
