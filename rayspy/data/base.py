@@ -89,7 +89,9 @@ class BaseData:
         self.samplerate = samplerate
         if data is None:
             if trialdefinition is not None:
-                raise InvalidValueError("data to cut into trials", "trialdefinition", "an object without data")
+                raise InvalidValueError(
+                    "data to cut into trials", "trialdefinition", "an object without data"
+                )
             return
         self._set_data(data, samplerate)
         if trialdefinition is not None:
@@ -117,7 +119,9 @@ class BaseData:
             self._stack(data, samplerate, equal=False)
         else:
             raise InvalidTypeError(
-                data, "data", "numpy.ndarray, list or generator of arrays, file name, HDF5 dataset or data object;"
+                data,
+                "data",
+                "numpy.ndarray, list or generator of arrays, file name, HDF5 dataset or data object;",
             )
 
     @staticmethod
@@ -254,7 +258,12 @@ class BaseData:
     def describe(self) -> Description:
         """Describe the object for selections and plans; reads no data."""
         return Description(
-            type(self).__name__, self.selection_keys, self._dimord, self._trl, self._samplerate, self._labels()
+            type(self).__name__,
+            self.selection_keys,
+            self._dimord,
+            self._trl,
+            self._samplerate,
+            self._labels(),
         )
 
     @property
@@ -276,9 +285,13 @@ class BaseData:
             return
         if self._source is not None and isinstance(value, np.ndarray):
             if value.shape != self._source.shape:
-                raise InvalidValueError(f"dataset with shape {self._source.shape}", "data", f"shape {value.shape}")
+                raise InvalidValueError(
+                    f"dataset with shape {self._source.shape}", "data", f"shape {value.shape}"
+                )
             if value.dtype != self._source.dtype:
-                raise InvalidValueError(f"dataset of type {self._source.dtype}", "data", f"type {value.dtype}")
+                raise InvalidValueError(
+                    f"dataset of type {self._source.dtype}", "data", f"type {value.dtype}"
+                )
             self._source = from_array(value, len(self._dimord), self._stack_axis)
             return
         self._set_data(value, self._samplerate)
@@ -335,7 +348,11 @@ class BaseData:
     @property
     def trialintervals(self) -> NDArray[np.float64] | None:
         """Array of trials x (first, last time) in seconds."""
-        return None if self._trialdefinition is None else trial_intervals(self._trialdefinition, self._samplerate)
+        return (
+            None
+            if self._trialdefinition is None
+            else trial_intervals(self._trialdefinition, self._samplerate)
+        )
 
     @property
     def trial_ids(self) -> NDArray[np.int64] | None:
@@ -479,7 +496,9 @@ class BaseData:
             makes the whole recording one trial.
         """
         self.trialdefinition = trialdefinition
-        self.log = f"updated trial-definition with [{self._trl.shape[0]} x {self._trl.shape[1]}] element array"
+        self.log = (
+            f"updated trial-definition with [{self._trl.shape[0]} x {self._trl.shape[1]}] element array"
+        )
 
     def selectdata(self, **kwargs: Any) -> Any:
         """Select trials, channels, times ...; see `rayspy.selectdata`."""
@@ -590,7 +609,9 @@ def _value_text(value: Any) -> str:
     if isinstance(value, dict):
         if len(value) >= 7:
             return f"dictionary with {len(value)} keys"
-        return "dictionary with keys " + ", ".join(f"'{key}'" for key in value) if value else "empty dictionary"
+        return (
+            "dictionary with keys " + ", ".join(f"'{key}'" for key in value) if value else "empty dictionary"
+        )
     if isinstance(value, list):
         return f"{len(value)} element list"
     return str(value)

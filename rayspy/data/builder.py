@@ -199,7 +199,11 @@ def from_npy(path: Path) -> RawSource:
     with path.open("rb") as file:
         try:
             version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
             shape, fortran, dtype = read(file)
         except ValueError as error:
             raise InvalidValueError("NumPy .npy file", "data", f"{path}: {error}") from None

@@ -34,7 +34,9 @@ def check_trialdefinition(trl: Any, n_samples: int) -> Trialdefinition:
     if not isinstance(trl, np.ndarray):
         raise InvalidTypeError(trl, "trialdefinition", "numpy.ndarray of shape (nTrials, 3 or more)")
     if trl.ndim != 2 or trl.shape[1] < 3 or trl.shape[0] == 0:
-        raise InvalidValueError("2d-array with at least 3 columns", "trialdefinition", f"array of shape {trl.shape}")
+        raise InvalidValueError(
+            "2d-array with at least 3 columns", "trialdefinition", f"array of shape {trl.shape}"
+        )
     if trl.dtype.kind not in "iuf":
         raise InvalidValueError("dtype = numeric", "trialdefinition", f"dtype = {trl.dtype}")
     table = trl.astype(np.float64)
@@ -42,7 +44,9 @@ def check_trialdefinition(trl: Any, n_samples: int) -> Trialdefinition:
     if not np.isfinite(table[:, :3]).all():
         raise InvalidValueError("finite numbers without NaN", "sampleinfo", "array with NaN or inf entries")
     if (bounds != np.round(bounds)).any():
-        raise InvalidValueError("int_like sample numbers", "sampleinfo", bounds[(bounds != np.round(bounds)).any(1)][0])
+        raise InvalidValueError(
+            "int_like sample numbers", "sampleinfo", bounds[(bounds != np.round(bounds)).any(1)][0]
+        )
     if bounds.min() < 0 or bounds.max() > n_samples:
         raise InvalidValueError(
             f"all samples to be bounded by 0 and {n_samples}",
@@ -52,7 +56,9 @@ def check_trialdefinition(trl: Any, n_samples: int) -> Trialdefinition:
     if (bounds[:, 0] > bounds[:, 1]).any():
         k = int(np.flatnonzero(bounds[:, 0] > bounds[:, 1])[0])
         raise InvalidValueError(
-            "start samples not behind stop samples", "sampleinfo", f"trial {k}: {bounds[k, 0]:g} to {bounds[k, 1]:g}"
+            "start samples not behind stop samples",
+            "sampleinfo",
+            f"trial {k}: {bounds[k, 0]:g} to {bounds[k, 1]:g}",
         )
     return table
 

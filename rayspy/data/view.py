@@ -50,7 +50,9 @@ class ArrayView:
 
     def __getitem__(self, key: Any) -> Any:
         entries = expand_index(key, self.ndim)
-        pairs = [bounding_slice(e, n, axis) for axis, (e, n) in enumerate(zip(entries, self.shape, strict=True))]
+        pairs = [
+            bounding_slice(e, n, axis) for axis, (e, n) in enumerate(zip(entries, self.shape, strict=True))
+        ]
         with self.source.reader() as read:
             array = read(tuple(pair[0] for pair in pairs))
         for axis in reversed(range(self.ndim)):

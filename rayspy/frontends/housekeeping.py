@@ -45,7 +45,10 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     listed = sessions()
     dead = [folder for folder, _, gone in listed if gone]
     n_bytes = sum(size for _, size, _ in listed)
-    message("cleanup", f"{len(listed)} sessions with {n_bytes / 1e6:.1f} MB in {scratch_root()}, {len(dead)} left over")
+    message(
+        "cleanup",
+        f"{len(listed)} sessions with {n_bytes / 1e6:.1f} MB in {scratch_root()}, {len(dead)} left over",
+    )
     if interactive and dead and input("Remove what was left over? [y/N] ").strip().lower() != "y":
         return 0
     removed = 0

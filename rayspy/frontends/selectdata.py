@@ -110,7 +110,9 @@ def check_selectors(data: BaseData, select: Mapping[str, Any], unknown: Mapping[
 def _plain(select: Mapping[str, Any], data: BaseData) -> dict[str, Any]:
     """Selectors as they can be stored and replayed: slices become lists."""
     return {
-        key: list(range(*value.indices(len(data.describe().labels[key])))) if isinstance(value, slice) else value
+        key: list(range(*value.indices(len(data.describe().labels[key]))))
+        if isinstance(value, slice)
+        else value
         for key, value in select.items()
     }
 

@@ -70,7 +70,8 @@ def write_meta(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts:
         "dtype": dtype.newbyteorder("<").str if dtype.byteorder != "|" else dtype.str,
         "complex_as_last_axis": dtype.kind == "c",
         "parts": [
-            {"file": p.file, "start": list(p.start), "shape": list(p.shape), "offset": p.offset} for p in parts
+            {"file": p.file, "start": list(p.start), "shape": list(p.shape), "offset": p.offset}
+            for p in parts
         ],
     }
     write_json(Path(folder) / META, meta)
@@ -107,7 +108,9 @@ def open_parts(folder: str | os.PathLike[str], keep: Any = None) -> PartsSource:
     meta = read_json(base / META)
     try:
         if meta["format"] != FORMAT or meta["version"] > VERSION:
-            raise DamagedDataError(f"{base} has format {meta['format']} {meta['version']}, not {FORMAT} {VERSION}")
+            raise DamagedDataError(
+                f"{base} has format {meta['format']} {meta['version']}, not {FORMAT} {VERSION}"
+            )
         shape, dtype = tuple(map(int, meta["shape"])), np.dtype(meta["dtype"])
         parts = tuple(_part(entry) for entry in meta["parts"])
     except (KeyError, TypeError, ValueError) as error:
@@ -132,7 +135,9 @@ def _check_cover(base: Path, shape: tuple[int, ...], parts: tuple[Part, ...]) ->
         0 <= a and a + n <= size for p in parts for a, n, size in zip(p.start, p.shape, shape, strict=True)
     )
     if not inside or total != int(np.prod(shape, dtype=np.int64)):
-        raise DamagedDataError(f"{base / META} is damaged: the parts do not make up an array of shape {shape}")
+        raise DamagedDataError(
+            f"{base / META} is damaged: the parts do not make up an array of shape {shape}"
+        )
 
 
 def _check_sizes(base: Path, dtype: np.dtype[Any], parts: tuple[Part, ...]) -> None:
@@ -160,9 +165,7 @@ class PartsTarget:
         """Remove the folder and everything in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def commit(
-        self, final: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]
-    ) -> None:
+    def commit(self, final: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]) -> None:
         """Describe the parts and give the folder its final name."""
         write_meta(self.folder, shape, dtype, parts)
         os.rename(self.folder, final)
