@@ -9,7 +9,6 @@ checksum of ``object.json`` itself. All of it is data: nothing is unpickled.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import shutil
