@@ -13,6 +13,7 @@ from rayspy.frontends.housekeeping import copy as copy
 from rayspy.frontends.housekeeping import get_defaults as get_defaults
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
+from rayspy.io.brainvision import load_brainvision as load_brainvision
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
@@ -50,6 +51,7 @@ __all__ = [
     "hdf5_dataset",
     "linear_trend",
     "load",
+    "load_brainvision",
     "mk_RandomAdjMat",
     "phase_diffusion",
     "raw_binary",
