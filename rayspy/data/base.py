@@ -520,6 +520,14 @@ class BaseData:
         """Save the object; see `rayspy.save`."""
         actions.call("save", self, container=container, tag=tag, filename=filename, overwrite=overwrite)
 
+    def singlepanelplot(self, **show_kwargs: Any) -> Any:
+        """Draw one trial into one panel; see `rayspy.singlepanelplot`."""
+        return actions.call("singlepanelplot", self, **show_kwargs)
+
+    def multipanelplot(self, **show_kwargs: Any) -> Any:
+        """Draw one trial with a panel per channel; see `rayspy.multipanelplot`."""
+        return actions.call("multipanelplot", self, **show_kwargs)
+
     def record(self, function: str, settings: Mapping[str, Any], parallel: bool) -> None:
         """Append what a front-end did to the history."""
         lines = [f"\t{key} = {_abbreviated(value)}" for key, value in settings.items()]

@@ -182,8 +182,9 @@ class RawSource:
         Whether the last ('C') or the first ('F') index changes fastest in the file.
     offset : int
         Bytes before the first number.
-    scale : float or None
-        Factor from stored numbers to physical units; the array then is float32.
+    scale : float, tuple of float or None
+        Factor from stored numbers to physical units, one for all or one per
+        column; the array then is float32.
     """
 
     path: str
@@ -191,7 +192,7 @@ class RawSource:
     shape: tuple[int, ...]
     order: str = "C"
     offset: int = 0
-    scale: float | None = None
+    scale: float | tuple[float, ...] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -228,7 +229,8 @@ class RawSource:
         else:
             array = read_c_order(descriptor, self.path, self.stored, self.shape, self.offset, region)
         if self.scale is not None:
-            return np.multiply(array, np.float32(self.scale), dtype=np.float32)
+            columns = region[-1] if isinstance(self.scale, tuple) else ()
+            return np.multiply(array, np.asarray(self.scale, np.float32)[columns], dtype=np.float32)
         return array.astype(self.dtype, copy=False)
 
 
@@ -477,7 +479,7 @@ def raw_source(
     n_columns: int,
     order: str = "C",
     offset: int = 0,
-    scale: float | None = None,
+    scale: float | tuple[float, ...] | None = None,
 ) -> RawSource:
     """Describe a raw binary file of samples x columns; the number of samples follows from its size.
 
@@ -494,8 +496,8 @@ def raw_source(
         samples of a channel stand together.
     offset : int
         Bytes before the first number.
-    scale : float, optional
-        Factor from stored numbers to physical units.
+    scale : float or tuple of float, optional
+        Factor from stored numbers to physical units, one for all or one per column.
 
     Raises
     ------
