@@ -90,9 +90,13 @@ def check_array(
     if length is not None and array.size != length:
         raise InvalidValueError(f"array of shape ({length},)", name, f"array of shape {array.shape}")
     if np.isnan(array).any():
-        raise InvalidValueError("well-defined numerical array", name, f"array with {np.isnan(array).sum()} `NaN` entries")
+        raise InvalidValueError(
+            "well-defined numerical array", name, f"array with {np.isnan(array).sum()} `NaN` entries"
+        )
     if np.isinf(array).any():
-        raise InvalidValueError("finite numerical array", name, f"array with {np.isinf(array).sum()} `inf` entries")
+        raise InvalidValueError(
+            "finite numerical array", name, f"array with {np.isinf(array).sum()} `inf` entries"
+        )
     if (low is not None and array.min() < low) or (high is not None and array.max() > high):
         low_text = "-inf" if low is None else f"{low:g}"
         high_text = "inf" if high is None else f"{high:g}"

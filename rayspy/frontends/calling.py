@@ -72,7 +72,9 @@ def _merged(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tupl
         settings = dict(settings[name])
     for key, value in settings.items():
         if key in keywords:
-            raise InvalidValueError(f"`{key}` not set in both `cfg` and via explicit keyword", f"cfg/{key}", value)
+            raise InvalidValueError(
+                f"`{key}` not set in both `cfg` and via explicit keyword", f"cfg/{key}", value
+            )
     settings = {key: _yes_no(value) for key, value in settings.items()}
     return positional, _one_data({**settings, **keywords})
 
@@ -100,9 +102,8 @@ def _with_positional(
         raise InvalidValueError("only one data object", "data", f"{len(objects)} objects")
     if objects:
         positional = [objects[0], *(a for a in positional if a is not objects[0])]
-    if positional and "data" in keywords:
-        if objects or isinstance(keywords["data"], BaseData):
-            raise InvalidValueError("either data in `cfg`/keyword or as positional argument", "cfg/data", "both")
+    if positional and "data" in keywords and (objects or isinstance(keywords["data"], BaseData)):
+        raise InvalidValueError("either data in `cfg`/keyword or as positional argument", "cfg/data", "both")
     order = names if "data" not in keywords else names[1:]
     if len(positional) > len(order):
         raise TypeError(f"{function}() takes at most {len(names)} positional arguments")
@@ -115,7 +116,11 @@ def _with_positional(
 
 def recorded(name: str, data: BaseData, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The ``cfg`` of a result: that of its input plus the settings of this call, ready to be replayed."""
-    kept = {key: value for key, value in settings.items() if not (key in ("select", "chan_per_worker") and value is None)}
+    kept = {
+        key: value
+        for key, value in settings.items()
+        if not (key in ("select", "chan_per_worker") and value is None)
+    }
     entry = StructDict({key: serializable(value, key) for key, value in kept.items()})
     return {**{key: StructDict(value).copy() for key, value in data.cfg.items()}, name: entry}
 
@@ -137,4 +142,11 @@ def check_chan_per_worker(value: Any) -> int | None:
     return int(value)
 
 
-__all__ = ["accepts_cfg", "accepts_cfg_only", "check_chan_per_worker", "check_parallel", "recorded", "warn_unused"]
+__all__ = [
+    "accepts_cfg",
+    "accepts_cfg_only",
+    "check_chan_per_worker",
+    "check_parallel",
+    "recorded",
+    "warn_unused",
+]

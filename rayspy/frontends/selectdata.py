@@ -160,7 +160,8 @@ def show(data: BaseData, squeeze: bool = True, **kwargs: Any) -> NDArray[Any] | 
     with data.source.reader() as read:
         bound = plan.input_of(read, everything)
         arrays = [
-            np.array(bound.trials(*plan.bounds(k, k + 1))[0].transpose(order)) for k in range(everything.stop_trial)
+            np.array(bound.trials(*plan.bounds(k, k + 1))[0].transpose(order))
+            for k in range(everything.stop_trial)
         ]
     if squeeze:
         arrays = [array.squeeze() for array in arrays]
