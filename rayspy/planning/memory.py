@@ -94,8 +94,8 @@ def affordable_workers(memory: Memory, wanted: int, name: str) -> int:
         needed = -(-(memory.per_worker + memory.driver) // 10**6)
         raise MemoryBudgetError(
             f"{name} needs {_megabytes(memory.per_worker)} per worker and {_megabytes(memory.driver)} in the "
-            f"calling process, the memory budget is {_megabytes(budget)}; lower chan_per_worker (fewer channels "
-            "at a time), select fewer trials, channels or a shorter latency, or raise "
+            f"calling process, the memory budget is {_megabytes(budget)}; lower chan_per_worker (fewer "
+            "channels at a time), select fewer trials, channels or a shorter latency, or raise "
             f'spy.config.memory_budget (RAYSPY_MEMORY_BUDGET) to "{needed}MB"'
         )
     return int(min(wanted, fitting))

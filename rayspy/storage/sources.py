@@ -473,6 +473,20 @@ def read_all(source: ArraySource) -> Array:
     return array
 
 
+def _check_scale(
+    scale: float | tuple[float, ...] | None, stored: np.dtype[Any], n_columns: int
+) -> float | tuple[float, ...] | None:
+    if scale is None:
+        return None
+    if stored.kind == "c":
+        raise InvalidValueError("no scale for complex numbers", "scale", scale)
+    if not isinstance(scale, tuple):
+        return check_scalar(scale, "scale")
+    if len(scale) != n_columns:
+        raise InvalidValueError(f"one factor, or one for each of {n_columns} channels", "scale", scale)
+    return tuple(check_scalar(factor, "scale") for factor in scale)
+
+
 def raw_source(
     path: str | os.PathLike[str],
     dtype: Any,
@@ -513,10 +527,7 @@ def raw_source(
     n_columns = check_integer(n_columns, "channels", 1)
     offset = check_integer(offset, "offset", 0)
     check_choice(order, "order", ("C", "F"))
-    if scale is not None:
-        scale = check_scalar(scale, "scale")
-        if stored.kind == "c":
-            raise InvalidValueError("no scale for complex numbers", "scale", scale)
+    scale = _check_scale(scale, stored, n_columns)
     n_bytes = full.stat().st_size - offset
     row = stored.itemsize * n_columns
     if n_bytes <= 0 or n_bytes % row:
