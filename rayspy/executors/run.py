@@ -112,7 +112,7 @@ def _from_payload(plan: Plan, block: Block, payload: Array, first: int, stop: in
 
 
 def _compute(plan: Plan, x: Array, out: Array) -> None:
-    """Run the kernel on a run of trials; long trials go through a few channels at a time."""
+    """Run the kernel on a run of trials; long trials go through it a few channels at a time."""
     kernel = plan.method.kernel(x.shape[1])
     width = x.shape[-1] if x.shape[0] > 1 else tile_channels(plan, x.shape[1], x.shape[-1])
     for low in range(0, x.shape[-1], width):

@@ -141,7 +141,8 @@ def freqanalysis(
     settings = {
         "method": method, "output": output, "keeptrials": keeptrials, "foi": foi, "foilim": foilim,
         "pad": pad, "polyremoval": polyremoval, "taper": taper, "demean_taper": demean_taper,
-        "taper_opt": taper_opt, "tapsmofrq": tapsmofrq, "nTaper": nTaper, "keeptapers": keeptapers, "ft_compat": ft_compat,
+        "taper_opt": taper_opt, "tapsmofrq": tapsmofrq, "nTaper": nTaper, "keeptapers": keeptapers,
+        "ft_compat": ft_compat,
         "select": select, "chan_per_worker": chan_per_worker,
     }  # fmt: skip
     check_input(data)

@@ -24,8 +24,8 @@ from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
-TILE_BYTES = 2**20
-"""Input or output of one kernel call: temporaries of this size stay in the processor's cache."""
+TILE_BYTES = 2**19
+"""Input or result of one kernel call: temporaries of this size stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)

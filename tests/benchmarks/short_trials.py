@@ -49,7 +49,9 @@ def work(job, path, n_trials):
         result = spy.selectdata(data, channel=list(range(0, CHANNELS, 2)))
     seconds = time.perf_counter() - began
     above = memory("VmHWM") - before
-    print(f"  {job:8s} {n_trials:7d} trials: {seconds:7.1f} s, peak {above:.3f} GiB above its start, {result.data!r}")
+    print(
+        f"  {job:8s} {n_trials:7d} trials: {seconds:7.1f} s, peak {above:.3f} GiB above its start, {result.data!r}"
+    )
 
 
 def main():
