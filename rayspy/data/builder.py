@@ -231,7 +231,7 @@ def from_hdf5(path: Path, name: str | None) -> Hdf5Source:
             name = "data" if "data" in found else found[0] if len(found) == 1 else None
             if name is None:
                 raise InvalidValueError(
-                    "HDF5 file with one dataset or one named 'data' (else: spy.hdf5_dataset(path, name))",
+                    "HDF5 file with one dataset or one named 'data'; or spy.hdf5_dataset(path, name)",
                     "data",
                     f"{path} with datasets {', '.join(found) or 'none'}",
                 )

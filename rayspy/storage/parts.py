@@ -45,7 +45,7 @@ def write_part(folder: str, start: tuple[int, ...], array: NDArray[Any]) -> Part
     """
     import pyarrow as pa
 
-    array = np.ascontiguousarray(array)
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     name = part_name(start, array.shape)
     final = f"{folder}/{name}"
     temporary = f"{final}.{os.getpid()}.tmp"
