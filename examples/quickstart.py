@@ -4,7 +4,7 @@ Without arguments this takes the recording that comes with the examples: local
 field potential of the subthalamic nucleus and ECoG of a human during a grip task.
 
     python examples/quickstart.py
-    python examples/quickstart.py mine.npz        # keys data, samplerate and, if any, channel, trialdefinition
+    python examples/quickstart.py mine.npz        # data, samplerate and, if any, channel, trialdefinition
     python examples/quickstart.py mine.npy --samplerate 1000
     python examples/quickstart.py mine.dat --dtype int16 --channels 32 --samplerate 30000
     python examples/quickstart.py mine.vhdr       # BrainVision
@@ -32,16 +32,13 @@ def main():
         cut_into_trials(data, args.trial_length)
         highest = min(HIGHEST, data.samplerate / 2)
         settings = {"method": "mtmfft", "tapsmofrq": SMOOTHING, "foilim": [min(1, highest / 2), highest]}
-
         began = time.perf_counter()
         spec = spy.freqanalysis(data, **settings)
-        seconds = time.perf_counter() - began
+        print(f"Spectra of {len(data.trials)} trials on local threads: {time.perf_counter() - began:.2f} s")
         print(f"\n{spec}\n")
         spec.save(filename=args.output.with_suffix(".spectral"), overwrite=True)
         draw_spectra(spec, args.output, args.file.name)
-        print(f"Spectra of {len(data.trials)} trials on local threads: {seconds:.2f} s")
         print(f"Result:  {spec.filename}  (open it with spy.load)\nPicture: {args.output}")
-
         if not args.no_ray:
             began = time.perf_counter()
             again = spy.freqanalysis(data, **settings, parallel=True, chan_per_worker=CHANNELS_PER_WORKER)
@@ -49,8 +46,8 @@ def main():
             if any(a.tobytes() != b.tobytes() for a, b in zip(spec.trials, again.trials, strict=True)):
                 parser.exit(1, "The two results differ. This must not happen: please report it.\n")
             print("The two results are the same, bit for bit.")
-    except (spy.errors.RayspyError, OSError) as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
+    except (spy.errors.RayspyError, OSError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {args.file.name}: {error}\n")
 
 
 def parse_arguments():
@@ -61,9 +58,7 @@ def parse_arguments():
     parser.add_argument("--dtype", help="type of the numbers in a raw file, e.g. int16")
     parser.add_argument("--channels", type=int, help="number of channels in a raw file")
     parser.add_argument("--trial-length", type=positive, metavar="S", help="cut into trials of S seconds (1)")
-    parser.add_argument(
-        "--output", type=Path, default=Path("quickstart_spectra.png"), help="picture to write"
-    )
+    parser.add_argument("--output", type=Path, default="quickstart_spectra.png", help="picture to write")
     parser.add_argument("--no-ray", action="store_true", help="leave out the second run")
     args = parser.parse_args()
     if not args.file.is_file():
@@ -127,11 +122,9 @@ def cut_into_trials(data, seconds):
 
 def draw_spectra(spec, path, title):
     """Mean over trials, one panel per kind of electrode."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    plt.switch_backend("Agg")
     power = sum(trial[0, 0] for trial in spec.trials) / len(spec.trials)
     names = spec.channel.tolist()
     kinds = {kind: [n for n in names if n.upper().startswith(kind.upper())] for kind in ("LFP", "ECoG")}
