@@ -18,3 +18,13 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     logging.getLogger("rayspy").setLevel(logging.WARNING)
     with spy.config.using(scratch_dir=str(folder), progress=False):
         yield folder
+
+
+@pytest.fixture
+def local_ray() -> None:
+    """A Ray of three CPUs; stays up for the tests that follow."""
+    pytest.importorskip("ray")
+    from rayspy import cluster
+
+    if not cluster.ray_is_ours():
+        cluster.start_local_ray(num_cpus=3, dashboard=False)

@@ -15,9 +15,10 @@ from rayspy.errors import InvalidTypeError
 from rayspy.executors.base import Executor
 from rayspy.executors.local import LocalExecutor
 from rayspy.planning.memory import Memory, affordable_workers
+from rayspy.progress import message
 
 PLUGIN_GROUP = "rayspy.executors"
-"""Entry points of this group are functions that return an executor, or None if they have nothing to run on."""
+"""Entry points of this group are functions that return a choice, or None if they have nothing to run on."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,21 @@ def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:
             return found
     reason = cluster.running_in_ray()
     if reason is not None:
-        return Choice(_ray_executor(memory, name, start=False), reason)
+        cluster.connect_existing()
+        return Choice(_ray_executor(config.num_cpus), reason)
     if parallel:
-        return Choice(_ray_executor(memory, name, start=True), "parallel=True, local Ray")
+        n = affordable_workers(memory, usable_cpus(), name)
+        info = cluster.start_local_ray(num_cpus=usable_cpus())
+        message(name, f"started a local Ray, dashboard: {info.dashboard or 'off'}")
+        return Choice(_ray_executor(n), "parallel=True, nothing was running")
     n = affordable_workers(memory, usable_cpus(), name)
     return Choice(LocalExecutor(n), "no cluster running")
 
 
-def _ray_executor(memory: Memory, name: str, start: bool) -> Executor:
+def _ray_executor(n_workers: int | None) -> Executor:
     from rayspy.executors.ray_actors import RayExecutor
 
-    n = affordable_workers(memory, usable_cpus(), name) if start else None
-    if start:
-        cluster.start_local_ray(num_cpus=usable_cpus())
-    else:
-        cluster.connect_existing()
-    return RayExecutor(n)
+    return RayExecutor(n_workers)
 
 
 @lru_cache(maxsize=1)

@@ -38,10 +38,7 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     began = time.perf_counter()
     block = plan.blocks[i]
     try:
-        if plan.average:
-            value = _summed(plan, block, payload)
-        else:
-            value = _stacked(plan, block, payload)
+        value = (_summed if plan.average else _stacked)(plan, block, payload)
     except Exception as error:
         error.add_note(f"while {plan.name} computed block {i} ({block}) on {socket.gethostname()}")
         raise
@@ -123,7 +120,8 @@ def _compute(plan: Plan, x: Array, out: Array) -> None:
         result = kernel(x[..., low : low + width], out=view)
         if result.shape != view.shape or result.dtype != view.dtype:
             raise PromiseError(
-                f"{plan.method.name} promised {view.dtype} {view.shape} and returned {result.dtype} {result.shape}"
+                f"{plan.method.name} promised {view.dtype} {view.shape} "
+                f"and returned {result.dtype} {result.shape}"
             )
 
 

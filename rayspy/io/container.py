@@ -9,7 +9,6 @@ checksum of ``object.json`` itself. All of it is data: nothing is unpickled.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -52,7 +51,9 @@ def target_folder(data: BaseData, container: Any, tag: Any, filename: Any) -> Pa
         raise InvalidTypeError(tag, "tag", "str;")
     if container is None and filename is None:
         if data.container is None:
-            raise InvalidValueError("a `container` or a `filename`: the object was never saved", "container/filename")
+            raise InvalidValueError(
+                "a `container` or a `filename`: the object was never saved", "container/filename"
+            )
         if tag is None:
             return Path(str(data.filename))
         container = data.container
@@ -72,7 +73,9 @@ def _named_folder(data: BaseData, path: Path) -> Path:
     if path.suffix == "":
         path = path.with_name(path.name + data.extension)
     if path.suffix != data.extension:
-        raise InvalidValueError(f"extension {data.extension} for {type(data).__name__}", "filename", path.name)
+        raise InvalidValueError(
+            f"extension {data.extension} for {type(data).__name__}", "filename", path.name
+        )
     return path.absolute()
 
 
@@ -291,11 +294,15 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
     folder = path if path.suffix == ".spy" else path.with_name(path.name + ".spy")
     if not folder.is_dir():
         raise PathError(folder, exists=False)
-    kinds = ["." + word.lstrip(".") for word in _words(dataclass, "dataclass")] if dataclass is not None else []
+    kinds = (
+        ["." + word.lstrip(".") for word in _words(dataclass, "dataclass")] if dataclass is not None else []
+    )
     for kind in kinds:
         if kind not in CLASSES:
             raise InvalidValueError(f"one of {', '.join(k[1:] for k in CLASSES)}", "dataclass", kind[1:])
-    found = [f for f in sorted(folder.iterdir()) if f.suffix in (kinds or CLASSES) and not f.name.startswith(".")]
+    found = [
+        f for f in sorted(folder.iterdir()) if f.suffix in (kinds or CLASSES) and not f.name.startswith(".")
+    ]
     if tag is not None:
         tags = _words(tag, "tag")
         found = [f for f in found if any(word in f.stem.removeprefix(folder.stem) for word in tags)]
@@ -315,12 +322,17 @@ def _load_object(folder: Path, checksum: bool | None) -> BaseData:
     source = open_parts(folder)
     cls = next((c for c in CLASSES.values() if c.__name__ == description["class"]), None)
     if cls is None or cls.extension != folder.suffix:
-        raise DamagedDataError(f"{folder} does not hold a {folder.suffix[1:]} object but {description['class']!r}")
+        raise DamagedDataError(
+            f"{folder} does not hold a {folder.suffix[1:]} object but {description['class']!r}"
+        )
     labels = {dim: np.array(values) for dim, values in description["labels"].items()}
     dims = tuple(description["dimord"])
-    data = cls.from_parts(source, _read_trials(folder / "trials.arrow"), description["samplerate"], labels, dims)
+    data = cls.from_parts(
+        source, _read_trials(folder / "trials.arrow"), description["samplerate"], labels, dims
+    )
     data.cfg = {
-        key: StructDict(value) if isinstance(value, dict) else value for key, value in description["cfg"].items()
+        key: StructDict(value) if isinstance(value, dict) else value
+        for key, value in description["cfg"].items()
     }
     data.info.update(description["info"])
     data._log = [str(entry) for entry in description["log"]]
@@ -337,7 +349,9 @@ def _checked_description(folder: Path) -> dict[str, Any]:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise DamagedDataError(f"{path} does not describe a rayspy object")
     if description["version"] > VERSION:
-        raise RayspyError(f"{folder} was written by a newer rayspy (format {description['version']}); please update")
+        raise RayspyError(
+            f"{folder} was written by a newer rayspy (format {description['version']}); please update"
+        )
     return description
 
 
@@ -348,7 +362,9 @@ def _check_file(path: Path, entry: dict[str, Any], compare: bool) -> None:
         raise DamagedDataError(f"{path} is missing")
     size = path.stat().st_size
     if size != entry["bytes"]:
-        raise DamagedDataError(f"{path} is truncated or altered: it has {size} bytes instead of {entry['bytes']}")
+        raise DamagedDataError(
+            f"{path} is truncated or altered: it has {size} bytes instead of {entry['bytes']}"
+        )
     if compare and sha256(path) != entry["sha256"]:
         raise DamagedDataError(f"{path} was altered: its checksum is not that noted when it was saved")
 

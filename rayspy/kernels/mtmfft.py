@@ -131,12 +131,15 @@ def convert(spectra: Array, output: str, out: Array) -> Array:
     if output == "pow":
         pairs = np.ascontiguousarray(spectra).view(spectra.real.dtype)
         np.multiply(pairs, pairs, out=pairs)
-        return np.add(pairs[..., ::2], pairs[..., 1::2], out=out, casting="same_kind")
+        np.add(pairs[..., ::2], pairs[..., 1::2], out=out, casting="same_kind")
+        return out
     if output == "angle":
-        return np.arctan2(spectra.imag, spectra.real, out=out, casting="same_kind")
+        np.arctan2(spectra.imag, spectra.real, out=out, casting="same_kind")
+        return out
     part = {"abs": spectra, "absreal": spectra.real, "absimag": spectra.imag}
     if output in part:
-        return np.abs(part[output], out=out, casting="same_kind")
+        np.abs(part[output], out=out, casting="same_kind")
+        return out
     plain = {"fourier": spectra, "real": spectra.real, "imag": spectra.imag}
     np.copyto(out, plain[output], casting="same_kind")
     return out

@@ -75,7 +75,7 @@ class Mtmfft:
     @property
     def freq(self) -> NDArray[np.float64]:
         """Frequencies of the result in Hz."""
-        every = np.fft.rfftfreq(self.n_fft, 1 / self.samplerate)
+        every = np.fft.rfftfreq(self.n_fft, 1 / self.samplerate).astype(np.float64)
         return every if self.bins is None else every[list(self.bins)]
 
     def output(self, spec: InputSpec) -> OutputSpec:
@@ -110,9 +110,7 @@ class Mtmfft:
 @lru_cache(maxsize=64)
 def _bound(method: Mtmfft, length: int) -> Kernel:
     tapers = method.taper.sample(length)
-    norm = power_norm(
-        method.taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat
-    )
+    norm = power_norm(method.taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat)
     bound: Kernel = partial(
         _spectra_with_time,
         tapers=tapers * np.sqrt(norm),

@@ -1,0 +1,1 @@
+"""rayspy inside a running Dask cluster, and under Syncopy's name."""
