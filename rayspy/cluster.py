@@ -422,11 +422,8 @@ def _enable_token(folder: Path) -> dict[str, str | None]:
 
 
 def _user_has_token() -> bool:
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
-        return True
-    with contextlib.suppress(OSError, RuntimeError):
-        return (Path.home() / ".ray" / "auth_token").is_file()
-    return False
+    """Whether the user chose a token; one that Ray left in the home folder may be readable by others."""
+    return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"))
 
 
 def _write_token(folder: Path) -> Path:

@@ -282,6 +282,8 @@ def load(
 def load_as(filename: Any, cls: type[BaseData]) -> BaseData:
     """Load one object of a known class."""
     path = Path(_text(filename, "filename")).expanduser().absolute()
+    if path.suffix in CLASSES and path.suffix != cls.extension and path.is_dir():
+        raise InvalidTypeError(path, "data", f"{cls.__name__}, not {path.name};")
     if path.suffix != cls.extension:
         path = path.with_name(path.name + cls.extension)
     if not path.is_dir():

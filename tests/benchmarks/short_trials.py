@@ -49,9 +49,8 @@ def work(job, path, n_trials):
         result = spy.selectdata(data, channel=list(range(0, CHANNELS, 2)))
     seconds = time.perf_counter() - began
     above = memory("VmHWM") - before
-    print(
-        f"  {job:8s} {n_trials:7d} trials: {seconds:7.1f} s, peak {above:.3f} GiB above its start, {result.data!r}"
-    )
+    size = " x ".join(map(str, result.data.shape))
+    print(f"  {job:8s} {n_trials:7d} trials -> {size}: {seconds:.1f} s, peak {above:.3f} GiB above its start")
 
 
 def main():
