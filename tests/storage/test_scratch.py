@@ -277,7 +277,7 @@ def test_a_child_does_not_keep_a_dead_parent_alive(scratch: Path) -> None:
 import os, time
 if os.fork() == 0:
     print("forked", flush=True)
-    time.sleep(20)
+    time.sleep(8)
     os._exit(0)
 sys.stdin.read()
 """
