@@ -15,7 +15,6 @@ from rayspy.errors import InvalidTypeError
 from rayspy.executors.base import Executor
 from rayspy.executors.local import LocalExecutor
 from rayspy.planning.memory import Memory, affordable_workers
-from rayspy.progress import message
 
 PLUGIN_GROUP = "rayspy.executors"
 """Entry points of this group are functions that return a choice, or None if they have nothing to run on."""
@@ -61,8 +60,7 @@ def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:
         return Choice(_ray_executor(config.num_cpus), reason)
     if parallel:
         n = affordable_workers(memory, usable_cpus(), name)
-        info = cluster.start_local_ray(num_cpus=usable_cpus())
-        message(name, f"started a local Ray, dashboard: {info.dashboard or 'off'}")
+        cluster.start_local_ray(num_cpus=usable_cpus())
         return Choice(_ray_executor(n), "parallel=True, nothing was running")
     n = affordable_workers(memory, usable_cpus(), name)
     return Choice(LocalExecutor(n), "no cluster running")
