@@ -4,15 +4,20 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
 import pytest
 
 import rayspy as spy
+from rayspy.cluster import describe
+from rayspy.errors import MemoryBudgetError
+from rayspy.executors.choose import _fitting_actors
 from rayspy.executors.driver import run_plan
 from rayspy.executors.ray_actors import RayExecutor
 from rayspy.frontends.compute import plan_for, selected
+from rayspy.planning.memory import Memory
 from tests.executors.test_run import Odd, noise
 
 
@@ -91,3 +96,13 @@ def test_the_choice_says_why(local_ray, caplog):
         spy.freqanalysis(noise(), parallel=False)
     assert any("Ray actor" in m and "connected" in m for m in caplog.messages)
     assert any("1 local thread (parallel=False)" in m for m in caplog.messages)
+
+
+def test_too_much_memory_is_refused_on_a_running_ray(local_ray, scratch):
+    with spy.config.using(memory_budget=1000), pytest.raises(MemoryBudgetError, match="memory_budget"):
+        spy.freqanalysis(noise())
+    info = replace(describe(), started_here=False)
+    fits, needed = Memory(1, 1, 10**6, 1), Memory(1, 1, 10**15, 1)
+    assert _fitting_actors(fits, info, "f") is None
+    with pytest.raises(MemoryBudgetError, match="largest node"):
+        _fitting_actors(needed, info, "f")
