@@ -89,7 +89,8 @@ def _fitting_actors(memory: Memory, info: cluster.ClusterInfo, name: str) -> int
             f"{largest / 1e9:.2f} GB; lower chan_per_worker (fewer channels at a time), select fewer "
             "trials, channels or a shorter latency, or add nodes with more memory"
         )
-    return config.num_cpus
+    wanted_at_most: int | None = config.num_cpus
+    return wanted_at_most
 
 
 def _ray_executor(n_workers: int | None) -> Executor:
