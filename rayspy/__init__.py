@@ -13,11 +13,14 @@ from rayspy.frontends.housekeeping import copy as copy
 from rayspy.frontends.housekeeping import get_defaults as get_defaults
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
+from rayspy.io.brainvision import load_brainvision as load_brainvision
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
+from rayspy.plotting import multipanelplot as multipanelplot
+from rayspy.plotting import singlepanelplot as singlepanelplot
 from rayspy.progress import set_loglevel as set_loglevel
 from rayspy.synthdata import ar2_network as ar2_network
 from rayspy.synthdata import ar2_peak_freq as ar2_peak_freq
@@ -32,6 +35,7 @@ from rayspy.synthdata import white_noise as white_noise
 __version__ = "0.1.0.dev0"
 
 _actions.register(selectdata=selectdata, show=show, save=save, load_as=_load_as)
+_actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
 
 __all__ = [
     "AnalogData",
@@ -50,7 +54,9 @@ __all__ = [
     "hdf5_dataset",
     "linear_trend",
     "load",
+    "load_brainvision",
     "mk_RandomAdjMat",
+    "multipanelplot",
     "phase_diffusion",
     "raw_binary",
     "red_noise",
@@ -58,6 +64,7 @@ __all__ = [
     "selectdata",
     "set_loglevel",
     "show",
+    "singlepanelplot",
     "synthdata",
     "white_noise",
 ]

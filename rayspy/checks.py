@@ -34,6 +34,13 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Number) and not isinstance(value, (bool, np.bool_))
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole real number, also as a float such as 3.0."""
+    if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
+        return False
+    return bool(np.isfinite(float(value))) and float(value) == int(value)
+
+
 def check_scalar(value: Any, name: str, low: float | None = None, high: float | None = None) -> float:
     """Accept a finite real number within closed limits."""
     if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
@@ -49,7 +56,7 @@ def check_integer(value: Any, name: str, low: int | None = None, high: int | Non
     """Accept a whole number (also as a float such as 3.0) within closed limits."""
     if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
         raise InvalidTypeError(value, name, "scalar")
-    if not np.isfinite(float(value)) or float(value) != int(value):
+    if not is_whole(value):
         raise InvalidValueError("int_like number", name, value)
     _check_limits(float(value), name, value, low, high)
     return int(value)
@@ -83,9 +90,13 @@ def check_array(
     if length is not None and array.size != length:
         raise InvalidValueError(f"array of shape ({length},)", name, f"array of shape {array.shape}")
     if np.isnan(array).any():
-        raise InvalidValueError("well-defined numerical array", name, f"array with {np.isnan(array).sum()} `NaN` entries")
+        raise InvalidValueError(
+            "well-defined numerical array", name, f"array with {np.isnan(array).sum()} `NaN` entries"
+        )
     if np.isinf(array).any():
-        raise InvalidValueError("finite numerical array", name, f"array with {np.isinf(array).sum()} `inf` entries")
+        raise InvalidValueError(
+            "finite numerical array", name, f"array with {np.isinf(array).sum()} `inf` entries"
+        )
     if (low is not None and array.min() < low) or (high is not None and array.max() > high):
         low_text = "-inf" if low is None else f"{low:g}"
         high_text = "inf" if high is None else f"{high:g}"

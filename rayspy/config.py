@@ -75,7 +75,16 @@ def _parse_seconds(value: Any, name: str) -> float:
 
 
 def _parse_bool(value: Any, name: str) -> bool:
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
     try:
         return words[str(value).strip().lower()]
     except KeyError:

@@ -11,7 +11,8 @@
      ├─ MemoryBudgetError (MemoryError)         the plan does not fit into the memory budget
      ├─ ScratchSpaceError (OSError)             the result does not fit into the scratch folder
      ├─ ParallelError (RuntimeError)            the parallel back end cannot be reached or was lost
-     └─ WorkerError (RuntimeError)              a block failed on a worker
+     ├─ WorkerError (RuntimeError)              a block failed on a worker
+     └─ MissingPackageError (ImportError)       an optional package is not installed
 
 Every class can be pickled with all its fields, so an error raised on a worker
 arrives in the user's session as what it was.
@@ -26,6 +27,7 @@ __all__ = [
     "InvalidTypeError",
     "InvalidValueError",
     "MemoryBudgetError",
+    "MissingPackageError",
     "ParallelError",
     "PathError",
     "RayspyError",
@@ -161,3 +163,7 @@ class ParallelError(_MessageError, RuntimeError):
 
 class WorkerError(_MessageError, RuntimeError):
     """A block failed on a worker; the message ends with the worker's traceback."""
+
+
+class MissingPackageError(_MessageError, ImportError):
+    """An optional package is not installed; the message says how to install it."""

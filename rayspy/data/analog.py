@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from rayspy.data.base import BaseData, check_labels, default_labels
-from rayspy.data import actions
-from rayspy.errors import InvalidValueError
+from rayspy.data.base import BaseData
+from rayspy.data.labels import label_property
 
 
 class AnalogData(BaseData):
@@ -49,6 +48,7 @@ class AnalogData(BaseData):
     """
 
     default_dimord: ClassVar[tuple[str, ...]] = ("time", "channel")
+    label_dims: ClassVar[tuple[str, ...]] = ("channel",)
     selection_keys: ClassVar[tuple[str, ...]] = ("trials", "latency", "channel")
     extension: ClassVar[str] = ".analog"
 
@@ -62,32 +62,6 @@ class AnalogData(BaseData):
         dimord: list[str] | None = None,
     ) -> None:
         super().__init__(dimord)
-        self._channel: NDArray[Any] | None = None
-        if data is None and filename is not None:
-            self.__dict__.update(actions.call("load_as", filename, type(self)).__dict__)
-            return
-        self._fill(data, trialdefinition, samplerate)
-        if channel is not None:
-            self.channel = channel
-        if filename is not None:
-            self.save(filename=filename)
+        self._construct(data, filename, trialdefinition, samplerate, {"channel": channel})
 
-    @property
-    def channel(self) -> NDArray[Any] | None:
-        """Names of the channels."""
-        if self._source is None:
-            return None
-        if self._channel is None:
-            self._channel = default_labels("channel", self._size_of("channel"))
-        return self._channel
-
-    @channel.setter
-    def channel(self, value: Any) -> None:
-        if self._source is None:
-            raise InvalidValueError("data to be set before its labels", "channel", "object without data")
-        n = self._size_of("channel")
-        self._channel = default_labels("channel", n) if value is None else check_labels(value, "channel", n)
-
-    def _labels(self) -> dict[str, NDArray[Any]]:
-        channel = self.channel
-        return {} if channel is None else {"channel": channel}
+    channel = label_property("channel", "Names of the channels.")

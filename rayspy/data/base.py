@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import getpass
 import html
+import os
 import platform
 import socket
 import time as clock
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,13 +25,16 @@ from rayspy.data.builder import (
     from_file,
     from_open_dataset,
     from_trials,
+    is_open_dataset,
 )
-from rayspy.data.selection import Description, Selection, resolve, trial_intervals
+from rayspy.data.selection import Description, Selection, resolve, trial_intervals, trial_times
 from rayspy.data.structdict import SerializableDict, serializable
 from rayspy.data.trials import TrialIndexer, check_trialdefinition, one_trial, stacked_trials
 from rayspy.data.view import ArrayView
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.storage.sources import ArraySource
+
+_ACCEPTED = "numpy.ndarray, list or generator of arrays, file name, HDF5 dataset or data object;"
 
 
 class History(str):
@@ -40,28 +44,11 @@ class History(str):
         return str(self)
 
 
-def default_labels(prefix: str, n: int) -> NDArray[Any]:
-    """Labels ``channel1 ...`` padded with zeros to equal length."""
-    width = len(str(n))
-    return np.array([f"{prefix}{k:0{width}d}" for k in range(1, n + 1)])
-
-
-def check_labels(value: Any, name: str, n: int) -> NDArray[Any]:
-    """Accept a list or array of n texts."""
-    if not isinstance(value, (list, np.ndarray)):
-        raise InvalidTypeError(value, name, "list or array of str")
-    labels = np.asarray(value)
-    if labels.dtype.kind != "U" or labels.ndim != 1:
-        raise InvalidValueError("list or array of str", name, f"array of dtype {labels.dtype}")
-    if len(labels) != n:
-        raise InvalidValueError(f"{n} labels", name, f"{len(labels)} labels")
-    return labels.copy()
-
-
 class BaseData:
     """Common part of all data classes; see `AnalogData` and `SpectralData`."""
 
     default_dimord: ClassVar[tuple[str, ...]] = ()
+    label_dims: ClassVar[tuple[str, ...]] = ()
     selection_keys: ClassVar[tuple[str, ...]] = ()
     extension: ClassVar[str] = ""
     _hidden: ClassVar[tuple[str, ...]] = ("log", "trialdefinition")
@@ -75,6 +62,7 @@ class BaseData:
         self._source = None
         self._trialdefinition = None
         self._samplerate = None
+        self._label_store: dict[str, NDArray[Any]] = {}
         self._selection: Selection | None = None
         self._cfg: dict[str, Any] = {}
         self._info = SerializableDict()
@@ -84,73 +72,98 @@ class BaseData:
 
     # -- construction ----------------------------------------------------
 
-    def _fill(self, data: Any, trialdefinition: Any, samplerate: Any) -> None:
-        """Take over data in any accepted form together with trials and rate."""
+    def _construct(
+        self, data: Any, filename: Any, trialdefinition: Any, samplerate: Any, labels: Mapping[str, Any]
+    ) -> None:
+        """Take over what a constructor got."""
+        if data is None and filename is not None:
+            self.__dict__.update(actions.call("load_as", filename, type(self)).__dict__)
+            return
         self.samplerate = samplerate
-        if data is None:
-            if trialdefinition is not None:
-                raise InvalidValueError("data to cut into trials", "trialdefinition", "an object without data")
-            return
-        self._set_data(data, samplerate)
+        if data is not None:
+            self._set_data(data)
+        if samplerate is not None:
+            self.samplerate = samplerate
         if trialdefinition is not None:
+            if data is None:
+                raise InvalidValueError("data to cut into trials", "trialdefinition", "no data")
             self.trialdefinition = trialdefinition
+        for dim, values in labels.items():
+            if values is not None:
+                setattr(self, dim, values)
+        if filename is not None:
+            self.save(filename=filename)
 
-    def _set_data(self, data: Any, samplerate: Any) -> None:
-        axis, ndim = self._stack_axis, len(self._dimord)
+    def _set_data(self, data: Any) -> None:
+        ndim, axis = len(self._dimord), self._stack_axis
         if isinstance(data, BaseData):
-            self._adopt(data, samplerate)
-            return
-        if isinstance(data, np.ndarray):
+            self._adopt(data)
+        elif isinstance(data, np.ndarray):
             self._attach(from_array(data, ndim, axis))
-        elif isinstance(data, h5py.Dataset):
+        elif is_open_dataset(data):
             self._attach(self._check_source(from_open_dataset(data)))
-        elif isinstance(data, (str, Path)):
-            self._attach(from_file(Path(data), ndim))
-        elif isinstance(data, ArraySource_types()):
+        elif isinstance(data, (str, os.PathLike)):
+            self._open(Path(data))
+        elif isinstance(data, ArraySource):
             self._attach(self._check_source(data))
-        elif isinstance(data, list) and data and all(isinstance(d, BaseData) for d in data):
-            self._join(data)
-        elif isinstance(data, list) and data and isinstance(data[0], np.ndarray):
-            self._check_list(data)
-            self._stack(data, samplerate, equal=True)
-        elif isinstance(data, Iterable) and not isinstance(data, (list, tuple, Mapping, bytes)):
-            self._stack(data, samplerate, equal=False)
+        elif isinstance(data, list):
+            self._set_list(data)
+        elif isinstance(data, Iterable) and not isinstance(data, (tuple, Mapping, bytes)):
+            self._stack(data, equal=False)
         else:
-            raise InvalidTypeError(
-                data, "data", "numpy.ndarray, list or generator of arrays, file name, HDF5 dataset or data object;"
-            )
+            raise InvalidTypeError(data, "data", _ACCEPTED)
 
-    @staticmethod
-    def _check_list(trials: list[Any]) -> None:
-        if not all(isinstance(t, np.ndarray) for t in trials):
+    def _set_list(self, items: list[Any]) -> None:
+        if not items:
+            raise InvalidValueError("at least one array or data object", "data", "empty list")
+        if all(isinstance(item, BaseData) for item in items):
+            self._join(items)
+            return
+        if not any(isinstance(item, (np.ndarray, BaseData)) for item in items):
+            raise InvalidTypeError(items[0], "data", f"{_ACCEPTED} in a list")
+        if not all(isinstance(item, np.ndarray) for item in items):
             raise InvalidValueError("consistent data types (arrays only)", "data", "list of different types")
-        for k, trial in enumerate(trials):
+        for k, trial in enumerate(items):
             if trial.dtype.kind in "fc" and np.isinf(trial).any():
                 raise InvalidValueError("finite numbers", "data", f"trial {k} with `inf` entries")
+        self._stack(items, equal=True)
+
+    def _open(self, path: Path) -> None:
+        path = path.expanduser()
+        if (path / "object.json").is_file():
+            self._adopt(actions.call("load_as", path, type(self)))
+        else:
+            self._attach(from_file(path, len(self._dimord)))
 
     def _check_source(self, source: ArraySource) -> ArraySource:
-        if len(source.shape) != len(self._dimord):
-            raise InvalidValueError(f"{len(self._dimord)}d-array", "data", f"array of shape {source.shape}")
+        if len(source.shape) != len(self._dimord) or 0 in source.shape:
+            raise InvalidValueError(
+                f"non-empty {len(self._dimord)}d-array", "data", f"array of shape {source.shape}"
+            )
         return source
 
     def _attach(self, source: ArraySource) -> None:
+        """Take over an array as one trial; labels that do not fit any more start anew."""
         self._source = source
         self._filename = source.location or None
         self._trialdefinition = one_trial(source.shape[self._stack_axis])
+        self._selection = None
+        self._label_store = {
+            dim: labels for dim, labels in self._label_store.items() if len(labels) == self._size_of(dim)
+        }
 
-    def _stack(self, trials: Iterable[Any], samplerate: Any, equal: bool) -> None:
+    def _stack(self, trials: Iterable[Any], equal: bool) -> None:
         source, lengths = from_trials(trials, len(self._dimord), self._stack_axis, equal)
         self._attach(source)
-        offset = 0.0 if samplerate is None else -float(samplerate)
-        self._trialdefinition = stacked_trials(lengths, offset)
+        self._trialdefinition = stacked_trials(lengths, -(self._samplerate or 0.0))
 
-    def _adopt(self, other: BaseData, samplerate: Any) -> None:
+    def _adopt(self, other: BaseData) -> None:
         """Share another object's stored array and copy everything that describes it."""
         if type(other) is not type(self):
             raise InvalidTypeError(other, "data", type(self).__name__)
-        keep = samplerate if samplerate is not None else other._samplerate
+        if self._dimord not in (self.default_dimord, other._dimord):
+            raise InvalidValueError(f"dimord of the data, {other.dimord}", "dimord", self.dimord)
         self.__dict__.update(other.copy().__dict__)
-        self._samplerate = keep
 
     def _join(self, objects: list[BaseData]) -> None:
         """Put several objects one after the other; offsets and trialinfo are kept."""
@@ -167,8 +180,8 @@ class BaseData:
         tables = [o._trl[:, :n_columns].copy() for o in filled]
         for table, shift in zip(tables, shifts, strict=True):
             table[:, :2] += shift
-        self.__dict__.update(first.copy().__dict__)
-        self._source = concatenated([o._array for o in filled], self._stack_axis)
+        self._adopt(first)
+        self._attach(concatenated([o._array for o in filled], self._stack_axis))
         self._trialdefinition = np.concatenate(tables)
         self._cfg = {}
 
@@ -179,8 +192,7 @@ class BaseData:
         if other._samplerate != self._samplerate:
             return f"samplerate {other._samplerate} instead of {self._samplerate}"
         for dim, labels in self._labels().items():
-            theirs = other._labels()[dim]
-            if len(theirs) != len(labels) or (theirs != labels).any():
+            if not np.array_equal(other._labels()[dim], labels):
                 return f"other {dim} labels"
         return ""
 
@@ -213,8 +225,7 @@ class BaseData:
         made._attach(source)
         made._trialdefinition = trialdefinition
         made._samplerate = samplerate
-        for dim, values in labels.items():
-            setattr(made, f"_{dim}", np.asarray(values))
+        made._label_store = {dim: np.array(values) for dim, values in labels.items()}
         return made
 
     # -- dimensions --------------------------------------------------------
@@ -249,13 +260,14 @@ class BaseData:
 
     def _labels(self) -> dict[str, NDArray[Any]]:
         """Labels per dimension that has labels."""
-        return {}
+        if self._source is None:
+            return {}
+        return {dim: getattr(self, dim) for dim in self.label_dims}
 
     def describe(self) -> Description:
         """Describe the object for selections and plans; reads no data."""
-        return Description(
-            type(self).__name__, self.selection_keys, self._dimord, self._trl, self._samplerate, self._labels()
-        )
+        kind, labels = type(self).__name__, self._labels()
+        return Description(kind, self.selection_keys, self._dimord, self._trl, self._samplerate, labels)
 
     @property
     def source(self) -> ArraySource:
@@ -272,16 +284,23 @@ class BaseData:
     @data.setter
     def data(self, value: Any) -> None:
         if value is None:
-            self._source = self._trialdefinition = None
-            return
-        if self._source is not None and isinstance(value, np.ndarray):
-            if value.shape != self._source.shape:
-                raise InvalidValueError(f"dataset with shape {self._source.shape}", "data", f"shape {value.shape}")
-            if value.dtype != self._source.dtype:
-                raise InvalidValueError(f"dataset of type {self._source.dtype}", "data", f"type {value.dtype}")
-            self._source = from_array(value, len(self._dimord), self._stack_axis)
-            return
-        self._set_data(value, self._samplerate)
+            self._source = self._trialdefinition = self._selection = self._filename = None
+            self._label_store = {}
+        elif self._source is not None and isinstance(value, np.ndarray):
+            self._overwrite(self._source, value)
+        else:
+            self._set_data(value)
+
+    def _overwrite(self, old: ArraySource, value: NDArray[Any]) -> None:
+        """Put other numbers in the place of those there are; trials and labels stay."""
+        if self._mode == "r":
+            raise InvalidValueError("object whose mode is not 'r'", "data", "read-only object")
+        if value.shape != old.shape:
+            raise InvalidValueError(f"dataset with shape {old.shape}", "data", f"shape {value.shape}")
+        if value.dtype != old.dtype:
+            raise InvalidValueError(f"dataset of type {old.dtype}", "data", f"type {value.dtype}")
+        self._source = from_array(value, len(self._dimord), self._stack_axis)
+        self._filename = self._source.location or None
 
     @property
     def dimord(self) -> list[str]:
@@ -335,7 +354,8 @@ class BaseData:
     @property
     def trialintervals(self) -> NDArray[np.float64] | None:
         """Array of trials x (first, last time) in seconds."""
-        return None if self._trialdefinition is None else trial_intervals(self._trialdefinition, self._samplerate)
+        trl = self._trialdefinition
+        return None if trl is None else trial_intervals(trl, self._samplerate)
 
     @property
     def trial_ids(self) -> NDArray[np.int64] | None:
@@ -364,9 +384,7 @@ class BaseData:
         return TrialIndexer(self._get_time, range(len(self._trialdefinition)))
 
     def _get_time(self, k: int) -> NDArray[np.float64]:
-        start, stop, offset = self._trl[k, :3]
-        times: NDArray[np.float64] = (np.arange(int(stop - start)) + offset) / self._samplerate
-        return times
+        return trial_times(self._trl[k], self._samplerate or np.nan)
 
     @property
     def is_time_locked(self) -> bool:
@@ -445,12 +463,21 @@ class BaseData:
 
     @property
     def selection(self) -> Selection | None:
-        """The active in-place selection, or None."""
-        return self._selection
+        """The active in-place selection, or None; assign a dictionary, 'all' or None."""
+        return None if self._selection is None else replace(self._selection, read=self._get_selected)
 
     @selection.setter
     def selection(self, select: Any) -> None:
         self._selection = None if select is None else resolve(select, self.describe())
+
+    def _get_selected(self, k: int) -> NDArray[Any]:
+        if self._selection is None:
+            raise InvalidValueError("object with an active selection", "selection", "None")
+        start, stop = (int(s) for s in self._selection.trialdefinition[k, :2])
+        index = [self._selection.index.get(dim, slice(None)) for dim in self._dimord]
+        index[self._stack_axis] = slice(start, stop)
+        array: NDArray[Any] = ArrayView(self._array)[tuple(index)]
+        return array
 
     # -- methods -------------------------------------------------------------
 
@@ -458,11 +485,8 @@ class BaseData:
         """Return an independent copy; the stored array, which never changes, is shared."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        for name in ("_cfg", "_info", "_log"):
+        for name in ("_cfg", "_info", "_log", "_label_store", "_trialdefinition"):
             setattr(twin, name, deepcopy(getattr(self, name)))
-        for name in ("_trialdefinition", *(f"_{dim}" for dim in self._labels())):
-            value = getattr(self, name, None)
-            setattr(twin, name, None if value is None else value.copy())
         twin._selection = None
         return twin
 
@@ -479,7 +503,8 @@ class BaseData:
             makes the whole recording one trial.
         """
         self.trialdefinition = trialdefinition
-        self.log = f"updated trial-definition with [{self._trl.shape[0]} x {self._trl.shape[1]}] element array"
+        n_trials, n_columns = self._trl.shape
+        self.log = f"updated trial-definition with [{n_trials} x {n_columns}] element array"
 
     def selectdata(self, **kwargs: Any) -> Any:
         """Select trials, channels, times ...; see `rayspy.selectdata`."""
@@ -494,6 +519,14 @@ class BaseData:
     ) -> None:
         """Save the object; see `rayspy.save`."""
         actions.call("save", self, container=container, tag=tag, filename=filename, overwrite=overwrite)
+
+    def singlepanelplot(self, **show_kwargs: Any) -> Any:
+        """Draw one trial into one panel; see `rayspy.singlepanelplot`."""
+        return actions.call("singlepanelplot", self, **show_kwargs)
+
+    def multipanelplot(self, **show_kwargs: Any) -> Any:
+        """Draw one trial with a panel per channel; see `rayspy.multipanelplot`."""
+        return actions.call("multipanelplot", self, **show_kwargs)
 
     def record(self, function: str, settings: Mapping[str, Any], parallel: bool) -> None:
         """Append what a front-end did to the history."""
@@ -552,19 +585,6 @@ class BaseData:
         return True
 
 
-def ArraySource_types() -> tuple[type, ...]:
-    """Classes of array sources."""
-    from rayspy.storage import sources
-
-    return (
-        sources.MemorySource,
-        sources.RawSource,
-        sources.Hdf5Source,
-        sources.PartsSource,
-        sources.ConcatSource,
-    )
-
-
 def _who() -> str:
     try:
         user = getpass.getuser()
@@ -590,7 +610,8 @@ def _value_text(value: Any) -> str:
     if isinstance(value, dict):
         if len(value) >= 7:
             return f"dictionary with {len(value)} keys"
-        return "dictionary with keys " + ", ".join(f"'{key}'" for key in value) if value else "empty dictionary"
+        keys = ", ".join(f"'{key}'" for key in value)
+        return f"dictionary with keys {keys}" if value else "empty dictionary"
     if isinstance(value, list):
         return f"{len(value)} element list"
     return str(value)

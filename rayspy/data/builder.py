@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rayspy.storage.sources import (
     MemorySource,
     Part,
     RawSource,
+    is_storable,
     open_hdf5,
 )
 
@@ -29,7 +31,8 @@ Array = NDArray[Any]
 class StackWriter:
     """Stacks arrays along one axis; spills to the scratch folder when they get large.
 
-    What is held in memory never exceeds one part plus the array that is added.
+    What is held in memory never exceeds ``spy.config.inmemory_bytes`` plus the
+    array that is added, and the copy that joins them.
     """
 
     def __init__(self, axis: int) -> None:
@@ -43,7 +46,7 @@ class StackWriter:
         self._parts: list[Part] = []
 
     def add(self, array: Array) -> None:
-        """Append one array."""
+        """Append one array, which must not change any more."""
         if self._template is None:
             self._template = array[(slice(0),) * array.ndim]
             self._shape = list(array.shape)
@@ -90,9 +93,14 @@ class StackWriter:
 
 def check_numeric(array: Array, name: str = "data") -> Array:
     """Accept numbers only."""
-    if array.dtype.kind not in "iufc":
-        raise InvalidTypeError(array, name, f"numeric array, not dtype {array.dtype};")
+    check_dtype(array.dtype, name)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def check_dtype(dtype: np.dtype[Any], name: str = "data") -> None:
+    """Accept types that can be stored."""
+    if not is_storable(dtype):
+        raise InvalidTypeError(dtype, name, f"numbers of up to double precision, not dtype {dtype};")
 
 
 def _check_ndim(array: Array, ndim: int) -> Array:
@@ -103,11 +111,12 @@ def _check_ndim(array: Array, ndim: int) -> Array:
 
 def from_array(array: Array, ndim: int, axis: int) -> ArraySource:
     """Take over an array by value: a copy in memory, or in the scratch folder if it is large."""
-    _check_ndim(check_numeric(array), ndim)
+    check_dtype(array.dtype)
+    _check_ndim(array, ndim)
     if 0 in array.shape:
         raise InvalidValueError("non-empty array", "data", f"array of shape {array.shape}")
     if array.nbytes <= config.inmemory_bytes:
-        return MemorySource(np.array(check_numeric(array), order="C"))
+        return MemorySource(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
     check_space(array.nbytes, "the data set")
     writer = StackWriter(axis)
     rows = max(1, config.block_bytes // max(1, array.nbytes // array.shape[axis]))
@@ -148,7 +157,8 @@ def from_trials(trials: Iterable[Any], ndim: int, axis: int, equal: bool) -> tup
     first: Array | None = None
     try:
         for k, trial in enumerate(_arrays(trials)):
-            _check_ndim(check_numeric(trial), ndim)
+            _check_ndim(trial, ndim)
+            trial = check_numeric(trial)
             if first is None:
                 first = trial[(slice(0),) * ndim]
                 shape = trial.shape
@@ -186,9 +196,11 @@ def from_file(path: Path, ndim: int) -> ArraySource:
     path = path.expanduser().resolve()
     if not path.exists():
         raise PathError(path, exists=False)
+    source: ArraySource
     if path.is_dir():
-        return open_parts(path)
-    source = from_npy(path) if path.suffix == ".npy" else from_hdf5(path, None)
+        source = open_parts(path)
+    else:
+        source = from_npy(path) if path.suffix == ".npy" else from_hdf5(path, None)
     if len(source.shape) != ndim:
         raise InvalidValueError(f"{ndim}d-array", "data", f"array of shape {source.shape} in {path}")
     return source
@@ -198,13 +210,12 @@ def from_npy(path: Path) -> RawSource:
     """Open an ``.npy`` file without copying it."""
     with path.open("rb") as file:
         try:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(file)
+            old = np.lib.format.read_magic(file) == (1, 0)
+            header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = header(file)
         except ValueError as error:
             raise InvalidValueError("NumPy .npy file", "data", f"{path}: {error}") from None
-        if dtype.kind not in "iufc":
-            raise InvalidTypeError(path, "data", f"file of numbers, not of dtype {dtype};")
+        check_dtype(dtype)
         return RawSource(str(path), dtype, shape, "F" if fortran else "C", file.tell())
 
 
@@ -216,20 +227,25 @@ def from_hdf5(path: Path, name: str | None) -> Hdf5Source:
     with open_hdf5(str(path)) as file:
         if name is None:
             found: list[str] = []
-            file.visititems(lambda key, item: found.append(key) if isinstance(item, h5py.Dataset) else None)
+            file.visititems(lambda key, kind: found.append(key) if isinstance(kind, h5py.Dataset) else None)
             name = "data" if "data" in found else found[0] if len(found) == 1 else None
             if name is None:
                 raise InvalidValueError(
-                    "HDF5 file with one dataset or one named 'data'; name it with spy.hdf5_dataset(path, name)",
+                    "HDF5 file with one dataset or one named 'data'; or spy.hdf5_dataset(path, name)",
                     "data",
                     f"{path} with datasets {', '.join(found) or 'none'}",
                 )
         dataset = file.get(name)
         if not isinstance(dataset, h5py.Dataset):
             raise InvalidValueError("name of a dataset in the file", "dataset", f"{name} in {path}")
-        if dataset.dtype.kind not in "iufc":
-            raise InvalidTypeError(dataset, "data", f"dataset of numbers, not of dtype {dataset.dtype};")
+        check_dtype(dataset.dtype)
         return Hdf5Source(str(path), name, dataset.shape, dataset.dtype.newbyteorder("="))
+
+
+def is_open_dataset(data: Any) -> bool:
+    """Whether something is an h5py dataset; without h5py loaded it cannot be one."""
+    h5py = sys.modules.get("h5py")
+    return h5py is not None and isinstance(data, h5py.Dataset)
 
 
 def from_open_dataset(dataset: Any) -> Hdf5Source:

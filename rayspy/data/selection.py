@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import is_number
+from rayspy.checks import is_number, is_whole
 from rayspy.data.trials import TrialIndexer
 from rayspy.errors import InvalidTypeError, InvalidValueError
 
+T = TypeVar("T")
 Indices = NDArray[np.int64]
 LATENCY_WORDS = ("maxperiod", "minperiod", "prestim", "poststim")
 _SAMPLE_SLACK = 1e-6
@@ -53,11 +54,25 @@ class Selection:
     trial_ids: Indices
     trialdefinition: NDArray[np.float64]
     index: dict[str, Indices]
+    read: Callable[[int], NDArray[Any]] | None = field(default=None, repr=False)
+    """Reads the k-th selected trial; set where the selection is taken from an object."""
 
     @property
-    def trials(self) -> TrialIndexer[int]:
-        """Numbers of the selected trials."""
-        return TrialIndexer(int, [int(k) for k in self.trial_ids])
+    def trials(self) -> TrialIndexer[NDArray[Any]] | None:
+        """Selected parts of the selected trials, by the number that a trial has in the object."""
+        return None if self.read is None else self._by_number(self.read)
+
+    @property
+    def time(self) -> TrialIndexer[NDArray[np.float64]] | None:
+        """Time axes in seconds, by the number that a trial has in the object."""
+        rate = self.description.samplerate
+        if rate is None:
+            return None
+        return self._by_number(lambda k: trial_times(self.trialdefinition[k], rate))
+
+    def _by_number(self, get: Callable[[int], T]) -> TrialIndexer[T]:
+        places = {int(number): k for k, number in reversed(list(enumerate(self.trial_ids)))}
+        return TrialIndexer(lambda number: get(places[number]), [int(k) for k in self.trial_ids], places)
 
     @property
     def sampleinfo(self) -> NDArray[np.float64]:
@@ -83,7 +98,8 @@ class Selection:
         words = [_count_words(self, dim) for dim in self.description.dims if dim in self.description.labels]
         n = len(self.trial_ids)
         times = "cut times" if "latency" in self.select else "all times"
-        return f"rayspy {self.description.kind} selection with {', '.join([*words, times])}, {n} trial{'s' * (n != 1)}"
+        parts = ", ".join([*words, times, f"{n} trial{'s' * (n != 1)}"])
+        return f"rayspy {self.description.kind} selection with {parts}"
 
 
 def _count_words(selection: Selection, dim: str) -> str:
@@ -91,6 +107,12 @@ def _count_words(selection: Selection, dim: str) -> str:
         return f"all {dim}s"
     n = len(selection.index[dim])
     return f"one {dim}" if n == 1 else f"{n} {dim}s"
+
+
+def trial_times(row: NDArray[np.float64], samplerate: float) -> NDArray[np.float64]:
+    """Time of each sample of a trial in seconds."""
+    times: NDArray[np.float64] = (np.arange(int(row[1] - row[0])) + row[2]) / samplerate
+    return times
 
 
 def trial_intervals(trl: NDArray[np.float64], samplerate: float | None) -> NDArray[np.float64] | None:
@@ -176,7 +198,7 @@ def _trial_indices(value: Any, n_trials: int) -> Indices:
 
 
 def label_indices(value: Any, labels: NDArray[Any], key: str) -> Indices:
-    """Indices of labels given by name or number, in the order asked for."""
+    """Find labels given by name or number, in the order asked for."""
     varname = f"select: {key}"
     legal = f"list/array of {key} existing names or indices (0 to {len(labels) - 1})"
     if isinstance(value, (slice, range)):
@@ -194,7 +216,7 @@ def label_indices(value: Any, labels: NDArray[Any], key: str) -> Indices:
     for item in items:
         if isinstance(item, str) and item in names:
             found.append(names[item])
-        elif is_number(item) and float(item) == int(item) and 0 <= item < len(labels):
+        elif is_whole(item) and 0 <= item < len(labels):
             found.append(int(item))
         else:
             raise InvalidValueError(legal, varname, item)
@@ -203,18 +225,30 @@ def label_indices(value: Any, labels: NDArray[Any], key: str) -> Indices:
 
 def _frequency_indices(value: Any, freq: NDArray[Any]) -> Indices:
     low, high = float(freq.min()), float(freq.max())
+    name, legal = "select: frequency", "[fmin, fmax] with fmin < fmax"
     if is_number(value):
-        if not low <= value <= high:
-            raise InvalidValueError(f"frequency between {low:g} and {high:g} Hz", "select: frequency", value)
+        if isinstance(value, (complex, np.complexfloating)) or not low <= value <= high:
+            raise InvalidValueError(f"frequency between {low:g} and {high:g} Hz", name, value)
         return np.array([int(np.abs(freq - value).argmin())])
     if not isinstance(value, (list, np.ndarray)):
-        raise InvalidTypeError(value, "select: frequency", "number or [fmin, fmax]")
-    limits = np.asarray(value, dtype=np.float64)
+        raise InvalidTypeError(value, name, "number or [fmin, fmax]")
+    limits = _pair(value, name, legal)
     if limits.shape != (2,) or np.isnan(limits).any() or not limits[0] < limits[1]:
-        raise InvalidValueError("[fmin, fmax] with fmin < fmax", "select: frequency", value)
+        raise InvalidValueError(legal, name, value)
     if any(np.isfinite(f) and not low - 1e-9 <= f <= high + 1e-9 for f in limits):
-        raise InvalidValueError(f"limits between {low:g} and {high:g} Hz", "select: frequency", value)
-    return bins_within(freq, limits[0], limits[1])
+        raise InvalidValueError(f"limits between {low:g} and {high:g} Hz", name, value)
+    found = bins_within(freq, limits[0], limits[1])
+    if found.size == 0:
+        nearest = freq[np.abs(freq - limits.mean()).argmin()]
+        raise InvalidValueError(f"interval with at least one bin (nearest: {nearest:g} Hz)", name, value)
+    return found
+
+
+def _pair(value: Any, name: str, legal: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidValueError(legal, name, value) from None
 
 
 def bins_within(freq: NDArray[Any], low: float, high: float) -> Indices:
@@ -237,7 +271,8 @@ def _cut(
         keep = (first >= 0) & (stop <= lengths) & (first < stop)
         if not keep.any():
             raise InvalidValueError(
-                f"window that at least one trial covers; trials span {intervals.min():g} to {intervals.max():g} s",
+                "window that at least one trial covers; trials span "
+                f"{intervals.min():g} to {intervals.max():g} s",
                 "latency",
                 f"[{low:g}, {high:g}]",
             )
@@ -266,10 +301,7 @@ def _window(value: Any, intervals: NDArray[np.float64], covering: bool) -> tuple
         return _named_window(value, intervals)
     if not isinstance(value, (list, np.ndarray)):
         raise InvalidTypeError(value, name, "[t0, t1] in seconds (list or numpy.ndarray)")
-    try:
-        limits = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidValueError("[t0, t1] in seconds", name, value) from None
+    limits = _pair(value, name, "[t0, t1] in seconds")
     if limits.shape != (2,) or np.isnan(limits).any() or limits[0] > limits[1]:
         raise InvalidValueError("[t0, t1] in seconds with t0 <= t1", name, value)
     return float(limits[0]), float(limits[1])

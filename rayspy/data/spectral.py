@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_array
-from rayspy.data import actions
-from rayspy.data.base import BaseData, check_labels, default_labels
-from rayspy.errors import InvalidValueError
+from rayspy.data.base import BaseData
+from rayspy.data.labels import NUMBERS, label_property
 
 
 class SpectralData(BaseData):
@@ -31,6 +28,7 @@ class SpectralData(BaseData):
     """
 
     default_dimord: ClassVar[tuple[str, ...]] = ("time", "taper", "freq", "channel")
+    label_dims: ClassVar[tuple[str, ...]] = ("taper", "freq", "channel")
     selection_keys: ClassVar[tuple[str, ...]] = ("trials", "latency", "channel", "frequency", "taper")
     extension: ClassVar[str] = ".spectral"
 
@@ -46,71 +44,9 @@ class SpectralData(BaseData):
         dimord: list[str] | None = None,
     ) -> None:
         super().__init__(dimord)
-        self._channel: NDArray[Any] | None = None
-        self._taper: NDArray[Any] | None = None
-        self._freq: NDArray[Any] | None = None
-        if data is None and filename is not None:
-            self.__dict__.update(actions.call("load_as", filename, type(self)).__dict__)
-            return
-        self._fill(data, trialdefinition, samplerate)
-        for name, value in (("channel", channel), ("taper", taper), ("freq", freq)):
-            if value is not None:
-                setattr(self, name, value)
-        if filename is not None:
-            self.save(filename=filename)
+        labels = {"channel": channel, "taper": taper, "freq": freq}
+        self._construct(data, filename, trialdefinition, samplerate, labels)
 
-    def _named(self, dim: str) -> NDArray[Any] | None:
-        if self._source is None:
-            return None
-        value: NDArray[Any] | None = getattr(self, f"_{dim}")
-        if value is None:
-            value = default_labels(dim, self._size_of(dim))
-            setattr(self, f"_{dim}", value)
-        return value
-
-    def _set_named(self, dim: str, value: Any) -> None:
-        n = self._require_size(dim)
-        setattr(self, f"_{dim}", None if value is None else check_labels(value, dim, n))
-
-    def _require_size(self, dim: str) -> int:
-        if self._source is None:
-            raise InvalidValueError("data to be set before its labels", dim, "object without data")
-        return self._size_of(dim)
-
-    @property
-    def channel(self) -> NDArray[Any] | None:
-        """Names of the channels."""
-        return self._named("channel")
-
-    @channel.setter
-    def channel(self, value: Any) -> None:
-        self._set_named("channel", value)
-
-    @property
-    def taper(self) -> NDArray[Any] | None:
-        """Names of the tapers."""
-        return self._named("taper")
-
-    @taper.setter
-    def taper(self, value: Any) -> None:
-        self._set_named("taper", value)
-
-    @property
-    def freq(self) -> NDArray[Any] | None:
-        """Frequencies in Hz."""
-        if self._source is None:
-            return None
-        if self._freq is None:
-            self._freq = np.arange(self._size_of("freq"))
-        return self._freq
-
-    @freq.setter
-    def freq(self, value: Any) -> None:
-        n = self._require_size("freq")
-        self._freq = None if value is None else check_array(value, "freq", length=n)
-
-    def _labels(self) -> dict[str, NDArray[Any]]:
-        if self._source is None:
-            return {}
-        named = {"taper": self.taper, "freq": self.freq, "channel": self.channel}
-        return {dim: labels for dim, labels in named.items() if labels is not None}
+    channel = label_property("channel", "Names of the channels.")
+    taper = label_property("taper", "Names of the tapers.")
+    freq = label_property("freq", "Frequencies in Hz.", NUMBERS)

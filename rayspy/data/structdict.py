@@ -60,7 +60,9 @@ class StructDict(dict[str, Any]):
             return "{}"
         width = max(len(str(key)) for key in self) + 5
         lines = [f"{key!s:>{width}} : {value}" for key, value in self.items()]
-        return "\n".join(["rayspy StructDict", "", *lines, "", "Use `dict(cfg)` for copy-paste-friendly format"])
+        return "\n".join(
+            ["rayspy StructDict", "", *lines, "", "Use `dict(cfg)` for copy-paste-friendly format"]
+        )
 
 
 def serializable(value: Any, name: str = "value") -> Any:
@@ -83,7 +85,9 @@ def serializable(value: Any, name: str = "value") -> Any:
         return [serializable(item, name) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise InvalidTypeError(value, f"value of {name}", "serializable data type, e.g. number, str, list, dict or array")
+    raise InvalidTypeError(
+        value, f"value of {name}", "serializable data type, e.g. number, str, list, dict or array"
+    )
 
 
 class SerializableDict(dict[str, Any]):

@@ -8,13 +8,13 @@ of the first sample relative to the trigger: -200 means that the trial starts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import is_number
+from rayspy.checks import is_number, is_whole
 from rayspy.errors import InvalidTypeError, InvalidValueError
 
 Trialdefinition = NDArray[np.float64]
@@ -34,7 +34,9 @@ def check_trialdefinition(trl: Any, n_samples: int) -> Trialdefinition:
     if not isinstance(trl, np.ndarray):
         raise InvalidTypeError(trl, "trialdefinition", "numpy.ndarray of shape (nTrials, 3 or more)")
     if trl.ndim != 2 or trl.shape[1] < 3 or trl.shape[0] == 0:
-        raise InvalidValueError("2d-array with at least 3 columns", "trialdefinition", f"array of shape {trl.shape}")
+        raise InvalidValueError(
+            "2d-array with at least 3 columns", "trialdefinition", f"array of shape {trl.shape}"
+        )
     if trl.dtype.kind not in "iuf":
         raise InvalidValueError("dtype = numeric", "trialdefinition", f"dtype = {trl.dtype}")
     table = trl.astype(np.float64)
@@ -42,7 +44,9 @@ def check_trialdefinition(trl: Any, n_samples: int) -> Trialdefinition:
     if not np.isfinite(table[:, :3]).all():
         raise InvalidValueError("finite numbers without NaN", "sampleinfo", "array with NaN or inf entries")
     if (bounds != np.round(bounds)).any():
-        raise InvalidValueError("int_like sample numbers", "sampleinfo", bounds[(bounds != np.round(bounds)).any(1)][0])
+        raise InvalidValueError(
+            "int_like sample numbers", "sampleinfo", bounds[(bounds != np.round(bounds)).any(1)][0]
+        )
     if bounds.min() < 0 or bounds.max() > n_samples:
         raise InvalidValueError(
             f"all samples to be bounded by 0 and {n_samples}",
@@ -52,7 +56,9 @@ def check_trialdefinition(trl: Any, n_samples: int) -> Trialdefinition:
     if (bounds[:, 0] > bounds[:, 1]).any():
         k = int(np.flatnonzero(bounds[:, 0] > bounds[:, 1])[0])
         raise InvalidValueError(
-            "start samples not behind stop samples", "sampleinfo", f"trial {k}: {bounds[k, 0]:g} to {bounds[k, 1]:g}"
+            "start samples not behind stop samples",
+            "sampleinfo",
+            f"trial {k}: {bounds[k, 0]:g} to {bounds[k, 1]:g}",
         )
     return table
 
@@ -69,7 +75,7 @@ def stacked_trials(lengths: Sequence[int] | NDArray[Any], offset: float) -> Tria
     return np.column_stack([starts, stops, np.full(len(stops), float(offset))])
 
 
-def check_trial_index(index: Any, n_trials: int, ids: Sequence[int] | None = None) -> int:
+def check_trial_index(index: Any, legal: Collection[int]) -> int:
     """Accept the number of an existing trial.
 
     Raises
@@ -81,9 +87,9 @@ def check_trial_index(index: Any, n_trials: int, ids: Sequence[int] | None = Non
     """
     if not is_number(index):
         raise InvalidTypeError(index, "trial index", "integer")
-    legal = ids if ids is not None else range(n_trials)
-    if index != int(index) or int(index) not in legal:
-        raise InvalidValueError(f"index of existing trials (0 to {n_trials - 1})", "trial index", index)
+    if not is_whole(index) or int(index) not in legal:
+        low, high = min(legal, default=0), max(legal, default=-1)
+        raise InvalidValueError(f"index of existing trials ({low} to {high})", "trial index", index)
     return int(index)
 
 
@@ -96,17 +102,22 @@ class TrialIndexer(Generic[T]):
         Returns the entry of trial k.
     ids : sequence of int
         Numbers of the trials, ``range(n)`` for whole objects.
+    known : collection of int, optional
+        The same numbers where they can be looked up quickly.
     """
 
-    def __init__(self, get: Callable[[int], T], ids: Sequence[int]) -> None:
+    def __init__(
+        self, get: Callable[[int], T], ids: Sequence[int], known: Collection[int] | None = None
+    ) -> None:
         self._get = get
         self._ids = ids
+        self._known = ids if known is None else known
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def __getitem__(self, index: int) -> T:
-        return self._get(check_trial_index(index, len(self._ids), self._ids))
+        return self._get(check_trial_index(index, self._known))
 
     def __iter__(self) -> Iterator[T]:
         return (self._get(k) for k in self._ids)

@@ -50,18 +50,27 @@ class ArrayView:
 
     def __getitem__(self, key: Any) -> Any:
         entries = expand_index(key, self.ndim)
-        pairs = [bounding_slice(e, n, axis) for axis, (e, n) in enumerate(zip(entries, self.shape, strict=True))]
+        pairs = [
+            bounding_slice(e, n, axis) for axis, (e, n) in enumerate(zip(entries, self.shape, strict=True))
+        ]
         with self.source.reader() as read:
             array = read(tuple(pair[0] for pair in pairs))
         for axis in reversed(range(self.ndim)):
             array = array[(slice(None),) * axis + (pairs[axis][1],)]
-        return array[()] if array.ndim == 0 else np.array(array)
+        return array[()] if array.ndim == 0 else _owned(array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        array = np.array(read_all(self.source))
+        if copy is False:
+            raise ValueError("a lazy array cannot become a NumPy array without a copy")
+        array = _owned(read_all(self.source))
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __repr__(self) -> str:
         sizes = " x ".join(map(str, self.shape))
         where = self.source.location or "memory"
         return f"<rayspy array [{sizes}] {self.dtype}, {self.nbytes / 2**20:.2f} MB, in {where}>"
+
+
+def _owned(array: NDArray[Any]) -> NDArray[Any]:
+    """Array that nobody else sees and that holds on to nothing else; copied only if it is not one already."""
+    return array if array.flags.owndata and array.flags.writeable else np.array(array)

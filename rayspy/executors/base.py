@@ -14,7 +14,10 @@ Collect = Callable[["Receipt"], None]
 class Executor(Protocol):
     """Maps `rayspy.executors.run.run_block` over block indices; nothing else."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Short name of the kind of executor."""
+        ...
 
     @property
     def n_workers(self) -> int:

@@ -18,7 +18,7 @@ from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.progress import message
 
 PLUGIN_GROUP = "rayspy.executors"
-"""Entry points of this group are functions that return an executor, or None if they have nothing to run on."""
+"""Entry points of this group are functions that return a choice, or None if they have nothing to run on."""
 
 
 @dataclass(frozen=True)

@@ -49,13 +49,15 @@ def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
 
 
 def _work(plan: Plan) -> str:
-    n = plan.n_blocks
-    return f"{n} block{'s' * (n != 1)}, {plan.memory.input / 1e6:.1f} MB in, {plan.memory.output / 1e6:.1f} MB out"
+    n, sizes = plan.n_blocks, plan.memory
+    return f"{n} block{'s' * (n != 1)}, {sizes.input / 1e6:.1f} MB in, {sizes.output / 1e6:.1f} MB out"
 
 
 def _workers(choice: Choice, n_blocks: int) -> str:
     n = min(choice.executor.n_workers, n_blocks)
-    kind = {"local": "local thread", "ray": "Ray actor"}.get(choice.executor.name, f"{choice.executor.name} worker")
+    kind = {"local": "local thread", "ray": "Ray actor"}.get(
+        choice.executor.name, f"{choice.executor.name} worker"
+    )
     return f"{n} {kind}{'s' * (n != 1)}"
 
 

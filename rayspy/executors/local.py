@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rayspy.executors.base import Collect
 from rayspy.executors.run import run_block
@@ -18,7 +19,7 @@ class LocalExecutor:
     """Runs blocks on a number of threads of this process; one thread: in the caller's."""
 
     n_workers: int
-    name: str = "local"
+    name: ClassVar[str] = "local"
 
     def run(self, plan: Plan, blocks: Sequence[int], collect: Collect) -> None:
         """See `rayspy.executors.base.Executor.run`."""

@@ -24,9 +24,8 @@ from rayspy.config import config
 from rayspy.errors import ParallelError, WorkerError
 
 if TYPE_CHECKING:
-    from rayspy.planning.plan import Plan, Receipt
-
     from rayspy.executors.base import Collect
+    from rayspy.planning.plan import Plan, Receipt
 
 __all__ = ["RayExecutor", "release_actors"]
 

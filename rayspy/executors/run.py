@@ -38,10 +38,7 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     began = time.perf_counter()
     block = plan.blocks[i]
     try:
-        if plan.average:
-            value = _summed(plan, block, payload)
-        else:
-            value = _stacked(plan, block, payload)
+        value = (_summed if plan.average else _stacked)(plan, block, payload)
     except Exception as error:
         error.add_note(f"while {plan.name} computed block {i} ({block}) on {socket.gethostname()}")
         raise
@@ -115,7 +112,7 @@ def _from_payload(plan: Plan, block: Block, payload: Array, first: int, stop: in
 
 
 def _compute(plan: Plan, x: Array, out: Array) -> None:
-    """Run the kernel on a run of trials; long trials go through a few channels at a time."""
+    """Run the kernel on a run of trials; long trials go through it a few channels at a time."""
     kernel = plan.method.kernel(x.shape[1])
     width = x.shape[-1] if x.shape[0] > 1 else tile_channels(plan, x.shape[1], x.shape[-1])
     for low in range(0, x.shape[-1], width):
@@ -123,7 +120,8 @@ def _compute(plan: Plan, x: Array, out: Array) -> None:
         result = kernel(x[..., low : low + width], out=view)
         if result.shape != view.shape or result.dtype != view.dtype:
             raise PromiseError(
-                f"{plan.method.name} promised {view.dtype} {view.shape} and returned {result.dtype} {result.shape}"
+                f"{plan.method.name} promised {view.dtype} {view.shape} "
+                f"and returned {result.dtype} {result.shape}"
             )
 
 

@@ -102,11 +102,8 @@ def _with_positional(
         raise InvalidValueError("only one data object", "data", f"{len(objects)} objects")
     if objects:
         positional = [objects[0], *(a for a in positional if a is not objects[0])]
-    if positional and "data" in keywords:
-        if objects or isinstance(keywords["data"], BaseData):
-            raise InvalidValueError(
-                "either data in `cfg`/keyword or as positional argument", "cfg/data", "both"
-            )
+    if positional and "data" in keywords and (objects or isinstance(keywords["data"], BaseData)):
+        raise InvalidValueError("either data in `cfg`/keyword or as positional argument", "cfg/data", "both")
     order = names if "data" not in keywords else names[1:]
     if len(positional) > len(order):
         raise TypeError(f"{function}() takes at most {len(names)} positional arguments")

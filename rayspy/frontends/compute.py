@@ -25,7 +25,7 @@ def selected(data: BaseData, select: Any) -> Selection:
     if data.selection is not None:
         if select is not None:
             raise InvalidValueError(
-                "no `select` while the object has an active selection; clear it with data.selectdata(clear=True)",
+                "no `select` while a selection is active; clear it with data.selectdata(clear=True)",
                 "select",
                 select,
             )

@@ -50,7 +50,7 @@ def freqanalysis(
     chan_per_worker: int | None = None,
     **kwargs: Any,
 ) -> SpectralData:
-    """Spectra of trials by tapered Fourier transforms.
+    r"""Spectra of trials by tapered Fourier transforms.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def freqanalysis(
     Notes
     -----
     With taper w of L samples, samplerate fs, and FFT length N, the power at
-    f = m fs / N is c \\|sum_n w[n] x[n] exp(-2 pi i m n / N)\\|^2, where c is
+    f = m fs / N is c \|sum_n w[n] x[n] exp(-2 pi i m n / N)\|^2, where c is
     2 / L^2 without taper, (8/3) / (L sum(w)) for windows and 2 / L for Slepian
     tapers of unit energy [1]_. The unit is squared amplitude per bin: a cosine
     of amplitude A on a bin gives A^2 / 2 without taper and A^2 / 3 with the Hann
@@ -139,9 +139,10 @@ def freqanalysis(
     (3, 1, 101, 2)
     """
     settings = {
-        "method": method, "output": output, "keeptrials": keeptrials, "foi": foi, "foilim": foilim, "pad": pad,
-        "polyremoval": polyremoval, "taper": taper, "demean_taper": demean_taper, "taper_opt": taper_opt,
-        "tapsmofrq": tapsmofrq, "nTaper": nTaper, "keeptapers": keeptapers, "ft_compat": ft_compat,
+        "method": method, "output": output, "keeptrials": keeptrials, "foi": foi, "foilim": foilim,
+        "pad": pad, "polyremoval": polyremoval, "taper": taper, "demean_taper": demean_taper,
+        "taper_opt": taper_opt, "tapsmofrq": tapsmofrq, "nTaper": nTaper, "keeptapers": keeptapers,
+        "ft_compat": ft_compat,
         "select": select, "chan_per_worker": chan_per_worker,
     }  # fmt: skip
     check_input(data)
@@ -150,7 +151,9 @@ def freqanalysis(
     selection = selected(data, select)
     lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
     bound = _mtmfft(data, lengths, settings)
-    plan = plan_for("freqanalysis", data, bound, selection, check_bool(keeptrials, "keeptrials"), chan_per_worker)
+    plan = plan_for(
+        "freqanalysis", data, bound, selection, check_bool(keeptrials, "keeptrials"), chan_per_worker
+    )
     result: SpectralData = compute(plan, data, settings, parallel, log_settings=_logged(bound, settings))
     return result
 
@@ -181,7 +184,9 @@ def _mtmfft(data: AnalogData, lengths: NDArray[np.float64], given: dict[str, Any
     taper = _check_taper(given, float(lengths.mean()), rate)
     if taper.name == "dpss" and not keeptapers and output != "pow":
         raise InvalidValueError(
-            "'pow', the only output that can be averaged over tapers, or keeptapers=True", "output|keeptapers", output
+            "'pow', the only output that can be averaged over tapers, or keeptapers=True",
+            "output|keeptapers",
+            output,
         )
     if keeptapers and taper.name != "dpss":
         warn("freqanalysis", "option `keeptapers` has no effect without `tapsmofrq`!")
@@ -240,7 +245,9 @@ def padded_length(pad: Any, longest: int, samplerate: float) -> int:
         raise InvalidValueError("'maxperlen', 'nextpow2' or a length in seconds", "pad", pad)
     n = whole_samples(check_scalar(pad, "pad"), samplerate)
     if n < longest:
-        raise InvalidValueError(f"length of at least the longest trial, {longest / samplerate:g} s", "pad", pad)
+        raise InvalidValueError(
+            f"length of at least the longest trial, {longest / samplerate:g} s", "pad", pad
+        )
     return n
 
 
@@ -250,7 +257,9 @@ def frequency_bins(foi: Any, foilim: Any, n_fft: int, samplerate: float) -> tupl
     for name, value in wanted.items():
         if isinstance(value, str) and value != "all":
             raise InvalidValueError("'all', None or a list of frequencies in Hz", name, value)
-    given = {name: value for name, value in wanted.items() if value is not None and not isinstance(value, str)}
+    given = {
+        name: value for name, value in wanted.items() if value is not None and not isinstance(value, str)
+    }
     if len(given) == 2:
         raise InvalidValueError("either `foi` or `foilim`", "foi/foilim", "both")
     every = np.fft.rfftfreq(n_fft, 1 / samplerate)
@@ -309,13 +318,17 @@ def window_taper(name: Any, options: Any) -> Taper:
     try:
         taper.sample(8)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise InvalidValueError(f"parameters that `{name}` accepts ({error})", "taper_opt", options) from error
+        raise InvalidValueError(
+            f"parameters that `{name}` accepts ({error})", "taper_opt", options
+        ) from error
     return taper
 
 
 def _slepian_taper(given: dict[str, Any], mean_length: float, samplerate: float) -> Taper:
     if given["taper"] != "hann":
-        raise InvalidValueError("`taper` left at its default if `tapsmofrq` is given", "taper", given["taper"])
+        raise InvalidValueError(
+            "`taper` left at its default if `tapsmofrq` is given", "taper", given["taper"]
+        )
     if given["taper_opt"] is not None:
         raise InvalidValueError("None if `tapsmofrq` is given", "taper_opt", given["taper_opt"])
     wanted = check_scalar(given["tapsmofrq"], "tapsmofrq", 0)
@@ -326,7 +339,10 @@ def _slepian_taper(given: dict[str, Any], mean_length: float, samplerate: float)
         return Taper("dpss", half_bandwidth=half_bandwidth, n_tapers=optimum)
     n_tapers = check_integer(given["nTaper"], "nTaper", 1, int(mean_length) - 1)
     if n_tapers != optimum:
-        warn("freqanalysis", f"nTaper={n_tapers} is not optimal for tapsmofrq={smoothing:g} Hz, which is {optimum}")
+        warn(
+            "freqanalysis",
+            f"nTaper={n_tapers} is not optimal for tapsmofrq={smoothing:g} Hz, which is {optimum}",
+        )
     return Taper("dpss", half_bandwidth=half_bandwidth, n_tapers=n_tapers)
 
 

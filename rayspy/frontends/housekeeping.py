@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shutil
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,18 +17,22 @@ from rayspy.storage.scratch import remove_dead_sessions, scratch_root, sessions
 def cleanup(older_than: int = 24, interactive: bool = False, only_current_session: bool = False) -> int:
     """Remove scratch data that crashed processes left behind.
 
-    Data of processes that are alive are never touched. The same happens by
-    itself whenever a session first needs the scratch folder.
+    Data of processes that are alive are never touched; this process removes its
+    own data by itself, each array with its last reference and the rest at exit.
+    Leftovers on this host are also removed by themselves whenever a process
+    first needs the scratch folder. Those of other hosts, of which nobody here
+    can tell whether they are in use, are kept until nothing in them has changed
+    for 30 days.
 
     Parameters
     ----------
     older_than : int
-        Hours; younger leftovers of other hosts, of which nobody here can tell
-        whether they are in use, are kept.
+        Hours; leftovers in which something changed more recently are kept. 0
+        removes them all.
     interactive : bool
-        List what is there and ask first.
+        Tell what is there and ask first.
     only_current_session : bool
-        Remove nothing of other sessions.
+        Remove nothing of other processes, which leaves nothing to do.
 
     Returns
     -------
@@ -43,17 +45,13 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     if only_current_session:
         return 0
     listed = sessions()
-    dead = [folder for folder, _, gone in listed if gone]
+    n_dead = sum(gone for _, _, gone in listed)
     n_bytes = sum(size for _, size, _ in listed)
-    message("cleanup", f"{len(listed)} sessions with {n_bytes / 1e6:.1f} MB in {scratch_root()}, {len(dead)} left over")
-    if interactive and dead and input("Remove what was left over? [y/N] ").strip().lower() != "y":
+    root = scratch_root()
+    message("cleanup", f"{len(listed)} sessions with {n_bytes / 1e6:.1f} MB in {root}, {n_dead} left over")
+    if interactive and n_dead and input("Remove what was left over? [y/N] ").strip().lower() != "y":
         return 0
-    removed = 0
-    for folder in dead:
-        if folder.exists() and time.time() - folder.stat().st_mtime >= 0 * hours:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
-    return removed + remove_dead_sessions()
+    return remove_dead_sessions(root, 3600.0 * hours)
 
 
 def copy(spydata: BaseData) -> Any:

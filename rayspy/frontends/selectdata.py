@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rayspy.checks import check_bool
 from rayspy.data.base import BaseData
-from rayspy.data.selection import LATENCY_WORDS, Selection, resolve
+from rayspy.data.selection import Selection, resolve
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg
@@ -87,8 +87,9 @@ def selectdata(
     selection = resolve(select, data.describe(), covering=True)
     _tell_dropped(data, select, selection)
     if inplace:
+        entry = StructDict(serializable(_plain(select, data), "selectdata"))
         data._selection = selection
-        data.cfg["selectdata"] = StructDict(serializable(_plain(select, data), "selectdata"))
+        data.cfg["selectdata"] = entry
         return None
     plan = plan_for("selectdata", data, Copying(), selection)
     return compute(plan, data, _plain(select, data), parallel)
@@ -111,7 +112,9 @@ def check_selectors(data: BaseData, select: Mapping[str, Any], unknown: Mapping[
 def _plain(select: Mapping[str, Any], data: BaseData) -> dict[str, Any]:
     """Selectors as they can be stored and replayed: slices become lists."""
     return {
-        key: list(range(*value.indices(len(data.describe().labels[key])))) if isinstance(value, slice) else value
+        key: list(range(*value.indices(len(data.describe().labels[key]))))
+        if isinstance(value, slice)
+        else value
         for key, value in select.items()
     }
 
@@ -133,7 +136,7 @@ def show(data: BaseData, squeeze: bool = True, **kwargs: Any) -> NDArray[Any] | 
     squeeze : bool
         Drop dimensions of length 1.
     **kwargs
-        Selectors as in `selectdata`; lists have to ascend.
+        Selectors as in `selectdata`; lists have to ascend in the order of the data.
 
     Returns
     -------
@@ -148,27 +151,27 @@ def show(data: BaseData, squeeze: bool = True, **kwargs: Any) -> NDArray[Any] | 
     if data.data is None:
         message("show", "the object is empty")
         return None
-    _check_ascending(kwargs)
-    latency = kwargs.get("latency")
-    covering = isinstance(latency, str) and latency in LATENCY_WORDS
-    selection = resolve(kwargs, data.describe(), covering=covering)
+    selection = resolve(kwargs, data.describe(), covering=True)
+    _check_ascending(kwargs, selection)
+    _tell_dropped(data, kwargs, selection)
     plan = make_plan("show", Copying(), data.source, input_spec(data, selection), selection.index)
     order = plan.stored(plan.spec.dims)
     everything = Block(0, len(plan.spec.trialdefinition), 0, plan.n_channels)
     with data.source.reader() as read:
         bound = plan.input_of(read, everything)
         arrays = [
-            np.array(bound.trials(*plan.bounds(k, k + 1))[0].transpose(order)) for k in range(everything.stop_trial)
+            np.array(bound.trials(*plan.bounds(k, k + 1))[0].transpose(order))
+            for k in range(everything.stop_trial)
         ]
     if squeeze:
         arrays = [array.squeeze() for array in arrays]
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-def _check_ascending(selectors: Mapping[str, Any]) -> None:
-    for key, value in selectors.items():
-        if key in ("latency", "frequency") or not isinstance(value, (list, np.ndarray)):
-            continue
-        items = list(value)
-        if any(a >= b for a, b in zip(items, items[1:], strict=False)):
-            raise InvalidValueError("unique and sorted selectors", "show kwargs", f"{key}: {items}")
+def _check_ascending(selectors: Mapping[str, Any], selection: Selection) -> None:
+    """Refuse lists that do not ascend: one slice of the data is shown, not a new arrangement."""
+    for key, indices in {"trials": selection.trial_ids, **selection.index}.items():
+        if (np.diff(indices) <= 0).any():
+            raise InvalidValueError(
+                "unique and sorted selectors", "show kwargs", f"{key}: {selectors.get(key)}"
+            )

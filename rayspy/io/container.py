@@ -8,8 +8,8 @@ checksum of ``object.json`` itself. All of it is data: nothing is unpickled.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -28,10 +28,13 @@ from rayspy.data.spectral import SpectralData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError, RayspyError
 from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
-from rayspy.storage.sources import ArraySource, Part, PartsSource, read_all
+from rayspy.storage.region import pieces
+from rayspy.storage.sources import META, ArraySource, Part, PartsSource
 
 FORMAT = "rayspy-object"
 VERSION = 1
+_DESCRIPTION = "object.json"
+_TRIALS = "trials.arrow"
 _CHUNK = 2**22
 _PART_BYTES = 2**24
 CLASSES: dict[str, type[BaseData]] = {cls.extension: cls for cls in (AnalogData, SpectralData)}
@@ -48,11 +51,13 @@ def _text(value: Any, name: str) -> str:
 
 def target_folder(data: BaseData, container: Any, tag: Any, filename: Any) -> Path:
     """Folder that `save` writes, from its arguments."""
-    if tag is not None and not isinstance(tag, str):
-        raise InvalidTypeError(tag, "tag", "str;")
+    if tag is not None:
+        _check_tag(tag)
     if container is None and filename is None:
         if data.container is None:
-            raise InvalidValueError("a `container` or a `filename`: the object was never saved", "container/filename")
+            raise InvalidValueError(
+                "a `container` or a `filename`: the object was never saved", "container/filename"
+            )
         if tag is None:
             return Path(str(data.filename))
         container = data.container
@@ -68,11 +73,20 @@ def target_folder(data: BaseData, container: Any, tag: Any, filename: Any) -> Pa
     return _named_folder(data, Path(_text(filename, "filename")).expanduser())
 
 
+def _check_tag(tag: Any) -> None:
+    if not isinstance(tag, str):
+        raise InvalidTypeError(tag, "tag", "str;")
+    if not tag or "/" in tag or "\0" in tag:
+        raise InvalidValueError("text without '/', which becomes part of a file name", "tag", tag)
+
+
 def _named_folder(data: BaseData, path: Path) -> Path:
     if path.suffix == "":
         path = path.with_name(path.name + data.extension)
     if path.suffix != data.extension:
-        raise InvalidValueError(f"extension {data.extension} for {type(data).__name__}", "filename", path.name)
+        raise InvalidValueError(
+            f"extension {data.extension} for {type(data).__name__}", "filename", path.name
+        )
     return path.absolute()
 
 
@@ -120,7 +134,10 @@ def save(
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.wip")
     try:
         building.mkdir()
-        _write_object(out, building)
+    except OSError as error:
+        raise PathError(folder, hint=error.strerror or str(error)) from error
+    try:
+        _write_object(out, building, replaced=folder)
         _replace(building, folder)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
@@ -139,10 +156,10 @@ def _replace(building: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_object(data: BaseData, folder: Path) -> None:
-    parts = list(_write_parts(data.source, folder))
+def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
+    parts = list(_write_parts(data.source, folder, replaced))
     write_meta(str(folder), data.source.shape, data.source.dtype, parts)
-    _write_trials(folder / "trials.arrow", data.trialdefinition)
+    _write_trials(folder / _TRIALS, data.trialdefinition)
     files = sorted(path for path in folder.iterdir())
     description = {
         "format": FORMAT,
@@ -156,28 +173,34 @@ def _write_object(data: BaseData, folder: Path) -> None:
         "log": data._log,
         "files": {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files},
     }
-    write_json(folder / "object.json", description)
-    (folder / "object.sha256").write_text(sha256(folder / "object.json") + "\n")
+    write_json(folder / _DESCRIPTION, description)
+    (folder / "object.sha256").write_text(sha256(folder / _DESCRIPTION) + "\n")
 
 
-def _write_parts(source: ArraySource, folder: Path) -> Iterator[Part]:
-    """Link finished parts where possible, copy them otherwise; other sources are streamed."""
-    if isinstance(source, PartsSource):
-        for part in source.parts:
-            original, copy = Path(source.folder) / part.file, folder / part.file
-            try:
-                os.link(original, copy)
-            except OSError:
-                shutil.copyfile(original, copy)
-            yield part
-        return
-    row_bytes = int(np.prod(source.shape[1:], dtype=np.int64)) * source.dtype.itemsize
-    rows = max(1, _PART_BYTES // max(1, row_bytes))
+def _write_parts(source: ArraySource, folder: Path, replaced: Path) -> Iterator[Part]:
+    """Write an array as parts; finished parts are taken over as they are.
+
+    Parts that nobody else keeps (scratch data, and the object that is replaced)
+    are linked, which costs nothing. Those of another saved object are copied, so
+    that one copy survives damage to the other.
+    """
     with source.reader() as read:
-        for first in range(0, source.shape[0], rows):
-            stop = min(first + rows, source.shape[0])
-            region = (slice(first, stop), *(slice(0, n) for n in source.shape[1:]))
-            yield write_part(str(folder), (first, *(0,) * (len(source.shape) - 1)), read(region))
+        if isinstance(source, PartsSource):
+            link = source.keep is not None or Path(source.folder) == replaced.resolve()
+            for part in source.parts:
+                _take_over(Path(source.folder) / part.file, folder / part.file, link)
+                yield part
+            return
+        for region in pieces(source.shape, source.dtype.itemsize, _PART_BYTES):
+            yield write_part(str(folder), tuple(s.start for s in region), read(region))
+
+
+def _take_over(original: Path, copy: Path, link: bool) -> None:
+    if link:
+        with contextlib.suppress(OSError):
+            copy.hardlink_to(original)
+            return
+    shutil.copyfile(original, copy)
 
 
 def _write_trials(path: Path, trl: NDArray[np.float64] | None) -> None:
@@ -291,11 +314,15 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
     folder = path if path.suffix == ".spy" else path.with_name(path.name + ".spy")
     if not folder.is_dir():
         raise PathError(folder, exists=False)
-    kinds = ["." + word.lstrip(".") for word in _words(dataclass, "dataclass")] if dataclass is not None else []
+    kinds = (
+        ["." + word.lstrip(".") for word in _words(dataclass, "dataclass")] if dataclass is not None else []
+    )
     for kind in kinds:
         if kind not in CLASSES:
             raise InvalidValueError(f"one of {', '.join(k[1:] for k in CLASSES)}", "dataclass", kind[1:])
-    found = [f for f in sorted(folder.iterdir()) if f.suffix in (kinds or CLASSES) and not f.name.startswith(".")]
+    found = [
+        f for f in sorted(folder.iterdir()) if f.suffix in (kinds or CLASSES) and not f.name.startswith(".")
+    ]
     if tag is not None:
         tags = _words(tag, "tag")
         found = [f for f in found if any(word in f.stem.removeprefix(folder.stem) for word in tags)]
@@ -306,21 +333,30 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
 
 def _load_object(folder: Path, checksum: bool | None) -> BaseData:
     description = _checked_description(folder)
-    files: dict[str, Any] = description["files"]
-    total = sum(int(entry["bytes"]) for entry in files.values())
-    everything = total <= config.verify_bytes if checksum is None else checksum
-    small = {"meta.json", "trials.arrow"}
-    for name, entry in files.items():
-        _check_file(folder / name, entry, everything or (checksum is None and name in small))
-    source = open_parts(folder)
-    cls = next((c for c in CLASSES.values() if c.__name__ == description["class"]), None)
-    if cls is None or cls.extension != folder.suffix:
-        raise DamagedDataError(f"{folder} does not hold a {folder.suffix[1:]} object but {description['class']!r}")
+    try:
+        _check_files(folder, description["files"], checksum)
+        return _from_description(folder, description)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, RayspyError):
+            raise
+        raise DamagedDataError(f"{folder / _DESCRIPTION} is damaged: {error!r}") from error
+
+
+def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
+    cls = CLASSES.get(folder.suffix)
+    if cls is None or cls.__name__ != description["class"]:
+        kind = folder.suffix[1:]
+        raise DamagedDataError(f"{folder} does not hold a {kind} object but {description['class']!r}")
+    source, dims = open_parts(folder), tuple(description["dimord"])
     labels = {dim: np.array(values) for dim, values in description["labels"].items()}
-    dims = tuple(description["dimord"])
-    data = cls.from_parts(source, _read_trials(folder / "trials.arrow"), description["samplerate"], labels, dims)
+    for dim, values in labels.items():
+        if values.shape != (source.shape[dims.index(dim)],):
+            raise ValueError(f"{values.shape} {dim} labels for an array of shape {source.shape}")
+    trl = _read_trials(folder / _TRIALS)
+    data = cls.from_parts(source, trl, description["samplerate"], labels, dims)
     data.cfg = {
-        key: StructDict(value) if isinstance(value, dict) else value for key, value in description["cfg"].items()
+        key: StructDict(value) if isinstance(value, dict) else value
+        for key, value in description["cfg"].items()
     }
     data.info.update(description["info"])
     data._log = [str(entry) for entry in description["log"]]
@@ -328,27 +364,37 @@ def _load_object(folder: Path, checksum: bool | None) -> BaseData:
 
 
 def _checked_description(folder: Path) -> dict[str, Any]:
-    path, sums = folder / "object.json", folder / "object.sha256"
+    path, sums = folder / _DESCRIPTION, folder / "object.sha256"
+    for needed in (path, sums):
+        if not needed.is_file():
+            raise DamagedDataError(f"{needed} is missing")
+    if sums.read_bytes().strip() != sha256(path).encode():
+        raise DamagedDataError(f"{path} was altered: its checksum is not that in {sums}")
     description = read_json(path)
-    if not sums.is_file():
-        raise DamagedDataError(f"{sums} is missing")
-    if sums.read_text().strip() != sha256(path):
-        raise DamagedDataError(f"{path} was altered: its checksum is not that of {sums.name}")
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise DamagedDataError(f"{path} does not describe a rayspy object")
-    if description["version"] > VERSION:
-        raise RayspyError(f"{folder} was written by a newer rayspy (format {description['version']}); please update")
+    version = description.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise RayspyError(f"{folder} was written by a newer rayspy (format {version}); please update")
     return description
 
 
+def _check_files(folder: Path, files: dict[str, Any], checksum: bool | None) -> None:
+    total = sum(int(entry["bytes"]) for entry in files.values())
+    everything = total <= config.verify_bytes if checksum is None else checksum
+    for name, entry in files.items():
+        if Path(name).name != name or (folder / name).is_symlink():
+            raise DamagedDataError(f"{name!r} in {folder / _DESCRIPTION} points out of the folder")
+        compare = everything or (checksum is None and name in (META, _TRIALS))
+        _check_file(folder / name, entry, compare)
+
+
 def _check_file(path: Path, entry: dict[str, Any], compare: bool) -> None:
-    if path.parent.resolve() != path.resolve().parent:
-        raise DamagedDataError(f"{path} points out of its container")
     if not path.is_file():
         raise DamagedDataError(f"{path} is missing")
     size = path.stat().st_size
     if size != entry["bytes"]:
-        raise DamagedDataError(f"{path} is truncated or altered: it has {size} bytes instead of {entry['bytes']}")
+        raise DamagedDataError(f"{path} is truncated or altered: it has {size} bytes, not {entry['bytes']}")
     if compare and sha256(path) != entry["sha256"]:
         raise DamagedDataError(f"{path} was altered: its checksum is not that noted when it was saved")
 
@@ -364,4 +410,4 @@ def _read_trials(path: Path) -> NDArray[np.float64]:
     return np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
 
 
-__all__ = ["load", "load_as", "read_all", "save"]
+__all__ = ["load", "load_as", "save"]

@@ -45,7 +45,7 @@ def tapered_spectra(
     ----------
     x : ndarray, shape (trial, time, channel)
         Real signals; not changed.
-    tapers : ndarray, shape (taper, time)
+    tapers : ndarray, shape (taper, time) or (taper, time, channel)
         Tapers times the square root of the power normalisation.
     n_fft : int
         Length of the transform; zeros are added at the end.
@@ -72,6 +72,8 @@ def tapered_spectra(
     if polyremoval is not None:
         lines = lines.astype(np.float32, copy=False)
     tapers = tapers.astype(lines.dtype, copy=False)
+    if tapers.ndim == 2:
+        tapers = tapers[:, :, np.newaxis]
     n_freq = len(range(*bins.indices(n_fft // 2 + 1))) if isinstance(bins, slice) else len(bins)
     if out is None:
         dtype = np.complex64 if output == "fourier" else np.float32
@@ -107,9 +109,7 @@ def _transform(
 ) -> Array:
     from scipy.fft import rfft
 
-    columns = np.empty_like(lines[0])
-    columns[:] = taper[:, np.newaxis]
-    tapered = np.multiply(lines, columns, out=lines if reuse else None)
+    tapered = np.multiply(lines, taper, out=lines if reuse else None)
     if demean:
         detrended(tapered, 0, out=tapered)
     spectra: Array = rfft(tapered, n=n_fft, axis=1, overwrite_x=True)
@@ -131,12 +131,15 @@ def convert(spectra: Array, output: str, out: Array) -> Array:
     if output == "pow":
         pairs = np.ascontiguousarray(spectra).view(spectra.real.dtype)
         np.multiply(pairs, pairs, out=pairs)
-        return np.add(pairs[..., ::2], pairs[..., 1::2], out=out, casting="same_kind")
+        np.add(pairs[..., ::2], pairs[..., 1::2], out=out, casting="same_kind")
+        return out
     if output == "angle":
-        return np.arctan2(spectra.imag, spectra.real, out=out, casting="same_kind")
+        np.arctan2(spectra.imag, spectra.real, out=out, casting="same_kind")
+        return out
     part = {"abs": spectra, "absreal": spectra.real, "absimag": spectra.imag}
     if output in part:
-        return np.abs(part[output], out=out, casting="same_kind")
+        np.abs(part[output], out=out, casting="same_kind")
+        return out
     plain = {"fourier": spectra, "real": spectra.real, "imag": spectra.imag}
     np.copyto(out, plain[output], casting="same_kind")
     return out

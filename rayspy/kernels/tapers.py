@@ -45,7 +45,7 @@ def slepian(n: int, half_bandwidth: float, n_tapers: int) -> NDArray[np.float64]
 
 
 def power_norm(kind: str, taper_sum: float, n: int, n_fft: int, ft_compat: bool) -> float:
-    """Factor c that turns \\|FFT\\|^2 of a tapered signal into power per bin.
+    r"""Factor c that turns \|FFT\|^2 of a tapered signal into power per bin.
 
     One-sided: every bin counts twice, 0 Hz and Nyquist as well (Syncopy's
     convention). The 4/3 for windows other than boxcar and Slepian is exact for

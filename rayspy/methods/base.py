@@ -14,9 +14,11 @@ Array = NDArray[Any]
 
 
 class Kernel(Protocol):
-    """Array function of a bound method: ``(trial, time, ..., channel)`` in, ``(trial, rows, ..., channel)`` out."""
+    """Array function of a bound method."""
 
-    def __call__(self, x: Array, out: Array | None = None) -> Array: ...
+    def __call__(self, x: Array, out: Array | None = None) -> Array:
+        """Turn ``(trial, time, ..., channel)`` into ``(trial, rows, ..., channel)``."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,7 @@ class Copying:
         trl = spec.trialdefinition.copy()
         stops = np.cumsum(spec.lengths)
         trl[:, 0], trl[:, 1] = stops - spec.lengths, stops
-        return OutputSpec(
-            spec.kind, spec.dims, spec.dtype, spec.lengths, trl, spec.samplerate, spec.labels
-        )
+        return OutputSpec(spec.kind, spec.dims, spec.dtype, spec.lengths, trl, spec.samplerate, spec.labels)
 
     def kernel(self, length: int) -> Kernel:
         """Copy."""

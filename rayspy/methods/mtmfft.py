@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.mtmfft import tapered_spectra
+from rayspy.kernels.mtmfft import tapered_spectra, working_dtype
 from rayspy.kernels.tapers import power_norm, slepian, window
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 
@@ -75,7 +75,7 @@ class Mtmfft:
     @property
     def freq(self) -> NDArray[np.float64]:
         """Frequencies of the result in Hz."""
-        every = np.fft.rfftfreq(self.n_fft, 1 / self.samplerate)
+        every = np.fft.rfftfreq(self.n_fft, 1 / self.samplerate).astype(np.float64)
         return every if self.bins is None else every[list(self.bins)]
 
     def output(self, spec: InputSpec) -> OutputSpec:
@@ -107,15 +107,32 @@ class Mtmfft:
         return length * wide + 2 * self.n_fft * wide + 3 * (self.n_fft + 2) * wide
 
 
+_WIDE_BYTES = 2**21
+"""Tapers are repeated for every channel up to this size, which makes multiplying with them faster."""
+
+
+@lru_cache(maxsize=64)
+def _tapers(method: Mtmfft, length: int) -> NDArray[np.float64]:
+    """Tapers with the power normalisation in them."""
+    tapers = method.taper.sample(length)
+    norm = power_norm(method.taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat)
+    return tapers * np.sqrt(norm)
+
+
+@lru_cache(maxsize=4)
+def _tapers_for(method: Mtmfft, length: int, n_channels: int, dtype: str) -> NDArray[Any]:
+    """Tapers in the precision and, unless that is too large, the shape they are used in."""
+    tapers = _tapers(method, length).astype(dtype)[:, :, np.newaxis]
+    if tapers.nbytes * n_channels > _WIDE_BYTES:
+        return tapers
+    return np.ascontiguousarray(np.broadcast_to(tapers, (*tapers.shape[:2], n_channels)))
+
+
 @lru_cache(maxsize=64)
 def _bound(method: Mtmfft, length: int) -> Kernel:
-    tapers = method.taper.sample(length)
-    norm = power_norm(
-        method.taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat
-    )
     bound: Kernel = partial(
         _spectra_with_time,
-        tapers=tapers * np.sqrt(norm),
+        method,
         n_fft=method.n_fft,
         bins=slice(None) if method.bins is None else np.array(method.bins),
         output=method.output_kind,
@@ -126,7 +143,11 @@ def _bound(method: Mtmfft, length: int) -> Kernel:
     return bound
 
 
-def _spectra_with_time(x: NDArray[Any], out: NDArray[Any] | None = None, **parameters: Any) -> NDArray[Any]:
+def _spectra_with_time(
+    method: Mtmfft, x: NDArray[Any], out: NDArray[Any] | None = None, **parameters: Any
+) -> NDArray[Any]:
     """Add the time axis of length 1 that spectra of whole trials have."""
+    single = method.polyremoval is not None or working_dtype(x.dtype) == np.float32
+    tapers = _tapers_for(method, x.shape[1], x.shape[2], "f4" if single else "f8")
     inner = None if out is None else out[:, 0]
-    return tapered_spectra(x, out=inner, **parameters)[:, np.newaxis]
+    return tapered_spectra(x, tapers, out=inner, **parameters)[:, np.newaxis]

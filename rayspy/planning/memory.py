@@ -91,11 +91,12 @@ def affordable_workers(memory: Memory, wanted: int, name: str) -> int:
     left = budget - memory.driver
     fitting = left // max(1, memory.per_worker)
     if fitting < 1:
+        needed = -(-(memory.per_worker + memory.driver) // 10**6)
         raise MemoryBudgetError(
             f"{name} needs {_megabytes(memory.per_worker)} per worker and {_megabytes(memory.driver)} in the "
-            f"calling process, the memory budget is {_megabytes(budget)}; lower chan_per_worker (fewer channels "
-            "at a time), select fewer trials, channels or a shorter latency, or raise "
-            f'spy.config.memory_budget (RAYSPY_MEMORY_BUDGET) to "{-(-(memory.per_worker + memory.driver) // 10**6)}MB"'
+            f"calling process, the memory budget is {_megabytes(budget)}; lower chan_per_worker (fewer "
+            "channels at a time), select fewer trials, channels or a shorter latency, or raise "
+            f'spy.config.memory_budget (RAYSPY_MEMORY_BUDGET) to "{needed}MB"'
         )
     return int(min(wanted, fitting))
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
-TILE_BYTES = 2**20
-"""Input or output of one kernel call: temporaries of this size stay in the processor's cache."""
+TILE_BYTES = 2**19
+"""Input or result of one kernel call: temporaries of this size stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,9 @@ class BlockInput:
     def trials(self, starts: Indices, length: int) -> Array:
         """Read trials of equal length, as (trial, time, ..., channel); in one go if they are adjacent."""
         n, first = len(starts), int(starts[0])
-        if int(starts[-1]) - first == (n - 1) * length and (n == 1 or (starts[1:] - starts[:-1] == length).all()):
+        if int(starts[-1]) - first == (n - 1) * length and (
+            n == 1 or (starts[1:] - starts[:-1] == length).all()
+        ):
             joined = self.samples(first, first + n * length)
             return joined.reshape(n, length, *joined.shape[1:])
         out: Array | None = None
@@ -197,7 +200,7 @@ class Plan:
         """Runs of trials of equal length that are read and computed together."""
         lengths = self.spec.lengths[block.first_trial : block.stop_trial]
         edges = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             first, stop = block.first_trial + low, block.first_trial + high
             at_once = self.trials_at_once(first, block.n_channels)
             for k in range(first, stop, at_once):
@@ -234,15 +237,18 @@ class Plan:
         block = self.blocks[i]
         with self.source.reader() as read:
             bound = self.input_of(read, block)
-            pieces = [bound.trials(*self.bounds(k, k + 1))[0] for k in range(block.first_trial, block.stop_trial)]
+            pieces = [
+                bound.trials(*self.bounds(k, k + 1))[0] for k in range(block.first_trial, block.stop_trial)
+            ]
         return np.concatenate(pieces)
 
     def __str__(self) -> str:
         shape = " x ".join(str(n) for n in self.result_shape)
         where = self.target.folder if self.target else "memory"
+        n_trials = len(self.spec.trialdefinition)
         return "\n".join(
             [
-                f"{self.name}: {self.method.name} of {len(self.spec.trialdefinition)} trials x {self.n_channels} channels",
+                f"{self.name}: {self.method.name} of {n_trials} trials x {self.n_channels} channels",
                 f"  result   : [{shape}] {self.output.dtype}, {self.memory.output / 1e6:.1f} MB, in {where}",
                 f"  read     : {self.memory.input / 1e6:.1f} MB in {self.n_blocks} blocks",
                 f"  memory   : {self.memory.per_worker / 1e6:.1f} MB per worker",

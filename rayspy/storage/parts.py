@@ -7,6 +7,7 @@ with a trailing axis of length 2, and ``meta.json`` says so.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.errors import DamagedDataError, PathError
-from rayspy.storage.sources import Part, PartsSource
+from rayspy.errors import DamagedDataError, PathError, ScratchSpaceError
+from rayspy.storage.sources import META, Part, PartsSource, folder_stamp, is_storable
 
-META = "meta.json"
 FORMAT = "rayspy-array"
 VERSION = 1
 
@@ -45,7 +45,7 @@ def write_part(folder: str, start: tuple[int, ...], array: NDArray[Any]) -> Part
     """
     import pyarrow as pa
 
-    array = np.ascontiguousarray(array)
+    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     name = part_name(start, array.shape)
     final = f"{folder}/{name}"
     temporary = f"{final}.{os.getpid()}.tmp"
@@ -54,9 +54,11 @@ def write_part(folder: str, start: tuple[int, ...], array: NDArray[Any]) -> Part
         with pa.OSFile(temporary, "wb") as file:
             pa.ipc.write_tensor(pa.Tensor.from_numpy(stored), file)
         offset = Path(temporary).stat().st_size - array.nbytes
-        os.replace(temporary, final)
-    except BaseException:
+        Path(temporary).replace(final)
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ScratchSpaceError(f"no space left to write {final}: {error}") from error
         raise
     return Part(name, tuple(start), array.shape, offset)
 
@@ -70,7 +72,8 @@ def write_meta(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts:
         "dtype": dtype.newbyteorder("<").str if dtype.byteorder != "|" else dtype.str,
         "complex_as_last_axis": dtype.kind == "c",
         "parts": [
-            {"file": p.file, "start": list(p.start), "shape": list(p.shape), "offset": p.offset} for p in parts
+            {"file": p.file, "start": list(p.start), "shape": list(p.shape), "offset": p.offset}
+            for p in parts
         ],
     }
     write_json(Path(folder) / META, meta)
@@ -107,32 +110,40 @@ def open_parts(folder: str | os.PathLike[str], keep: Any = None) -> PartsSource:
     meta = read_json(base / META)
     try:
         if meta["format"] != FORMAT or meta["version"] > VERSION:
-            raise DamagedDataError(f"{base} has format {meta['format']} {meta['version']}, not {FORMAT} {VERSION}")
+            raise DamagedDataError(
+                f"{base} has format {meta['format']} {meta['version']}, not {FORMAT} {VERSION}"
+            )
         shape, dtype = tuple(map(int, meta["shape"])), np.dtype(meta["dtype"])
+        if not is_storable(dtype):
+            raise DamagedDataError(f"{base / META} is damaged: arrays of type {dtype} are not stored")
         parts = tuple(_part(entry) for entry in meta["parts"])
+        _check_cover(base, shape, parts)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, DamagedDataError):
             raise
         raise DamagedDataError(f"{base / META} is damaged: {error!r}") from error
-    _check_cover(base, shape, parts)
     _check_sizes(base, dtype, parts)
-    return PartsSource(str(base), shape, dtype, parts, keep)
+    return PartsSource(str(base), shape, dtype, parts, keep, folder_stamp(str(base)))
 
 
 def _part(entry: dict[str, Any]) -> Part:
     name = str(entry["file"])
-    if Path(name).name != name:
+    if Path(name).name != name or name == "..":
         raise DamagedDataError(f"part name {name!r} points out of its folder")
+    if int(entry["offset"]) < 0 or min(map(int, entry["shape"])) < 0:
+        raise DamagedDataError(f"part {name!r} has a negative offset or shape")
     return Part(name, tuple(map(int, entry["start"])), tuple(map(int, entry["shape"])), int(entry["offset"]))
 
 
 def _check_cover(base: Path, shape: tuple[int, ...], parts: tuple[Part, ...]) -> None:
     total = sum(int(np.prod(p.shape, dtype=np.int64)) for p in parts)
     inside = all(
-        0 <= a and a + n <= size for p in parts for a, n, size in zip(p.start, p.shape, shape, strict=True)
+        a >= 0 and a + n <= size for p in parts for a, n, size in zip(p.start, p.shape, shape, strict=True)
     )
     if not inside or total != int(np.prod(shape, dtype=np.int64)):
-        raise DamagedDataError(f"{base / META} is damaged: the parts do not make up an array of shape {shape}")
+        raise DamagedDataError(
+            f"{base / META} is damaged: the parts do not make up an array of shape {shape}"
+        )
 
 
 def _check_sizes(base: Path, dtype: np.dtype[Any], parts: tuple[Part, ...]) -> None:
@@ -160,9 +171,7 @@ class PartsTarget:
         """Remove the folder and everything in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def commit(
-        self, final: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]
-    ) -> None:
+    def commit(self, final: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]) -> None:
         """Describe the parts and give the folder its final name."""
         write_meta(self.folder, shape, dtype, parts)
-        os.rename(self.folder, final)
+        Path(self.folder).rename(final)

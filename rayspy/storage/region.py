@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,18 @@ def contains(outer: Region, inner: Region) -> bool:
 def shifted(region: Region, origin: tuple[int, ...]) -> Region:
     """Express a region relative to another origin."""
     return tuple(slice(s.start - o, s.stop - o) for s, o in zip(region, origin, strict=True))
+
+
+def pieces(shape: tuple[int, ...], itemsize: int, limit: int) -> Iterator[Region]:
+    """Cut an array into regions of at most `limit` bytes, in C order, long along the last axes."""
+    inner = int(np.prod(shape[1:], dtype=np.int64)) * itemsize
+    if len(shape) == 1 or inner <= limit:
+        rows = max(1, limit // max(1, inner))
+        rest = tuple(slice(0, n) for n in shape[1:])
+        yield from ((slice(k, min(k + rows, shape[0])), *rest) for k in range(0, shape[0], rows))
+        return
+    for k in range(shape[0]):
+        yield from ((slice(k, k + 1), *piece) for piece in pieces(shape[1:], itemsize, limit))
 
 
 def bounding_slice(index: Any, n: int, axis: int) -> tuple[slice, Any]:

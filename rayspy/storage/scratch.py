@@ -29,6 +29,8 @@ from rayspy.storage.parts import PartsTarget
 _LOCK = "owner.lock"
 _FOREIGN_AGE = 30 * 24 * 3600.0
 """Sessions of other hosts are removed when nothing in them changed for this long, in seconds."""
+_OPENING_AGE = 60.0
+"""A session without a lock that is younger than this, in seconds, is just being made."""
 
 
 def scratch_root() -> Path:
@@ -41,11 +43,21 @@ def scratch_root() -> Path:
 
 
 def _make_private(folder: Path) -> None:
+    """Make a folder that only this user can look into."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if status.st_uid != os.getuid():
+            raise PathError(folder, hint=f"it belongs to another user; {_OTHER_FOLDER}")
+        if status.st_mode & 0o077:
+            folder.chmod(0o700)
+    except PathError:
+        raise
     except OSError as error:
-        hint = f"{error.strerror}; set RAYSPY_TMPDIR or spy.config.scratch_dir to a folder you can write to"
-        raise PathError(folder, hint=hint) from error
+        raise PathError(folder, hint=f"{error.strerror}; {_OTHER_FOLDER}") from error
+
+
+_OTHER_FOLDER = "set RAYSPY_TMPDIR or spy.config.scratch_dir to a folder you can write to"
 
 
 @dataclass(frozen=True)
@@ -66,25 +78,37 @@ class Session:
 
 
 _guard = threading.Lock()
-_session: Session | None = None
+_open: dict[Path, Session] = {}
+"""Session of this process per scratch root: more than one if the setting was changed in between."""
 
 
 def session() -> Session:
     """Scratch folder of this process, made at first use."""
-    global _session
     with _guard:
-        if _session is None or _session.pid != os.getpid() or not _session.folder.is_dir():
-            root = scratch_root()
+        root = scratch_root()
+        current = _open.get(root)
+        if current is None or not current.folder.is_dir():
+            if not _open:
+                os.register_at_fork(after_in_child=_forget)
             _make_private(root)
             remove_dead_sessions(root)
-            _session = _new_session(root)
-            atexit.register(_session.close)
-        return _session
+            current = _open[root] = _new_session(root)
+            atexit.register(current.close)
+        return current
+
+
+def _forget() -> None:
+    """In a forked child: let go of the parent's sessions, so that they end with the parent."""
+    global _guard
+    _guard = threading.Lock()
+    for inherited in _open.values():
+        with contextlib.suppress(OSError):
+            os.close(inherited.lock)
+    _open.clear()
 
 
 def _new_session(root: Path) -> Session:
-    host = socket.gethostname().split(".")[0]
-    folder = root / f"session-{host}-{os.getpid()}-{secrets.token_hex(4)}"
+    folder = root / f"session-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
     opening = root / f".opening-{folder.name}"
     opening.mkdir(mode=0o700)
     lock = os.open(opening / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -93,25 +117,35 @@ def _new_session(root: Path) -> Session:
     return Session(folder, lock, os.getpid())
 
 
+def _host() -> str:
+    return socket.gethostname().split(".")[0]
+
+
 def _host_of(folder: Path) -> str:
     return folder.name.removeprefix(".opening-").removeprefix("session-").rsplit("-", 2)[0]
 
 
+def _age(folder: Path) -> float:
+    """Seconds since something in a session changed."""
+    newest = max(f.stat().st_mtime for f in (folder, *folder.iterdir()))
+    return time.time() - newest
+
+
 def _is_dead(folder: Path) -> bool:
-    if _host_of(folder) != socket.gethostname().split(".")[0]:
-        newest = max((f.stat().st_mtime for f in (folder, *folder.iterdir())), default=0.0)
-        return time.time() - newest > _FOREIGN_AGE
+    """Whether the owner of a session is gone for sure; of other hosts' sessions only the age is known."""
+    if _host_of(folder) != _host() and _age(folder) < _FOREIGN_AGE:
+        return False
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return time.time() - folder.stat().st_mtime > 60
+        return _age(folder) > _OPENING_AGE
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     finally:
         os.close(lock)
-    return True
+    return not folder.name.startswith(".opening-") or _age(folder) > _OPENING_AGE
 
 
 def _sessions(root: Path) -> Iterator[Path]:
@@ -119,14 +153,27 @@ def _sessions(root: Path) -> Iterator[Path]:
         yield from (f for f in root.iterdir() if f.name.startswith(("session-", ".opening-session-")))
 
 
-def remove_dead_sessions(root: Path | None = None) -> int:
-    """Remove what processes left that are gone; returns the number of sessions removed."""
+def remove_dead_sessions(root: Path | None = None, older_than: float = 0.0) -> int:
+    """Remove what processes left that are gone.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder with sessions; that of the current settings if left out.
+    older_than : float
+        Keep sessions in which something changed within this many seconds.
+
+    Returns
+    -------
+    int
+        Number of sessions removed.
+    """
     removed = 0
     for folder in _sessions(root or scratch_root()):
         with contextlib.suppress(OSError):
-            if _is_dead(folder):
+            if _is_dead(folder) and _age(folder) >= older_than:
                 shutil.rmtree(folder, ignore_errors=True)
-                removed += 1
+                removed += not folder.exists()
     return removed
 
 
@@ -141,7 +188,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def free_bytes() -> int:
-    """What can still be written to the scratch folder: free disk space, or less if there is a quota."""
+    """Bytes that can still be written to the scratch folder: free disk space, or less by the quota."""
     current = session()
     free = shutil.disk_usage(current.folder).free
     quota = config.scratch_quota
@@ -192,9 +239,8 @@ def new_target() -> tuple[PartsTarget, str]:
 
 def sessions() -> list[tuple[Path, int, bool]]:
     """All sessions of this user: folder, size in bytes, and whether its process is gone."""
-    own = _session.folder if _session is not None else None
     listed = []
     for folder in _sessions(scratch_root()):
         with contextlib.suppress(OSError):
-            listed.append((folder, folder_bytes(folder), folder != own and _is_dead(folder)))
+            listed.append((folder, folder_bytes(folder), _is_dead(folder)))
     return listed

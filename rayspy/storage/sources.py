@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_choice, check_integer, check_scalar
 from rayspy.errors import DamagedDataError, InvalidValueError, PathError, SourceChangedError
 from rayspy.storage.region import Region, contains, full_region, overlap, region_shape, shifted
 
@@ -29,13 +30,20 @@ _SPARSE_FRACTION = 0.5
 """Below this share of a row, mapping the file is cheaper than reading whole rows."""
 
 
+@runtime_checkable
 class ArraySource(Protocol):
     """Where an array is and how regions of it are read."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        ...
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements as they are read."""
+        ...
+
     @property
     def location(self) -> str:
         """File or folder as text, empty for arrays in memory."""
@@ -97,11 +105,9 @@ class AbsentSource:
     location: str = ""
     in_memory: bool = True
 
-    @contextmanager
-    def reader(self) -> Iterator[Read]:
+    def reader(self) -> Any:
         """Refuse: the block's data has to be handed over with the block."""
         raise SourceChangedError("the array is in the memory of another process and was not sent along")
-        yield
 
 
 @contextmanager
@@ -123,7 +129,7 @@ def open_descriptor(path: str, needed: int) -> Iterator[int]:
 
 
 def _pread_into(descriptor: int, buffer: Array, offset: int, path: str) -> None:
-    view = memoryview(buffer.reshape(-1).view(np.uint8))
+    view = buffer.reshape(-1).view(np.uint8).data
     done = 0
     while done < len(view):
         n = os.preadv(descriptor, [view[done:]], offset + done)
@@ -141,6 +147,8 @@ def read_c_order(
     wanted, the rows are mapped for the length of the call, which moves fewer
     bytes; the mapping is dropped again, so that a file never adds up in memory.
     """
+    if 0 in region_shape(region):
+        return np.empty(region_shape(region), dtype)
     rows, inner = region[0], region[1:]
     row_items = math.prod(shape[1:])
     first = offset + rows.start * row_items * dtype.itemsize
@@ -174,8 +182,9 @@ class RawSource:
         Whether the last ('C') or the first ('F') index changes fastest in the file.
     offset : int
         Bytes before the first number.
-    scale : float or None
-        Factor from stored numbers to physical units; the array then is float32.
+    scale : float, tuple of float or None
+        Factor from stored numbers to physical units, one for all or one per
+        column; the array then is float32.
     """
 
     path: str
@@ -183,7 +192,7 @@ class RawSource:
     shape: tuple[int, ...]
     order: str = "C"
     offset: int = 0
-    scale: float | None = None
+    scale: float | tuple[float, ...] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -220,7 +229,8 @@ class RawSource:
         else:
             array = read_c_order(descriptor, self.path, self.stored, self.shape, self.offset, region)
         if self.scale is not None:
-            return np.multiply(array, np.float32(self.scale), dtype=np.float32)
+            columns = region[-1] if isinstance(self.scale, tuple) else ()
+            return np.multiply(array, np.asarray(self.scale, np.float32)[columns], dtype=np.float32)
         return array.astype(self.dtype, copy=False)
 
 
@@ -248,20 +258,35 @@ class Hdf5Source:
         """Yield a function that reads regions."""
         with open_hdf5(self.path) as file:
             dataset = file.get(self.name)
-            if dataset is None or dataset.shape != self.shape:
+            if getattr(dataset, "shape", None) != self.shape or dataset.dtype.newbyteorder("=") != self.dtype:
                 raise SourceChangedError(f"dataset {self.name!r} of {self.path} changed since it was opened")
-            yield dataset.__getitem__
+            yield lambda region: self._read(dataset, region)
+
+    def _read(self, dataset: Any, region: Region) -> Array:
+        try:
+            array: Array = dataset[region]
+        except OSError as error:
+            raise DamagedDataError(f"dataset {self.name!r} of {self.path} cannot be read: {error}") from error
+        return array.astype(self.dtype, copy=False)
 
 
 @contextmanager
 def open_hdf5(path: str) -> Iterator[Any]:
-    """Open an HDF5 file for reading, with an error that names the file."""
+    """Open an HDF5 file for reading, with an error that names the file.
+
+    The file is not locked, so that it can be read on file systems without locks
+    and while another process writes to it. A file that this process has open
+    already can only be opened again in the same manner as before, locks included.
+    """
     import h5py
 
     if not Path(path).is_file():
         raise PathError(path, exists=False)
     try:
-        file = h5py.File(path, "r", locking=False)
+        try:
+            file = h5py.File(path, "r", locking=False)
+        except OSError:
+            file = h5py.File(path, "r")
     except OSError as error:
         raise DamagedDataError(f"{path} cannot be read as HDF5 file: {error}") from error
     with file:
@@ -293,9 +318,11 @@ class PartsSource:
     parts: tuple[Part, ...]
     keep: Any = field(default=None, repr=False)
     """Whatever must stay alive while the folder is in use (not sent to workers)."""
+    stamp: tuple[int, int] | None = None
+    """Time and size of the description when it was read, to notice that the folder was replaced."""
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("folder", "shape", "dtype", "parts")
+        names = ("folder", "shape", "dtype", "parts", "stamp")
         return {**{name: self.__dict__[name] for name in names}, "keep": None}
 
     @property
@@ -314,6 +341,15 @@ class PartsSource:
         sizes = np.array([p.shape for p in self.parts], dtype=np.int64).reshape(-1, len(self.shape))
         return starts, starts + sizes
 
+    def _check_stamp(self) -> None:
+        if self.stamp is None:
+            return
+        found = folder_stamp(self.folder)
+        if found is None:
+            raise PathError(self.folder, exists=False, hint="it was removed while it was in use")
+        if found != self.stamp:
+            raise SourceChangedError(f"{self.folder} was replaced since it was opened; load it again")
+
     def parts_in(self, region: Region) -> list[Part]:
         """Parts that hold something of a region."""
         starts, stops = self._bounds
@@ -325,6 +361,7 @@ class PartsSource:
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions; files stay open until the end of the block."""
+        self._check_stamp()
         with ExitStack() as stack:
             opened: dict[str, int] = {}
             last: Part | None = None
@@ -356,6 +393,19 @@ class PartsSource:
             opened[path] = stack.enter_context(open_descriptor(path, needed))
         inner = shifted(region, part.start)
         return read_c_order(opened[path], path, self.dtype, part.shape, part.offset, inner)
+
+
+META = "meta.json"
+"""File that describes a folder of parts."""
+
+
+def folder_stamp(folder: str) -> tuple[int, int] | None:
+    """Time and size of the description of a folder of parts; None if there is none."""
+    try:
+        status = os.stat(f"{folder}/{META}")  # noqa: PTH116 - for each block: Path would take longer than the call
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -423,13 +473,27 @@ def read_all(source: ArraySource) -> Array:
     return array
 
 
+def _check_scale(
+    scale: float | tuple[float, ...] | None, stored: np.dtype[Any], n_columns: int
+) -> float | tuple[float, ...] | None:
+    if scale is None:
+        return None
+    if stored.kind == "c":
+        raise InvalidValueError("no scale for complex numbers", "scale", scale)
+    if not isinstance(scale, tuple):
+        return check_scalar(scale, "scale")
+    if len(scale) != n_columns:
+        raise InvalidValueError(f"one factor, or one for each of {n_columns} channels", "scale", scale)
+    return tuple(check_scalar(factor, "scale") for factor in scale)
+
+
 def raw_source(
     path: str | os.PathLike[str],
     dtype: Any,
     n_columns: int,
     order: str = "C",
     offset: int = 0,
-    scale: float | None = None,
+    scale: float | tuple[float, ...] | None = None,
 ) -> RawSource:
     """Describe a raw binary file of samples x columns; the number of samples follows from its size.
 
@@ -446,8 +510,8 @@ def raw_source(
         samples of a channel stand together.
     offset : int
         Bytes before the first number.
-    scale : float, optional
-        Factor from stored numbers to physical units.
+    scale : float or tuple of float, optional
+        Factor from stored numbers to physical units, one for all or one per column.
 
     Raises
     ------
@@ -459,18 +523,11 @@ def raw_source(
     full = Path(path).expanduser().resolve()
     if not full.is_file():
         raise PathError(full, exists=False)
-    try:
-        stored = np.dtype(dtype)
-    except TypeError:
-        raise InvalidValueError("numeric data type such as 'int16' or 'float32'", "dtype", dtype) from None
-    if stored.kind not in "iufc":
-        raise InvalidValueError("numeric data type such as 'int16' or 'float32'", "dtype", dtype)
-    if isinstance(n_columns, bool) or not isinstance(n_columns, (int, np.integer)) or n_columns < 1:
-        raise InvalidValueError("whole number, 1 or more", "channels", n_columns)
-    if order not in ("C", "F"):
-        raise InvalidValueError("'C' or 'F'", "order", order)
-    if offset < 0:
-        raise InvalidValueError("0 or more bytes", "offset", offset)
+    stored = _check_dtype(dtype)
+    n_columns = check_integer(n_columns, "channels", 1)
+    offset = check_integer(offset, "offset", 0)
+    check_choice(order, "order", ("C", "F"))
+    scale = _check_scale(scale, stored, n_columns)
     n_bytes = full.stat().st_size - offset
     row = stored.itemsize * n_columns
     if n_bytes <= 0 or n_bytes % row:
@@ -480,4 +537,20 @@ def raw_source(
             "raw binary file",
             f"{full.name} with {max(n_bytes, 0)} bytes of data",
         )
-    return RawSource(str(full), stored, (n_bytes // row, int(n_columns)), order, offset, scale)
+    return RawSource(str(full), stored, (n_bytes // row, n_columns), order, offset, scale)
+
+
+def _check_dtype(dtype: Any) -> np.dtype[Any]:
+    legal = "numeric data type such as 'int16' or 'float32'"
+    try:
+        stored: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        raise InvalidValueError(legal, "dtype", dtype) from None
+    if not is_storable(stored):
+        raise InvalidValueError(legal, "dtype", dtype)
+    return stored
+
+
+def is_storable(dtype: np.dtype[Any]) -> bool:
+    """Whether numbers of this type can be stored: whole, real and complex ones up to double precision."""
+    return dtype.kind in "iufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)

@@ -125,7 +125,7 @@ def collect_trials(trial_func: Callable[..., Array]) -> Callable[..., AnalogData
             for seed in seeds:
                 if "seed" in own.parameters:
                     given["seed"] = seed
-                call = inspect.BoundArguments(own, given)  # type: ignore[arg-type]
+                call = inspect.BoundArguments(own, given)
                 yield trial_func(*call.args, **call.kwargs)
 
         return collect(

@@ -95,7 +95,9 @@ def test_same_bits_from_file(executor, baseline, request, tmp_path):
         "raw": spy.raw_binary(tmp_path / "lfp.dat", "float32", N_CHANNELS),
         "hdf5": str(tmp_path / "lfp.h5"),
     }
-    objects = [spy.AnalogData(d, samplerate=100.0, trialdefinition=data.trialdefinition) for d in inputs.values()]
+    objects = [
+        spy.AnalogData(d, samplerate=100.0, trialdefinition=data.trialdefinition) for d in inputs.values()
+    ]
     swapped = spy.AnalogData(
         array.T.copy(), samplerate=100.0, trialdefinition=data.trialdefinition, dimord=["channel", "time"]
     )

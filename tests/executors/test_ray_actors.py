@@ -99,6 +99,10 @@ def unpicklable(plan, block, payload):
     raise Unpicklable("not", "portable")
 
 
+def clock(plan, block, payload):
+    return time.monotonic()
+
+
 def leave(plan, block, payload):
     raise SystemExit(3)
 
@@ -131,6 +135,7 @@ ACTIONS = {
     "key_error": key_error,
     "unpicklable": unpicklable,
     "leave": leave,
+    "clock": clock,
     "die_once": die_once,
     "die": die,
     "fail_late": fail_late,
@@ -313,11 +318,12 @@ def test_payloads_are_bounded_by_the_object_store(local_ray, monkeypatch):
     assert max(most) <= 16_000
 
 
-def test_memory_of_a_node_limits_its_workers(local_ray, tmp_path):
+def test_memory_of_a_node_limits_its_workers(local_ray):
+    run(FakePlan(9, seconds=0.05), 3)
     memory = FakeMemory(per_worker=local_ray.nodes[0].memory // 2 + 1)
-    receipts = run(FakePlan(6, seconds=0.02, memory=memory), 3)
+    receipts = run(FakePlan(6, "clock", seconds=0.05, memory=memory), 3)
     assert blocks_of(receipts) == list(range(6))
-    assert RayExecutor(3).n_workers == 3
+    assert np.diff(sorted(receipt.value for receipt in receipts)).min() > 0.045  # one at a time
 
 
 def test_busy_cluster_is_reported(local_ray):

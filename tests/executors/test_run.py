@@ -28,7 +28,8 @@ from rayspy.planning.memory import Memory, affordable_workers
 def noise(n_trials=12, n_samples=300, n_channels=5, dtype=np.float32):
     rng = np.random.default_rng(0)
     return spy.AnalogData(
-        (rng.standard_normal((n_samples, n_channels)).astype(dtype) for _ in range(n_trials)), samplerate=100.0
+        (rng.standard_normal((n_samples, n_channels)).astype(dtype) for _ in range(n_trials)),
+        samplerate=100.0,
     )
 
 
@@ -107,7 +108,9 @@ def test_receipts_come_once_each():
         plan = plan_of(data)
     for n in (1, 2, 5):
         seen = []
-        LocalExecutor(n).run(plan, range(plan.n_blocks), lambda receipt, seen=seen: seen.append(receipt.block))
+        LocalExecutor(n).run(
+            plan, range(plan.n_blocks), lambda receipt, seen=seen: seen.append(receipt.block)
+        )
         assert sorted(seen) == list(range(plan.n_blocks))
 
 
@@ -134,7 +137,9 @@ def test_payload_gives_the_same_as_reading():
         (200, 1000, 16, np.float32, {"chan_per_worker": 1}),
     ],
 )
-def test_measured_memory_is_at_most_the_projected(n_trials, n_samples, n_channels, dtype, settings, keeptrials, tmp_path):
+def test_measured_memory_is_at_most_the_projected(
+    n_trials, n_samples, n_channels, dtype, settings, keeptrials, tmp_path
+):
     array = (np.random.default_rng(0).standard_normal((n_trials * n_samples, n_channels)) * 100).astype(dtype)
     array.tofile(tmp_path / "x.dat")
     stops = np.arange(1, n_trials + 1) * n_samples
@@ -158,7 +163,10 @@ def test_measured_memory_is_at_most_the_projected(n_trials, n_samples, n_channel
 
 def test_too_much_memory_is_refused_with_what_helps():
     memory = Memory(10**10, 10**10, 3 * 10**9, 10**6)
-    with spy.config.using(memory_budget="1GB"), pytest.raises(spy.errors.MemoryBudgetError, match="chan_per_worker"):
+    with (
+        spy.config.using(memory_budget="1GB"),
+        pytest.raises(spy.errors.MemoryBudgetError, match="chan_per_worker"),
+    ):
         affordable_workers(memory, 4, "freqanalysis")
     with spy.config.using(memory_budget="7GB"):
         assert affordable_workers(memory, 4, "freqanalysis") == 2
@@ -168,7 +176,7 @@ def test_refusal_comes_before_computing_and_writes_nothing(tmp_path):
     data = noise(50, 2000, 8)
     with (
         spy.config.using(memory_budget=1000, inmemory_bytes=100),
-        pytest.raises(spy.errors.MemoryBudgetError, match="spy.config.memory_budget"),
+        pytest.raises(spy.errors.MemoryBudgetError, match=r"spy\.config\.memory_budget"),
     ):
         spy.freqanalysis(data)
     with (
@@ -224,8 +232,14 @@ run_plan(plan, None)
 
 
 def start_slow_run(scratch):
-    environment = {**os.environ, "RAYSPY_TMPDIR": str(scratch), "PYTHONPATH": os.pathsep.join(["", *sys.path])}
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    environment = {
+        **os.environ,
+        "RAYSPY_TMPDIR": str(scratch),
+        "PYTHONPATH": os.pathsep.join(["", *sys.path]),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdout.readline() == b"running\n"
     deadline = time.monotonic() + 20
     while not list(scratch.rglob("*.arrow")) and time.monotonic() < deadline:
@@ -255,7 +269,11 @@ def test_what_a_killed_driver_leaves_is_removed_at_the_next_start(tmp_path):
     process.communicate(timeout=20)
     assert left_over(tmp_path)
     code = "import rayspy as spy; from rayspy.storage.scratch import session; session()"
-    environment = {**os.environ, "RAYSPY_TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    environment = {
+        **os.environ,
+        "RAYSPY_TMPDIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(["", *sys.path]),
+    }
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
     assert left_over(tmp_path) == []
 

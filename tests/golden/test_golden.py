@@ -20,7 +20,9 @@ def stored(name):
 
 def reference(case):
     arrays = stored(case["file"])
-    expected = {key.removeprefix("expected_"): value for key, value in arrays.items() if key.startswith("expected_")}
+    expected = {
+        key.removeprefix("expected_"): value for key, value in arrays.items() if key.startswith("expected_")
+    }
     return {**arrays, **expected}
 
 

@@ -92,12 +92,16 @@ def test_coefficients_are_those_of_the_formula():
     x = noise(1, 60, 1, dtype=np.float64)
     w = window("hamming", 60, {})
     n, f = np.arange(60), np.arange(41)
-    formula = np.sqrt(2 * 4 / 3 / (60 * w.sum())) * (w * x[0, :, 0]) @ np.exp(-2j * np.pi * np.outer(n, f) / 80)
+    formula = (
+        np.sqrt(2 * 4 / 3 / (60 * w.sum())) * (w * x[0, :, 0]) @ np.exp(-2j * np.pi * np.outer(n, f) / 80)
+    )
     got = spectra(x, "hamming", n_fft=80, output="fourier", polyremoval=None)[0, 0, :, 0]
     np.testing.assert_allclose(got, formula, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint8, np.float32, np.float64, ">f4", ">i2"])
+@pytest.mark.parametrize(
+    "dtype", [np.int16, np.int32, np.int64, np.uint8, np.float32, np.float64, ">f4", ">i2"]
+)
 def test_every_real_type_is_taken(dtype):
     x = (noise(2, 64, 2) * 50 + 100).astype(dtype)
     np.testing.assert_allclose(spectra(x)[:, :, 1:], spectra(x.astype(float))[:, :, 1:], rtol=1e-3, atol=1e-4)
@@ -111,7 +115,9 @@ def test_large_offsets_do_not_cost_accuracy():
 def test_without_detrending_offsets_keep_double_precision():
     x = noise(1, 1000, 1, dtype=np.float64)
     high = spectra(x + 1e5, "boxcar", polyremoval=None)[0, 0, 1:, 0]
-    np.testing.assert_allclose(high, spectra(x, "boxcar", polyremoval=None)[0, 0, 1:, 0], rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(
+        high, spectra(x, "boxcar", polyremoval=None)[0, 0, 1:, 0], rtol=1e-3, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("order", [0, 1])

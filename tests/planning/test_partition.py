@@ -28,7 +28,9 @@ def test_every_trial_and_channel_is_in_exactly_one_block(trial_bytes, n_channels
 def test_trials_are_grouped_the_same_for_every_channel_width(trial_bytes, n_channels, block_bytes, width):
     split = partition(trial_bytes, n_channels, block_bytes, width)
     whole = partition(trial_bytes, n_channels, block_bytes, n_channels)
-    assert sorted({(b.first_trial, b.stop_trial) for b in split}) == [(b.first_trial, b.stop_trial) for b in whole]
+    assert sorted({(b.first_trial, b.stop_trial) for b in split}) == [
+        (b.first_trial, b.stop_trial) for b in whole
+    ]
 
 
 @settings(deadline=None)

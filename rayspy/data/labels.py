@@ -1,0 +1,74 @@
+"""Labels of dimensions: names of channels and tapers, frequencies in Hz."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.checks import check_array
+from rayspy.errors import InvalidTypeError, InvalidValueError
+
+Labels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LabelKind:
+    """What the labels of a dimension are: how they are made by default and how they are checked."""
+
+    default: Callable[[str, int], Labels]
+    check: Callable[[Any, str, int], Labels]
+
+
+def default_names(dim: str, n: int) -> Labels:
+    """Names ``channel1 ...`` padded with zeros to equal length."""
+    width = len(str(n))
+    return np.array([f"{dim}{k:0{width}d}" for k in range(1, n + 1)])
+
+
+def check_names(value: Any, dim: str, n: int) -> Labels:
+    """Accept a list or array of n texts."""
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, dim, "list or array of str")
+    if np.ndim(value) != 1 or not all(isinstance(name, str) for name in value):
+        raise InvalidValueError("list or array of str", dim, value)
+    if len(value) != n:
+        raise InvalidValueError(f"{n} labels", dim, f"{len(value)} labels")
+    return np.array(value, dtype=np.str_)
+
+
+NAMES = LabelKind(default_names, check_names)
+NUMBERS = LabelKind(lambda dim, n: np.arange(n), lambda value, dim, n: check_array(value, dim, length=n))
+
+
+def label_property(dim: str, doc: str, kind: LabelKind = NAMES) -> Any:
+    """Make a property for the labels of a dimension.
+
+    Parameters
+    ----------
+    dim : str
+        Name of the dimension.
+    doc : str
+        What the labels are.
+    kind : LabelKind
+        `NAMES` or `NUMBERS`.
+    """
+
+    def get(data: Any) -> Labels | None:
+        if data._source is None:
+            return None
+        if dim not in data._label_store:
+            data._label_store[dim] = kind.default(dim, data._size_of(dim))
+        labels: Labels = data._label_store[dim]
+        return labels
+
+    def assign(data: Any, value: Any) -> None:
+        if data._source is None:
+            raise InvalidValueError("data to be set before its labels", dim, "object without data")
+        n = data._size_of(dim)
+        data._label_store[dim] = kind.default(dim, n) if value is None else kind.check(value, dim, n)
+
+    return property(get, assign, doc=doc)

@@ -1,0 +1,95 @@
+"""Lines and images with matplotlib, which is imported where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.errors import MissingPackageError
+
+Array = NDArray[Any]
+SINGLE_SIZE = (6.4, 4.2)
+PANEL_SIZE = (3.2, 2.4)
+_CYCLE = 10
+"""As many colours has matplotlib's default cycle."""
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise MissingPackageError("plotting needs matplotlib: pip install 'rayspy[plot]'") from None
+    return plt
+
+
+def single_panel() -> tuple[Any, Any]:
+    """Figure with one panel."""
+    fig, ax = _pyplot().subplots(figsize=SINGLE_SIZE, layout="constrained")
+    return fig, ax
+
+
+def panel_grid(n: int) -> tuple[Any, Any, list[Any]]:
+    """Figure with n panels on a nearly square grid: figure, all axes, axes in use."""
+    n_columns = int(np.ceil(np.sqrt(n)))
+    n_rows = int(np.ceil(n / n_columns))
+    size = (PANEL_SIZE[0] * n_columns, PANEL_SIZE[1] * n_rows)
+    fig, axs = _pyplot().subplots(
+        n_rows, n_columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for ax in axs.flat[n:]:
+        ax.remove()
+    return fig, axs, list(axs.flat[:n])
+
+
+def line_colours(n: int) -> list[Any]:
+    """As many distinct colours as there are lines."""
+    if n <= _CYCLE:
+        return [f"C{k}" for k in range(n)]
+    return list(_pyplot().get_cmap("viridis")(np.linspace(0, 0.95, n)))
+
+
+def draw_lines(ax: Any, x: Array, columns: Array, labels: Sequence[str], legend: bool = True) -> None:
+    """One line per column, with a legend."""
+    for column, label, colour in zip(columns.T, labels, line_colours(len(labels)), strict=True):
+        ax.plot(x, column, label=label, color=colour, linewidth=1)
+    ax.margins(x=0)
+    if legend:
+        ax.legend(ncols=min(3, len(labels)), fontsize="small", frameon=False)
+
+
+def draw_stacked(ax: Any, x: Array, columns: Array, labels: Sequence[str]) -> None:
+    """One line per column, the first on top, each in a strip of its own with its name beside it."""
+    finite = np.ma.masked_invalid(columns)
+    high, low = finite.max(axis=0).filled(0.0), finite.min(axis=0).filled(0.0)
+    ranges, centres = high - low, (high + low) / 2
+    steps = 1.1 * (ranges[:-1] + ranges[1:]) / 2
+    shifts = -np.concatenate([[0.0], np.cumsum(np.where(steps > 0, steps, 1.0))])
+    ax.plot(x, columns - centres + shifts, color="C0", linewidth=0.7)
+    ax.set_yticks(shifts, labels)
+    ax.tick_params(axis="y", length=0)
+    ax.margins(x=0, y=0.02)
+
+
+def _edges(centres: Array) -> Array:
+    """Limits of the cells around points, halfway between neighbours."""
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middle = (centres[:-1] + centres[1:]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
+def draw_image(ax: Any, time: Array, freq: Array, values: Array, limits: tuple[float, float]) -> Any:
+    """Values of shape (time, freq) as colours; every cell is centred on its time and frequency."""
+    low, high = limits
+    return ax.pcolormesh(
+        _edges(time), _edges(freq), values.T, cmap="magma", vmin=low, vmax=high, rasterized=True
+    )
+
+
+def finite_range(values: Array) -> tuple[float, float]:
+    """Smallest and largest finite value."""
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)

@@ -1,0 +1,215 @@
+"""`singlepanelplot` and `multipanelplot`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rayspy.checks import check_bool
+from rayspy.data.analog import AnalogData
+from rayspy.data.base import BaseData
+from rayspy.data.spectral import SpectralData
+from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.plotting import drawing
+from rayspy.plotting.views import Array, View, output_of, scaled, view_of
+from rayspy.progress import warn
+
+MAX_PANELS = 25
+Figure = tuple[Any, Any]
+_NOTHING: Figure = (None, None)
+
+
+def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
+    """Draw one trial into one panel.
+
+    Recordings are drawn as lines over time, spectra as lines over frequency.
+    Time-resolved spectra are drawn as an image, of one channel.
+
+    Parameters
+    ----------
+    data : AnalogData or SpectralData
+        Is not changed.
+    **show_kwargs
+        Selectors as in `selectdata`, and for recordings `shifted` (True: channels
+        one below the other, False: on a common axis), for spectra `logscale`
+        (True: power in decibels).
+
+    Returns
+    -------
+    fig, ax
+        matplotlib figure and axes; (None, None) after a warning if the selection
+        cannot be drawn, for example because it has more than one trial.
+
+    Raises
+    ------
+    MissingPackageError
+        matplotlib is not installed.
+    InvalidTypeError, InvalidValueError
+        A selector cannot be used; the message names it.
+
+    Examples
+    --------
+    >>> import rayspy as spy
+    >>> data = spy.synthdata.white_noise(nTrials=2, nSamples=200, nChannels=3, seed=1)
+    >>> fig, ax = spy.singlepanelplot(data, trials=0, channel=["channel1", "channel3"])
+    """
+    if isinstance(data, AnalogData):
+        return _single_analog(_filled(data), **show_kwargs)
+    if isinstance(data, SpectralData):
+        return _single_spectral(_filled(data), **show_kwargs)
+    raise InvalidTypeError(data, "data", "AnalogData or SpectralData;")
+
+
+def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
+    """Draw one trial with one panel per channel, 2 to 25 of them.
+
+    Parameters
+    ----------
+    data : AnalogData or SpectralData
+        Is not changed.
+    **show_kwargs
+        Selectors as in `selectdata`, and for spectra `logscale` (True: power in decibels).
+
+    Returns
+    -------
+    fig, axs
+        matplotlib figure and array of axes; (None, None) after a warning if the
+        selection cannot be drawn.
+
+    Raises
+    ------
+    MissingPackageError
+        matplotlib is not installed.
+    InvalidTypeError, InvalidValueError
+        A selector cannot be used; the message names it.
+    """
+    if isinstance(data, AnalogData):
+        return _multi_analog(_filled(data), **show_kwargs)
+    if isinstance(data, SpectralData):
+        return _multi_spectral(_filled(data), **show_kwargs)
+    raise InvalidTypeError(data, "data", "AnalogData or SpectralData;")
+
+
+def _filled(data: BaseData) -> BaseData:
+    if data.data is None:
+        raise InvalidValueError("object with data", "data", f"empty {type(data).__name__}")
+    return data
+
+
+def _single_analog(data: BaseData, shifted: bool = True, **select: Any) -> Figure:
+    check_bool(shifted, "shifted")
+    view = view_of(data, "singlepanelplot", select)
+    if view is None:
+        return _NOTHING
+    fig, ax = drawing.single_panel()
+    draw = drawing.draw_stacked if shifted and len(view.channels) > 1 else drawing.draw_lines
+    draw(ax, view.time, view.values, view.channels)
+    ax.set_xlabel(_time_label(data))
+    return fig, ax
+
+
+def _multi_analog(data: BaseData, **select: Any) -> Figure:
+    view = view_of(data, "multipanelplot", select)
+    if view is None or not _can_have_panels(view):
+        return _NOTHING
+    return _line_panels(view, view.time, view.values[:, None, :], _time_label(data), "")
+
+
+def _single_spectral(data: BaseData, logscale: bool = True, **select: Any) -> Figure:
+    view = _spectral_view(data, "singlepanelplot", select)
+    if view is None:
+        return _NOTHING
+    values, label = scaled(view.values, output_of(data), check_bool(logscale, "logscale"))
+    if len(view.time) > 1:
+        return _single_image(data, view, values, label)
+    columns, names = values[0], view.channels
+    if len(columns) > 1 and len(names) > 1:
+        warn("singlepanelplot", "please select a single taper or a single channel for plotting")
+        return _NOTHING
+    if len(columns) > 1:
+        columns, names = columns.transpose(2, 1, 0), [str(name) for name in view.labels["taper"]]
+    fig, ax = drawing.single_panel()
+    drawing.draw_lines(ax, view.labels["freq"], columns[0], names)
+    ax.set(xlabel="frequency (Hz)", ylabel=label)
+    return fig, ax
+
+
+def _single_image(data: BaseData, view: View, values: Array, label: str) -> Figure:
+    if len(view.channels) > 1 or values.shape[1] > 1:
+        warn("singlepanelplot", "please select a single channel and taper for time-frequency plots")
+        return _NOTHING
+    fig, ax = drawing.single_panel()
+    limits = drawing.finite_range(values)
+    image = drawing.draw_image(ax, view.time, view.labels["freq"], values[:, 0, :, 0], limits)
+    fig.colorbar(image, ax=ax, label=label)
+    ax.set(xlabel=_time_label(data), ylabel="frequency (Hz)", title=view.channels[0])
+    return fig, ax
+
+
+def _multi_spectral(data: BaseData, logscale: bool = True, **select: Any) -> Figure:
+    view = _spectral_view(data, "multipanelplot", select)
+    if view is None or not _can_have_panels(view):
+        return _NOTHING
+    values, label = scaled(view.values, output_of(data), check_bool(logscale, "logscale"))
+    if len(view.time) == 1:
+        tapers = [str(name) for name in view.labels["taper"]] if values.shape[1] > 1 else None
+        return _line_panels(
+            view, view.labels["freq"], values[0].transpose(1, 0, 2), "frequency (Hz)", label, tapers
+        )
+    if values.shape[1] > 1:
+        warn("multipanelplot", "please select a single taper for time-frequency plots")
+        return _NOTHING
+    return _image_panels(view, values, _time_label(data), label)
+
+
+def _spectral_view(data: BaseData, function: str, select: dict[str, Any]) -> View | None:
+    """Read the selected trial of real spectra; a latency has no meaning for spectra of whole trials."""
+    trl = data.trialdefinition
+    resolved = trl is not None and bool((trl[:, 1] - trl[:, 0] > 1).any())
+    if select.get("latency") is not None and not resolved:
+        warn(function, "`latency` has no effect: these spectra have no time axis")
+        select = {key: value for key, value in select.items() if key != "latency"}
+    if data.source.dtype.kind == "c":
+        warn(function, "complex spectra cannot be plotted, choose another `output`, e.g. 'abs' or 'angle'")
+        return None
+    return view_of(data, function, select)
+
+
+def _can_have_panels(view: View) -> bool:
+    n = len(view.channels)
+    if not 2 <= n <= MAX_PANELS:
+        hint = "use `singlepanelplot`" if n == 1 else "select fewer channels"
+        warn("multipanelplot", f"can draw 2 to {MAX_PANELS} channels, not {n}; {hint}")
+        return False
+    return True
+
+
+def _line_panels(
+    view: View, x: Array, values: Array, xlabel: str, ylabel: str, names: list[str] | None = None
+) -> Figure:
+    """Panels with one line per entry of the middle axis of (x, lines, channel)."""
+    fig, axs, used = drawing.panel_grid(len(view.channels))
+    for k, (ax, channel) in enumerate(zip(used, view.channels, strict=True)):
+        drawing.draw_lines(ax, x, values[:, :, k], names or [channel], legend=names is None)
+        if names:
+            ax.set_title(channel, fontsize="medium")
+    if names:
+        fig.legend(*used[0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
+    fig.supxlabel(xlabel, fontsize="medium")
+    fig.supylabel(ylabel, fontsize="medium")
+    return fig, axs
+
+
+def _image_panels(view: View, values: Array, xlabel: str, label: str) -> Figure:
+    fig, axs, used = drawing.panel_grid(len(view.channels))
+    limits = drawing.finite_range(values)
+    for k, (ax, channel) in enumerate(zip(used, view.channels, strict=True)):
+        image = drawing.draw_image(ax, view.time, view.labels["freq"], values[:, 0, :, k], limits)
+        ax.set_title(channel, fontsize="medium")
+    fig.colorbar(image, ax=used, label=label)
+    fig.supxlabel(xlabel, fontsize="medium")
+    fig.supylabel("frequency (Hz)", fontsize="medium")
+    return fig, axs
+
+
+def _time_label(data: BaseData) -> str:
+    return "time (s)" if data.samplerate is not None else "time (samples)"

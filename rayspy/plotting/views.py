@@ -1,0 +1,96 @@
+"""What is to be seen of an object: one trial of it, selected, in a fixed order of dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.data.base import BaseData
+from rayspy.data.selection import LATENCY_WORDS, Selection, resolve
+from rayspy.errors import InvalidValueError
+from rayspy.progress import warn
+
+Array = NDArray[Any]
+_DECIBEL_OUTPUTS = ("pow",)
+_SYMBOLS = {"abs": "amplitude", "absreal": "|real part|", "absimag": "|imaginary part|", "real": "real part",
+            "imag": "imaginary part", "angle": "phase (rad)"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """One trial, ready to be drawn.
+
+    Attributes
+    ----------
+    values : ndarray
+        Dimensions in the default order of the class.
+    time : ndarray
+        Seconds, one per sample of the trial.
+    labels : dict of str to ndarray
+        Labels of what is selected per dimension.
+    """
+
+    values: Array
+    time: Array
+    labels: Mapping[str, Array]
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels."""
+        return [str(name) for name in self.labels["channel"]]
+
+
+def view_of(data: BaseData, function: str, select: Mapping[str, Any]) -> View | None:
+    """Read the one selected trial; None, with a warning, if it is not one.
+
+    An active selection of the object counts, and is left as it is.
+    """
+    selection = _selection(data, select)
+    if len(selection.trial_ids) != 1:
+        n = len(selection.trial_ids)
+        warn(function, f"please select a single trial for plotting, e.g. trials=0 ({n} are selected)")
+        return None
+    start, stop, offset = selection.trialdefinition[0, :3]
+    cuts: dict[str, Any] = {"time": slice(int(start), int(stop)), **selection.index}
+    values = (
+        data.data[tuple(cuts.get(dim, slice(None)) for dim in data.dimord)] if data.data is not None else None
+    )
+    if values is None:
+        raise InvalidValueError("object with data", "data", f"empty {type(data).__name__}")
+    values = values.transpose([data.dimord.index(dim) for dim in data.default_dimord])
+    time = (np.arange(len(values)) + offset) / (data.samplerate or 1.0)
+    return View(values, time, {dim: selection.labels(dim) for dim in selection.description.labels})
+
+
+def _selection(data: BaseData, select: Mapping[str, Any]) -> Selection:
+    given = {key: value for key, value in select.items() if value is not None}
+    if data.selection is not None and given:
+        legal = (
+            "no selectors while the object has an active selection; clear it with data.selectdata(clear=True)"
+        )
+        raise InvalidValueError(legal, "show_kwargs", ", ".join(given))
+    if data.selection is not None:
+        return data.selection
+    latency = given.get("latency")
+    return resolve(given, data.describe(), covering=isinstance(latency, str) and latency in LATENCY_WORDS)
+
+
+def output_of(data: BaseData) -> str | None:
+    """Output option of the analysis that the object comes from, None if it has no such history."""
+    settings = data.cfg.get("freqanalysis")
+    return str(settings.get("output", "pow")) if isinstance(settings, Mapping) else None
+
+
+def scaled(values: Array, output: str | None, logscale: bool) -> tuple[Array, str]:
+    """Spectra as they are drawn, and the label of their axis; power in decibels with `logscale`."""
+    if output in _DECIBEL_OUTPUTS:
+        if not logscale:
+            return values, "power (a.u.)"
+        with np.errstate(divide="ignore"):
+            return 10 * np.log10(values), "power (dB)"
+    label = _SYMBOLS.get(str(output), "value")
+    return values, label if output == "angle" else f"{label} (a.u.)"

@@ -1,0 +1,80 @@
+"""182,603 short trials: averaged spectrum and channel selection, time and peak memory; see README.md."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import rayspy as spy
+
+TRIALS, SAMPLES, CHANNELS = 182_603, 51, 220
+
+
+def make(path, n_trials):
+    """Write the raw file block by block."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((1000 * SAMPLES, CHANNELS), dtype=np.float32)
+    with path.open("wb") as file:
+        for first in range(0, n_trials, 1000):
+            file.write(noise[: min(1000, n_trials - first) * SAMPLES])
+
+
+def memory(field):
+    text = Path("/proc/self/status").read_text()
+    return int(text.split(f"{field}:")[1].split()[0]) / 2**20
+
+
+def open_data(path, n_trials):
+    stops = np.arange(1, n_trials + 1) * SAMPLES
+    trl = np.column_stack([stops - SAMPLES, stops, np.full(n_trials, -10)])
+    raw = spy.raw_binary(path, "float32", CHANNELS)
+    return spy.AnalogData(raw, samplerate=1000.0, trialdefinition=trl)
+
+
+def work(job, path, n_trials):
+    """One job in this process."""
+    spy.set_loglevel("WARNING")
+    data = open_data(path, n_trials)
+    spy.freqanalysis(data, select={"trials": [0]})
+    before = memory("VmRSS")
+    began = time.perf_counter()
+    if job == "average":
+        result = spy.freqanalysis(data, keeptrials=False)
+    else:
+        result = spy.selectdata(data, channel=list(range(0, CHANNELS, 2)))
+    seconds = time.perf_counter() - began
+    above = memory("VmHWM") - before
+    print(
+        f"  {job:8s} {n_trials:7d} trials: {seconds:7.1f} s, peak {above:.3f} GiB above its start, {result.data!r}"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", choices=("tenth", "full"), default="tenth")
+    parser.add_argument("--job", choices=("average", "select"))
+    parser.add_argument("--path", type=Path)
+    parser.add_argument("--trials", type=int)
+    options = parser.parse_args()
+    if options.job:
+        work(options.job, options.path, options.trials)
+        return
+    with tempfile.TemporaryDirectory(dir=os.environ.get("RAYSPY_TMPDIR")) as folder:
+        environment = {**os.environ, "RAYSPY_TMPDIR": folder}
+        for n_trials in (TRIALS // 10, TRIALS) if options.size == "full" else (TRIALS // 10,):
+            path = Path(folder) / "trials.dat"
+            make(path, n_trials)
+            print(f"{path.stat().st_size / 2**30:.2f} GiB", flush=True)
+            for job in ("average", "select"):
+                command = [sys.executable, "-m", "tests.benchmarks.short_trials", "--job", job]
+                command += ["--path", str(path), "--trials", str(n_trials)]
+                subprocess.run(command, check=True, env=environment)
+
+
+if __name__ == "__main__":
+    main()
