@@ -11,7 +11,7 @@ from typing import Any
 from rayspy import cluster
 from rayspy.errors import MemoryBudgetError, ParallelError
 from rayspy.executors.base import Executor
-from rayspy.executors.choose import Choice
+from rayspy.executors.choose import Choice, usable_cpus
 from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.progress import message, warn
 from rayspy_compat import client as clients
@@ -102,8 +102,9 @@ def slots(workers: Workers, memory: Memory) -> int:
     if n < 1:
         largest = max(worker.memory for worker in workers.workers)
         raise MemoryBudgetError(
-            f"a block needs {memory.per_worker / 1e6:.1f} MB, the Dask workers are limited to {largest / 1e6:.1f} MB "
-            "each; lower chan_per_worker or spy.config.block_bytes, or start workers with more memory"
+            f"a block needs {memory.per_worker / 1e6:.1f} MB, the Dask workers are limited to "
+            f"{largest / 1e6:.1f} MB each; lower chan_per_worker or spy.config.block_bytes, or start workers "
+            "with more memory"
         )
     return n
 
@@ -238,3 +239,39 @@ def _watch(attachment: Attachment) -> None:
                 return
 
     threading.Thread(target=watch, name="rayspy-dask-client", daemon=True).start()
+
+
+# --- no client, and no Ray either --------------------------------------------------------------------------
+
+
+def take_over(memory: Memory, why: Exception) -> Choice | None:
+    """Return an executor on a Dask cluster of this process, where a local Ray cannot start.
+
+    Its workers are threads: processes would import the user's script again.
+    """
+    client = _local_client()
+    workers = clients.workers_now(client)
+    n = affordable_workers(memory, workers.threads, _CALL)
+    warn("attach", f"Ray cannot be used ({why}); a Dask LocalCluster of {workers.threads} threads takes over")
+    executor = DaskExecutor(client, n, lambda now: min(n, now.threads))
+    return Choice(executor, "Ray cannot start here")
+
+
+_local: Any = None
+
+
+def _local_client() -> Any:
+    """Return the client of a LocalCluster that is kept until the process ends."""
+    global _local
+    if _local is None or _local.status != "running":
+        import distributed
+
+        cluster_ = distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=usable_cpus(),
+            processes=False,
+            memory_limit=0,
+            dashboard_address=None,
+        )
+        _local = distributed.Client(cluster_, set_as_default=False)
+    return _local

@@ -86,9 +86,9 @@ def _failure(error: Exception) -> _Failure:
 def _pickled(error: Exception) -> bytes | None:
     """Pickle an exception that survives it as what it is; None for all others."""
     try:
-        import cloudpickle
+        from distributed.protocol.pickle import dumps
 
-        pickled: bytes = cloudpickle.dumps(error)
+        pickled: bytes = dumps(error)
         return pickled if type(pickle.loads(pickled)).__name__ == type(error).__name__ else None
     except Exception:
         return None

@@ -83,7 +83,8 @@ def _inside_a_task() -> bool:
 def address_of(client: Any) -> str:
     """Address of a client's scheduler."""
     scheduler = getattr(client, "scheduler", None)
-    return str(getattr(scheduler, "address", None) or getattr(client, "_start_arg", None) or "unknown address")
+    address = getattr(scheduler, "address", None) or getattr(client, "_start_arg", None)
+    return str(address or "unknown address")
 
 
 def describe_cluster(client: Any) -> str:
@@ -93,7 +94,9 @@ def describe_cluster(client: Any) -> str:
     return where if cluster is None else f"{type(cluster).__name__} '{cluster.name}' with the {where}"
 
 
-def ask(client: Any, call: Callable[..., Any], *args: Any, timeout: float = _ANSWER_SECONDS, **kwargs: Any) -> Any:
+def ask(
+    client: Any, call: Callable[..., Any], *args: Any, timeout: float = _ANSWER_SECONDS, **kwargs: Any
+) -> Any:
     """Run a coroutine function in the client's event loop and wait for its result.
 
     Raises
@@ -106,10 +109,10 @@ def ask(client: Any, call: Callable[..., Any], *args: Any, timeout: float = _ANS
     _refuse_own_loop(client)
     try:
         return sync(client.loop, call, *args, callback_timeout=timeout, **kwargs)
-    except (OSError, asyncio.TimeoutError, RuntimeError) as error:
+    except (TimeoutError, OSError, RuntimeError) as error:
         raise ParallelError(
-            f"the {describe_cluster(client)} does not answer ({type(error).__name__}: {error}); close the client "
-            "(`client.close()`), connect to a running cluster, or use parallel=False"
+            f"the {describe_cluster(client)} does not answer ({type(error).__name__}: {error}); close the "
+            "client (`client.close()`), connect to a running cluster, or use parallel=False"
         ) from error
 
 
@@ -148,7 +151,8 @@ def workers_now(client: Any) -> Workers:
 def requested_workers(client: Any) -> int | None:
     """How many workers the client's cluster was asked for; None where it cannot be known."""
     cluster = getattr(client, "cluster", None)
-    sizes = [len(found) for name in ("plan", "requested") if (found := getattr(cluster, name, None)) is not None]
+    lists = [getattr(cluster, name, None) for name in ("plan", "requested")]
+    sizes = [len(found) for found in lists if found is not None]
     return max(sizes, default=None)
 
 
@@ -181,9 +185,7 @@ def check_workers_available(client: Any, timeout: float | None = None) -> Worker
         if elapsed >= patience:
             raise ParallelError(_no_worker(client, patience))
         if elapsed >= lines * _LINE_SECONDS:
-            total = requested_workers(client)
-            text = f"0/{'?' if total is None else total} workers available, waiting.. {lines * _LINE_SECONDS}s"
-            message("check_workers_available", text)
+            _log_waiting(client, lines * _LINE_SECONDS)
             lines += 1
         if nudge is None and is_adaptive(client):
             nudge = client.submit(int, pure=False, key=f"rayspy-wake-{time.monotonic_ns()}")
@@ -194,9 +196,15 @@ def check_workers_available(client: Any, timeout: float | None = None) -> Worker
     return found
 
 
+def _log_waiting(client: Any, seconds: int) -> None:
+    total = requested_workers(client)
+    text = f"0/{'?' if total is None else total} workers available, waiting.. {seconds}s"
+    message("check_workers_available", text)
+
+
 def _no_worker(client: Any, patience: float) -> str:
     return (
-        f"no worker appeared within {patience:g} s on the {describe_cluster(client)}; are its jobs still in the "
-        "queue (`squeue`)? Request workers with `cluster.scale(n)`, wait longer (RAYSPY_WORKER_TIMEOUT or "
-        "spy.config.worker_timeout, in seconds), or use parallel=False"
+        f"no worker appeared within {patience:g} s on the {describe_cluster(client)}; are its jobs still in "
+        "the queue (`squeue`)? Request workers with `cluster.scale(n)`, wait longer (RAYSPY_WORKER_TIMEOUT "
+        "or spy.config.worker_timeout, in seconds), or use parallel=False"
     )

@@ -93,9 +93,10 @@ class Flow:
         self._deaths[block] += 1
         if self._deaths[block] >= _MAX_DEATHS:
             raise WorkerError(
-                f"block {block} of {self.plan.name}: its worker was lost {_MAX_DEATHS} times ({lost}), probably "
-                f"because memory ran out (the plan needs {self.plan.memory.per_worker / 1e6:.0f} MB per worker); "
-                "a smaller `spy.config.memory_budget` or `chan_per_worker` makes the blocks smaller"
+                f"block {block} of {self.plan.name}: its worker was lost {_MAX_DEATHS} times ({lost}), "
+                "probably because memory ran out (the plan needs "
+                f"{self.plan.memory.per_worker / 1e6:.0f} MB per worker); a smaller "
+                "`spy.config.memory_budget` or `chan_per_worker` makes the blocks smaller"
             )
         _log.warning("A worker was lost (%s); block %d of %s runs again", lost, block, self.plan.name)
         self._queue.appendleft(block)

@@ -8,7 +8,7 @@ import queue
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from rayspy.config import config
 from rayspy.errors import ParallelError, WorkerError
@@ -41,7 +41,7 @@ class DaskExecutor:
     client: Any
     n_workers: int
     limit: Callable[[Workers], int]
-    name: str = "dask"
+    name: ClassVar[str] = "dask"
 
     def run(self, plan: Plan, blocks: Sequence[int], collect: Collect) -> None:
         """See `rayspy.executors.base.Executor.run`."""
@@ -87,8 +87,8 @@ class _OnDask:
             self._last_seen = now
         elif now - self._last_seen > config.worker_timeout:
             raise ParallelError(
-                f"{self.plan.name} lost all workers of the {describe_cluster(self._client)} and none came back "
-                f"within {config.worker_timeout:g} s (spy.config.worker_timeout)"
+                f"{self.plan.name} lost all workers of the {describe_cluster(self._client)} and none came "
+                f"back within {config.worker_timeout:g} s (spy.config.worker_timeout)"
             )
 
     # -- blocks out

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import importlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from rayspy import cluster
 from rayspy.config import config
@@ -46,14 +47,14 @@ class DaskOnRayExecutor:
     check: Callable[[], None] | None = None
     limit: Callable[[], int] | None = None
     lock: Any = field(default_factory=threading.RLock)
-    name: str = "dask-on-ray"
+    name: ClassVar[str] = "dask-on-ray"
 
     def run(self, plan: Plan, blocks: Sequence[int], collect: Collect) -> None:
         """See `rayspy.executors.base.Executor.run`."""
         if len(blocks):
-            with self.lock, submission_pool() as pool:
+            with self.lock:
                 release_actors()
-                Flow(plan, _OnRay(plan, self, pool), collect).finish(blocks)
+                Flow(plan, _OnRay(plan, self), collect).finish(blocks)
 
 
 @dataclass
@@ -62,7 +63,6 @@ class _OnRay:
 
     plan: Plan
     executor: DaskOnRayExecutor
-    pool: Any
     _ray: Any = field(default_factory=cluster.require_ray)
     _get: Callable[..., Any] = field(default_factory=lambda: ray_dask_get())
     _payloads: dict[Any, int] = field(default_factory=dict)
@@ -101,8 +101,8 @@ class _OnRay:
             self._last_seen = now
         elif now - self._last_seen > config.worker_timeout:
             raise ParallelError(
-                f"all Ray nodes of {self.plan.name} are gone and none came back within {config.worker_timeout:g} s "
-                "(spy.config.worker_timeout)"
+                f"all Ray nodes of {self.plan.name} are gone and none came back within "
+                f"{config.worker_timeout:g} s (spy.config.worker_timeout)"
             )
 
     # -- blocks out
@@ -116,7 +116,7 @@ class _OnRay:
             keys,
             ray_persist=True,
             ray_remote_args=self._options,
-            pool=self.pool,
+            pool=SameThread(),
             ray_callbacks=(),
             callbacks=(),
             cache={},
@@ -157,14 +157,22 @@ class _OnRay:
     def outcome(self, reference: Any) -> Outcome:
         """Fetch what a block returned."""
         self._payloads.pop(reference, None)
-        errors = self._ray.exceptions
         try:
             result: Outcome = self._ray.get(reference)
             return result
-        except (errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError, errors.ObjectLostError) as e:
-            raise Lost(type(e).__name__) from e
-        except errors.RayError as error:
+        except self._losses() as error:
+            raise Lost(type(error).__name__) from error
+        except self._ray.exceptions.RayError as error:
             raise WorkerError(f"a block of {self.plan.name} failed: {error}") from error
+
+    def _losses(self) -> tuple[type[Exception], ...]:
+        errors = self._ray.exceptions
+        return (
+            errors.WorkerCrashedError,
+            errors.OutOfMemoryError,
+            errors.NodeDiedError,
+            errors.ObjectLostError,
+        )
 
     def cancel(self, references: Sequence[Any]) -> None:
         """Kill the workers of these blocks."""
@@ -174,19 +182,26 @@ class _OnRay:
             with contextlib.suppress(Exception):
                 self._ray.cancel(reference, force=True)
         with contextlib.suppress(Exception):
-            self._ray.wait(list(references), num_returns=len(references), timeout=_KILL_SECONDS, fetch_local=False)
+            n = len(references)
+            self._ray.wait(list(references), num_returns=n, timeout=_KILL_SECONDS, fetch_local=False)
 
 
-@contextlib.contextmanager
-def submission_pool() -> Iterator[Any]:
-    """Yield a thread that submits tasks; Dask-on-Ray would keep a pool of its own for ever."""
-    from multiprocessing.pool import ThreadPool
+class SameThread:
+    """Submits tasks in the calling thread; Dask-on-Ray would make a pool of threads and keep it for ever."""
 
-    pool = ThreadPool(1)
-    try:
-        yield pool
-    finally:
-        pool.terminate()
+    _pool = (None,)
+
+    def apply_async(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwds: dict[str, Any] | None = None,
+        callback: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Call a function and hand over its result."""
+        result = function(*args, **(kwds or {}))
+        if callback is not None:
+            callback(result)
 
 
 def ray_dask_get() -> Callable[..., Any]:
@@ -204,7 +219,7 @@ def _import_quietly() -> None:
 
     before = dask.persist, dask.base.DaskMethodsMixin.persist
     try:
-        import ray.util.dask
+        importlib.import_module("ray.util.dask")
     except ImportError as error:
         raise ParallelError(
             f"Dask-on-Ray cannot be imported ({error}); run `pip install pandas pyarrow 'ray[default]'`"

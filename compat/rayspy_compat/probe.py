@@ -17,16 +17,16 @@ def _where_function() -> Callable[[], tuple[str, ...]]:
     def where() -> tuple[str, ...]:
         import os
         import socket
+        from pathlib import Path
 
         found = [socket.gethostname()]
         for path in ("/proc/sys/kernel/random/boot_id", "/sys/fs/cgroup/memory.max"):
             try:
-                with open(path) as file:  # noqa: PTH123
-                    found.append(file.read().strip())
+                found.append(Path(path).read_text().strip())
             except OSError:
                 found.append("")
         try:
-            found.append(os.readlink("/proc/self/ns/net"))
+            found.append(str(Path("/proc/self/ns/net").readlink()))
         except OSError:
             found.append("")
         return (*found, *(os.environ.get(name, "") for name in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")))
@@ -68,7 +68,7 @@ def workers_elsewhere(client: Any) -> list[str]:
     where = _where_function()
     here = where()
     answers = _ask_all(client, where).values()
-    return sorted({str(found[0]) for found in answers if not isinstance(found, BaseException) and found != here})
+    return sorted({str(found[0]) for found in answers if isinstance(found, tuple) and found != here})
 
 
 def check_environments(client: Any, with_ray: bool) -> None:
@@ -93,6 +93,6 @@ def check_environments(client: Any, with_ray: bool) -> None:
                 problems.add(f"{found['host']} has {name} {found[name]}, here is {own[name]}")
     if problems:
         raise ParallelError(
-            f"the Dask workers cannot run rayspy: {'; '.join(sorted(problems))}; install the same versions in the "
-            "workers' environment, or use parallel=False"
+            f"the Dask workers cannot run rayspy: {'; '.join(sorted(problems))}; install the same versions "
+            "in the workers' environment, or use parallel=False"
         )
