@@ -191,10 +191,12 @@ def detach() -> None:
     """Free what was started for the client that is attached, if any."""
     global _current
     with _guard:
-        old, _current = _current, None
-        if old is not None:
-            with old.lock:
-                old.close()
+        if _current is not None:
+            with _current.lock:
+                try:
+                    _current.close()
+                finally:
+                    _current = None
 
 
 def _make(client: Any, workers: Workers) -> Attachment:
@@ -271,7 +273,8 @@ def _local_client() -> Any:
             threads_per_worker=usable_cpus(),
             processes=False,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address=":0",
+            silence_logs=False,
         )
         _local = distributed.Client(cluster_, set_as_default=False)
     return _local

@@ -162,6 +162,13 @@ def is_adaptive(client: Any) -> bool:
     return adaptive is not None and getattr(adaptive, "state", "running") != "stopped"
 
 
+def wake(client: Any) -> Any | None:
+    """Give an adaptive cluster, which may have no workers at all, a reason to start one."""
+    if not is_adaptive(client):
+        return None
+    return client.submit(int, pure=False, key=f"rayspy-wake-{time.monotonic_ns()}")
+
+
 def check_workers_available(client: Any, timeout: float | None = None) -> Workers:
     """Wait until a client has at least one worker.
 
@@ -187,8 +194,7 @@ def check_workers_available(client: Any, timeout: float | None = None) -> Worker
         if elapsed >= lines * _LINE_SECONDS:
             _log_waiting(client, lines * _LINE_SECONDS)
             lines += 1
-        if nudge is None and is_adaptive(client):
-            nudge = client.submit(int, pure=False, key=f"rayspy-wake-{time.monotonic_ns()}")
+        nudge = nudge or wake(client)
         time.sleep(_LOOK_SECONDS)
     n = len(found.workers)
     total = max(n, requested_workers(client) or n)

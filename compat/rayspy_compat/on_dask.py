@@ -15,11 +15,13 @@ from rayspy.errors import ParallelError, WorkerError
 from rayspy.executors.base import Collect
 from rayspy.planning.plan import Plan
 from rayspy_compat.blocks import Outcome, run_one, running_here, unpickle_plan
-from rayspy_compat.client import Workers, ask, describe_cluster, workers_now
+from rayspy_compat.client import Workers, ask, describe_cluster, wake, workers_now
 from rayspy_compat.flow import Flow, Lost
 
 _LOOK_SECONDS = 1.0
 """How often workers are counted."""
+_SCATTER_SECONDS = 2
+"""How long a block's input waits for a worker before workers are counted again."""
 _CANCEL_SECONDS = 10.0
 """How long to wait for cancelled blocks to be gone."""
 
@@ -57,6 +59,7 @@ class _OnDask:
     executor: DaskExecutor
     _done: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _inputs: dict[Any, Any] = field(default_factory=dict)
+    _nudge: Any = None
     _room: int = 0
     _next_look: float = 0.0
     _last_seen: float = field(default_factory=time.monotonic)
@@ -78,14 +81,15 @@ class _OnDask:
         return self._room
 
     def _look(self, now: float) -> None:
-        if self._client.status in ("closing", "closed"):
-            raise ParallelError(f"the Dask client was closed while {self.plan.name} was running on it")
+        self._check_open()
         workers = workers_now(self._client)
         allowed = self.executor.limit(workers)
         self._room = 2 * allowed if allowed >= workers.threads else allowed
         if workers.workers:
-            self._last_seen = now
-        elif now - self._last_seen > config.worker_timeout:
+            self._last_seen, self._nudge = now, None
+        else:
+            self._nudge = self._nudge or wake(self._client)
+        if now - self._last_seen > config.worker_timeout:
             raise ParallelError(
                 f"{self.plan.name} lost all workers of the {describe_cluster(self._client)} and none came "
                 f"back within {config.worker_timeout:g} s (spy.config.worker_timeout)"
@@ -113,7 +117,16 @@ class _OnDask:
     def _input(self, i: int) -> Any:
         if not self.plan.needs_payload:
             return None
-        return self._client.scatter([self.plan.payload(i)], hash=False, asynchronous=False)[0]
+        array = self.plan.payload(i)
+        while True:
+            try:
+                return self._client.scatter(
+                    [array], hash=False, asynchronous=False, timeout=_SCATTER_SECONDS
+                )[0]
+            except Exception as error:
+                self._look(time.monotonic())  # raises when there is no hope
+                if not isinstance(error, (TimeoutError, OSError)):
+                    raise
 
     # -- receipts in
 

@@ -59,8 +59,9 @@ def _versions_function() -> Callable[[], dict[str, str]]:
 
 
 def _ask_all(client: Any, function: Callable[..., Any]) -> Answers:
+    """Answers by address; workers that go meanwhile are left out."""
     answers: Answers = clients.ask(client, client._run, function, on_error="return", timeout=60.0)
-    return answers
+    return {where: found for where, found in answers.items() if not isinstance(found, BaseException)}
 
 
 def workers_elsewhere(client: Any) -> list[str]:
@@ -68,7 +69,7 @@ def workers_elsewhere(client: Any) -> list[str]:
     where = _where_function()
     here = where()
     answers = _ask_all(client, where).values()
-    return sorted({str(found[0]) for found in answers if isinstance(found, tuple) and found != here})
+    return sorted({str(found[0]) for found in answers if found != here})
 
 
 def check_environments(client: Any, with_ray: bool) -> None:
@@ -82,10 +83,7 @@ def check_environments(client: Any, with_ray: bool) -> None:
     own = _versions_function()()
     wanted = ["python", "rayspy", *(["ray"] if with_ray else [])]
     problems = set()
-    for address, found in _ask_all(client, _versions_function()).items():
-        if isinstance(found, BaseException):
-            problems.add(f"{address} does not answer ({type(found).__name__}: {found})")
-            continue
+    for found in _ask_all(client, _versions_function()).values():
         for name in (*wanted, "rayspy_compat"):
             if f"no {name}" in found:
                 problems.add(f"{found['host']} lacks {name} ({found[f'no {name}']})")

@@ -37,13 +37,18 @@ def wait_until(condition, timeout=15.0):
 @contextmanager
 def dask_client(n_workers=2, **options):
     """Yield a client of a fresh LocalCluster; Ray is gone with it."""
-    settings = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50, "memory_limit": "2GB"}
+    settings = {
+        "threads_per_worker": 1,
+        "dashboard_address": ":0",
+        "silence_logs": False,
+        "memory_limit": "2GB",
+    }
     with (
         distributed.LocalCluster(n_workers=n_workers, **{**settings, **options}) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
-    wait_until(lambda: attach._current is None and not any("raylet" in child.name() for child in children()))
+    wait_until(lambda: attach._current is None)
 
 
 @pytest.fixture(scope="module")

@@ -272,7 +272,7 @@ def test_async_client(data, wanted):
     async def main():
         async with (
             distributed.LocalCluster(
-                n_workers=1, processes=False, asynchronous=True, dashboard_address=None, memory_limit="2GB"
+                n_workers=1, processes=False, asynchronous=True, dashboard_address=":0", memory_limit="2GB"
             ) as cluster_,
             distributed.Client(cluster_, asynchronous=True),
         ):

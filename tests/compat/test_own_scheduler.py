@@ -9,7 +9,6 @@ import pytest
 import rayspy as spy
 from rayspy import cluster
 from rayspy.errors import ParallelError
-from rayspy.executors import choose
 from rayspy.planning.memory import Memory
 from rayspy_compat import attach, probe
 from tests.compat.conftest import dask_client, distributed, wait_until
@@ -124,7 +123,7 @@ def test_async_client_from_a_thread(own_scheduler):
     async def main():
         async with (
             distributed.LocalCluster(
-                n_workers=1, processes=False, asynchronous=True, dashboard_address=None, memory_limit="2GB"
+                n_workers=1, processes=False, asynchronous=True, dashboard_address=":0", memory_limit="2GB"
             ) as cluster_,
             distributed.Client(cluster_, asynchronous=True),
         ):
@@ -136,7 +135,12 @@ def test_async_client_from_a_thread(own_scheduler):
 
 def test_workers_without_rayspy_are_named(client, monkeypatch):
     def versions():
-        return {"host": "node7", "python": "3.11", "no rayspy": "ModuleNotFoundError: no", "rayspy_compat": ""}
+        return {
+            "host": "node7",
+            "python": "3.11",
+            "no rayspy": "ModuleNotFoundError: no",
+            "rayspy_compat": "",
+        }
 
     own = probe._versions_function()
     answers = iter([own, versions])
@@ -149,21 +153,6 @@ def test_workers_with_another_version_are_named(client, monkeypatch):
     monkeypatch.setattr("rayspy.__version__", "9.9")
     with pytest.raises(ParallelError, match=r"has rayspy 0\..*, here is 9.9"):
         probe.check_environments(client, with_ray=False)
-
-
-def test_a_local_cluster_takes_over_where_ray_cannot_start(monkeypatch, caplog):
-    monkeypatch.setattr(cluster, "start_local_ray", refuse)
-    if not choose._entry_points():
-        monkeypatch.setattr(choose, "_without_ray", attach.take_over)
-    data = make(False)
-    wanted = spy.freqanalysis(data, parallel=False).data[()]
-    with spy.config.using(num_cpus=2):
-        got = spy.freqanalysis(data, parallel=True)
-    np.testing.assert_array_equal(got.data[()], wanted)
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "LocalCluster of 2 threads takes over" in caplog.text
-    local, attach._local = attach._local, None
-    local.cluster.close()
 
 
 def test_one_worker_of_several_threads(own_scheduler):
