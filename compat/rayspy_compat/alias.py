@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 def install_as_syncopy() -> None:
-    """x."""
+    """X."""

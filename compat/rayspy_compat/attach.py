@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -268,6 +269,7 @@ def _local_client() -> Any:
     if _local is None or _local.status != "running":
         import distributed
 
+        logging.getLogger("distributed").setLevel(logging.WARNING)
         cluster_ = distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=usable_cpus(),

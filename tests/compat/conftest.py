@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+from rayspy_compat import attach
 
 import rayspy as spy
 from rayspy.executors import choose
-from rayspy_compat import attach
 
 distributed = pytest.importorskip("distributed")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from rayspy_compat import attach
+from rayspy_compat import client as clients
 
 import rayspy as spy
 from rayspy import cluster
 from rayspy.planning.memory import Memory
-from rayspy_compat import attach
-from rayspy_compat import client as clients
 from tests.compat.conftest import children, dask_client, distributed, wait_until
 from tests.executors.test_matrix import make
 
@@ -193,9 +193,9 @@ def test_from_another_thread(client, data, wanted):
 def test_a_call_inside_a_dask_task_stays_there(client):
     def task(k):
         import distributed
+        from rayspy_compat.client import running_client
 
         import rayspy as spy
-        from rayspy_compat.client import running_client
 
         distributed.get_client()
         assert running_client() is None

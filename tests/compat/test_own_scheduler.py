@@ -5,12 +5,12 @@ import time
 import numpy as np
 import psutil
 import pytest
+from rayspy_compat import attach, probe
 
 import rayspy as spy
 from rayspy import cluster
 from rayspy.errors import ParallelError
 from rayspy.planning.memory import Memory
-from rayspy_compat import attach, probe
 from tests.compat.conftest import dask_client, distributed, wait_until
 from tests.compat.test_attach import slow_plan
 from tests.executors.test_matrix import make

@@ -1,12 +1,12 @@
 """No client, and Ray cannot start."""
 
 import numpy as np
+from rayspy_compat import attach
 
 import rayspy as spy
 from rayspy import cluster
 from rayspy.errors import ParallelError
 from rayspy.executors import choose
-from rayspy_compat import attach
 from tests.executors.test_matrix import make
 
 
@@ -26,4 +26,5 @@ def test_a_local_cluster_takes_over_where_ray_cannot_start(monkeypatch, caplog):
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "LocalCluster of 2 threads takes over" in caplog.text
     local, attach._local = attach._local, None
+    local.close()
     local.cluster.close()
