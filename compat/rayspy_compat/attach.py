@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.progress import message, warn
 from rayspy_compat import client as clients
 from rayspy_compat.client import Workers
+from rayspy_compat.nodes import RayNodes
 from rayspy_compat.on_dask import DaskExecutor
 from rayspy_compat.on_ray import DaskOnRayExecutor, ray_dask_get
 from rayspy_compat.probe import check_environments, workers_elsewhere
@@ -152,6 +152,33 @@ class OnLocalRay(Attachment):
             cluster.shutdown_local_ray()
 
 
+class OnNodes(Attachment):
+    """A Ray whose nodes run inside the workers."""
+
+    nodes: RayNodes
+
+    def choice(self, workers: Workers, memory: Memory) -> Choice:
+        """Return Dask-on-Ray, on whatever nodes there are."""
+        self.nodes.check_memory(memory)
+        executor = DaskOnRayExecutor(slots(workers, memory), self.check, elastic=True, lock=self.lock)
+        return Choice(executor, "Ray nodes inside the workers of the running Dask client")
+
+    def fits(self, workers: Workers) -> bool:
+        """Whether Ray is still there: nodes follow the workers."""
+        return cluster.ray_is_ours()
+
+    def start(self, client: Any) -> None:
+        """Start the head here and a node in every worker."""
+        ray_dask_get()
+        self.nodes = RayNodes(client)
+        info = self.nodes.start(client)
+        message("attach", f"Ray runs inside the Dask workers, dashboard: {info.dashboard or 'off'}")
+
+    def close(self) -> None:
+        """End the nodes and the head."""
+        self.nodes.stop()
+
+
 class OnDask(Attachment):
     """The client's own scheduler."""
 
@@ -201,11 +228,12 @@ def detach() -> None:
 
 
 def _make(client: Any, workers: Workers) -> Attachment:
-    if _force == "dask" or clients.is_adaptive(client):
-        return _on_dask(client, workers, "adaptive Dask cluster" if not _force else "forced")
-    make: Callable[[Any, Workers], Attachment] = _on_ray
+    if _force == "dask":
+        return _on_dask(client, workers, "Ray is not wanted")
+    if clients.is_adaptive(client):
+        return _on_dask(client, workers, "the cluster is adaptive, it follows Dask's own tasks")
     try:
-        return make(client, workers)
+        return _on_ray(client, workers)
     except (ParallelError, OSError) as error:
         warn("attach", f"Ray cannot be used ({error}); the Dask client's own scheduler runs this instead")
         return _on_dask(client, workers, "Ray cannot run on this Dask client's resources")
@@ -218,13 +246,16 @@ def _on_dask(client: Any, workers: Workers, reason: str) -> OnDask:
     return made
 
 
-def _on_ray(client: Any, workers: Workers) -> OnLocalRay:
-    elsewhere = workers_elsewhere(client)
-    if elsewhere:
-        raise ParallelError(f"workers on other machines: {', '.join(elsewhere)}")
-    made = OnLocalRay(client, workers)
-    made.start()
-    return made
+def _on_ray(client: Any, workers: Workers) -> Attachment:
+    foreign = cluster.ray_is_connected() and not cluster.ray_is_ours()
+    if not foreign and (_force == "nodes" or workers_elsewhere(client)):
+        check_environments(client, with_ray=True)
+        remote = OnNodes(client, workers)
+        remote.start(client)
+        return remote
+    local = OnLocalRay(client, workers)
+    local.start()
+    return local
 
 
 def _watch(attachment: Attachment) -> None:

@@ -37,15 +37,15 @@ class DaskOnRayExecutor:
         At most this many blocks at the same time.
     check : callable, optional
         Called now and then; raises when what Ray runs on is gone.
-    limit : callable, optional
-        Returns how many blocks may run at the same time, where that changes.
+    elastic : bool
+        Use all nodes there are, as many as their memory allows; they may come and go.
     lock : lock, optional
         Held while a plan runs.
     """
 
     n_workers: int
     check: Callable[[], None] | None = None
-    limit: Callable[[], int] | None = None
+    elastic: bool = False
     lock: Any = field(default_factory=threading.RLock)
     name: ClassVar[str] = "dask-on-ray"
 
@@ -75,6 +75,8 @@ class _OnRay:
     def __post_init__(self) -> None:
         self._plan = StoredPlan(self.plan.id, self._ray.put(self.plan.for_workers()))
         self._options = {"max_retries": 0}
+        if self.executor.elastic:
+            self._options["memory"] = self.plan.memory.per_worker
         if not cluster.ray_is_ours():
             self._options["runtime_env"] = {"env_vars": dict(cluster.ONE_THREAD)}
 
@@ -94,8 +96,8 @@ class _OnRay:
             self.executor.check()
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         cpus = int(sum(resources.get("CPU", 0) for resources in nodes))
-        allowed = self.executor.limit() if self.executor.limit is not None else self.executor.n_workers
-        self._slots = 2 * cpus if allowed >= cpus else allowed
+        allowed = self.executor.n_workers
+        self._slots = 2 * cpus if self.executor.elastic or allowed >= cpus else allowed
         self._payload_limit = int(sum(resources.get("object_store_memory", 0) for resources in nodes)) // 2
         if cpus:
             self._last_seen = now

@@ -276,7 +276,7 @@ def test_async_client(data, wanted):
             ) as cluster_,
             distributed.Client(cluster_, asynchronous=True),
         ):
-            with pytest.raises(spy.errors.ParallelError, match="asyncio.to_thread"):
+            with pytest.raises(spy.errors.ParallelError, match=r"asyncio\.to_thread"):
                 spy.freqanalysis(data)
             return await asyncio.to_thread(spy.freqanalysis, data)
 
