@@ -34,7 +34,7 @@ def main():
         settings = {"method": "mtmfft", "tapsmofrq": SMOOTHING, "foilim": [min(1, highest / 2), highest]}
         began = time.perf_counter()
         spec = spy.freqanalysis(data, **settings)
-        print(f"Spectra of {len(data.trials)} trials on local threads: {time.perf_counter() - began:.2f} s")
+        print(f"Spectra of {len(data.trials)} trials: {time.perf_counter() - began:.2f} s")
         print(f"\n{spec}\n")
         spec.save(filename=args.output.with_suffix(".spectral"), overwrite=True)
         draw_spectra(spec, args.output, args.file.name)

@@ -26,6 +26,7 @@ from typing import IO, Any
 
 from rayspy.config import config
 from rayspy.errors import ParallelError
+from rayspy.progress import message
 
 __all__ = [
     "ClusterInfo",
@@ -39,8 +40,6 @@ __all__ = [
     "shutdown_local_ray",
     "start_local_ray",
 ]
-
-_log = logging.getLogger(__name__)
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -222,9 +221,11 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from error
     info = describe()
-    _log.info(
-        "Connected to Ray at %s: %d nodes, %g CPUs. Dashboard: %s",
-        *(info.address, len(info.nodes), info.cpus, info.dashboard or "off"),
+    n = len(info.nodes)
+    message(
+        "connect_existing",
+        f"connected to Ray at {info.address}: {n} node{'s' * (n != 1)}, {info.cpus:g} CPUs, "
+        f"dashboard: {info.dashboard or 'off'}",
     )
     return info
 
@@ -284,8 +285,9 @@ def start_local_ray(
             options["_node_ip_address"] = node_ip
         _start(ray, options)
         info = describe()
-    _log.info(
-        "Started Ray at %s with %g CPUs. Dashboard: %s", info.address, info.cpus, info.dashboard or "off"
+    message(
+        "start_local_ray",
+        f"started Ray at {info.address} with {info.cpus:g} CPUs, dashboard: {info.dashboard or 'off'}",
     )
     return info
 
@@ -430,11 +432,8 @@ def _enable_token(folder: Path) -> dict[str, str | None]:
 
 
 def _user_has_token() -> bool:
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
-        return True
-    with contextlib.suppress(OSError, RuntimeError):
-        return (Path.home() / ".ray" / "auth_token").is_file()
-    return False
+    """Whether the user chose a token; one that Ray left in the home folder may be readable by others."""
+    return bool(os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"))
 
 
 def _write_token(folder: Path) -> Path:

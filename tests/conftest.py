@@ -20,11 +20,18 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def no_ray_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide a Ray that earlier tests left connected, unless `local_ray` is asked for."""
+    monkeypatch.setattr("rayspy.executors.choose._ray_that_runs", lambda: None)
+
+
 @pytest.fixture
-def local_ray() -> None:
+def local_ray(no_ray_unasked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ray of three CPUs; stays up for the tests that follow."""
     pytest.importorskip("ray")
     from rayspy import cluster
 
     if not cluster.ray_is_ours():
         cluster.start_local_ray(num_cpus=3, dashboard=False)
+    monkeypatch.setattr("rayspy.executors.choose._ray_that_runs", cluster.running_in_ray)

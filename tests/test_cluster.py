@@ -33,7 +33,10 @@ def in_python(code, **environ):
 @pytest.fixture(scope="module")
 def local_ray():
     cluster.shutdown_local_ray()
+    default = Path.home() / ".ray" / "auth_token"
+    before = default.exists()
     info = cluster.start_local_ray(2, dashboard=True)
+    assert default.exists() == before
     yield info
     cluster.shutdown_local_ray()
 
@@ -97,7 +100,6 @@ def test_token_is_private(local_ray):
     logs = [path for path in folder.rglob("*") if path.is_file() and path != token]
     assert len(logs) > 5
     assert not [path for path in logs if secret in path.read_bytes()]
-    assert not (Path.home() / ".ray" / "auth_token").exists()
 
 
 CONNECT = """

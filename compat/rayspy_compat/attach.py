@@ -36,6 +36,7 @@ def detect(memory: Memory) -> Choice | None:
     MemoryBudgetError
         A block does not fit into its workers.
     """
+    _forget_closed()
     client = clients.running_client()
     if client is None:
         return None
@@ -227,6 +228,13 @@ def detach() -> None:
                     _current = None
 
 
+def _forget_closed() -> None:
+    """Free what belongs to a client that was closed a moment ago."""
+    with _guard:
+        if _current is not None and not _current.is_open():
+            detach()
+
+
 def _make(client: Any, workers: Workers) -> Attachment:
     if _force == "dask":
         return _on_dask(client, workers, "Ray is not wanted")
@@ -267,9 +275,7 @@ def _watch(attachment: Attachment) -> None:
             if _current is not attachment:
                 return
             if not attachment.is_open():
-                with _guard:
-                    if _current is attachment:
-                        detach()
+                _forget_closed()
                 return
 
     threading.Thread(target=watch, name="rayspy-dask-client", daemon=True).start()

@@ -11,11 +11,10 @@ from typing import Any
 
 from rayspy import cluster
 from rayspy.config import config
-from rayspy.errors import InvalidTypeError, ParallelError
+from rayspy.errors import InvalidTypeError, MemoryBudgetError, ParallelError
 from rayspy.executors.base import Executor
 from rayspy.executors.local import LocalExecutor
 from rayspy.planning.memory import Memory, affordable_workers
-from rayspy.progress import message
 
 PLUGIN_GROUP = "rayspy.executors"
 """Entry points of this group are functions that return a choice, or None if they have nothing to run on."""
@@ -58,17 +57,16 @@ def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:
         found = detect(memory)
         if found is not None:
             return found
-    reason = cluster.running_in_ray()
+    reason = _ray_that_runs()
     if reason is not None:
-        cluster.connect_existing()
-        return Choice(_ray_executor(config.num_cpus), reason)
+        info = cluster.connect_existing()
+        return Choice(_ray_executor(_fitting_actors(memory, info, name)), reason)
     if parallel:
         n = affordable_workers(memory, usable_cpus(), name)
         try:
-            info = cluster.start_local_ray(num_cpus=usable_cpus())
+            cluster.start_local_ray(num_cpus=usable_cpus())
         except ParallelError as error:
             return _without_ray(memory, error)
-        message(name, f"started a local Ray, dashboard: {info.dashboard or 'off'}")
         return Choice(_ray_executor(n), "parallel=True, nothing was running")
     n = affordable_workers(memory, usable_cpus(), name)
     return Choice(LocalExecutor(n), "no cluster running")
@@ -83,6 +81,32 @@ def _without_ray(memory: Memory, error: ParallelError) -> Choice:
         if found is not None:
             return found
     raise error
+
+
+def _ray_that_runs() -> str | None:
+    """Why to use a Ray that runs already, or None."""
+    return cluster.running_in_ray()
+
+
+def _fitting_actors(memory: Memory, info: cluster.ClusterInfo, name: str) -> int | None:
+    """Most actors that the memory of a running Ray allows; None: one per CPU.
+
+    Raises
+    ------
+    MemoryBudgetError
+        Not even one worker fits, here or on the node with the most memory.
+    """
+    if info.started_here or config.memory_budget is not None:
+        wanted = config.num_cpus or max(1, int(info.cpus))
+        return affordable_workers(memory, wanted, name)
+    largest = max((node.memory for node in info.nodes if node.cpus), default=0)
+    if memory.per_worker > largest > 0:
+        raise MemoryBudgetError(
+            f"{name} needs {memory.per_worker / 1e9:.2f} GB per worker, the largest node of this Ray has "
+            f"{largest / 1e9:.2f} GB; lower chan_per_worker (fewer channels at a time), select fewer "
+            "trials, channels or a shorter latency, or add nodes with more memory"
+        )
+    return config.num_cpus
 
 
 def _ray_executor(n_workers: int | None) -> Executor:

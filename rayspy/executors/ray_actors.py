@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import logging
 import pickle
 import signal
 import sys
@@ -22,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 from rayspy import cluster
 from rayspy.config import config
 from rayspy.errors import ParallelError, WorkerError
+from rayspy.progress import warn
 
 if TYPE_CHECKING:
     from rayspy.executors.base import Collect
     from rayspy.planning.plan import Plan, Receipt
 
 __all__ = ["RayExecutor", "release_actors"]
-
-_log = logging.getLogger(__name__)
 
 RunBlock = Callable[..., "Receipt"]
 
@@ -487,7 +485,7 @@ class _Run:
                 lost.append(task.block)
         slot.tasks.clear()
         if lost:
-            _log.warning("Worker %d on node %s died; its blocks run again", slot.pid, slot.node[:8])
+            warn(self._plan.name, f"worker {slot.pid} on node {slot.node[:8]} died; its blocks run again")
             self._blame(lost[0])
             self._queue.extendleft(reversed(lost))
 

@@ -211,9 +211,10 @@ def _check_not_too_short(taper: Taper, lengths: NDArray[np.float64]) -> None:
     """Refuse trials so short that nothing is left under the taper."""
     shortest = int(lengths.min())
     if taper.name == "dpss":
-        if taper.n_tapers >= shortest:
+        needed = max(taper.n_tapers, int(2 * taper.half_bandwidth)) + 1
+        if shortest < needed:
             raise InvalidValueError(
-                f"trials of more samples than there are tapers ({taper.n_tapers}); lower tapsmofrq or nTaper",
+                f"trials of at least {needed} samples for this smoothing; lower tapsmofrq or nTaper",
                 "tapsmofrq",
                 f"a trial of {shortest} samples",
             )

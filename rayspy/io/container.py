@@ -152,7 +152,11 @@ def _replace(building: Path, folder: Path) -> None:
         return
     old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
     folder.rename(old)
-    building.rename(folder)
+    try:
+        building.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -282,6 +286,8 @@ def load(
 def load_as(filename: Any, cls: type[BaseData]) -> BaseData:
     """Load one object of a known class."""
     path = Path(_text(filename, "filename")).expanduser().absolute()
+    if CLASSES.get(path.suffix, cls) is not cls:
+        raise InvalidValueError(f"{cls.extension} folder for {cls.__name__}", "data", path)
     if path.suffix != cls.extension:
         path = path.with_name(path.name + cls.extension)
     if not path.is_dir():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -99,6 +99,3 @@ class Method(Protocol):
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Memory that the kernel needs per trial and channel besides input and output."""
         ...
-
-
-Bind = Callable[[Any, int], Kernel]

@@ -116,7 +116,7 @@ def _tapers(method: Mtmfft, length: int) -> NDArray[np.float64]:
     """Tapers with the power normalisation in them."""
     tapers = method.taper.sample(length)
     norm = power_norm(method.taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat)
-    return tapers * np.sqrt(norm)
+    return np.asarray(tapers * np.sqrt(norm), dtype=np.float64)
 
 
 @lru_cache(maxsize=4)

@@ -1,14 +1,17 @@
 """182,603 short trials: averaged spectrum and channel selection, time and peak memory; see README.md."""
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 import rayspy as spy
 
@@ -36,33 +39,48 @@ def open_data(path, n_trials):
     return spy.AnalogData(raw, samplerate=1000.0, trialdefinition=trl)
 
 
-def work(job, path, n_trials):
+def watch(before, peaks, done):
+    """Note the largest resident size of this process and all below it, four times a second."""
+    while not done.wait(0.25):
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                size = process.memory_info().rss / 2**30
+                before.setdefault(process.pid, size)
+                peaks[process.pid] = max(peaks.get(process.pid, 0.0), size)
+
+
+def work(job, path, n_trials, parallel):
     """One job in this process."""
     spy.set_loglevel("WARNING")
     data = open_data(path, n_trials)
-    spy.freqanalysis(data, select={"trials": [0]})
-    before = memory("VmRSS")
+    spy.freqanalysis(data, select={"trials": [0]}, parallel=parallel)
+    before, peaks, done = {os.getpid(): memory("VmRSS")}, {}, threading.Event()
+    watcher = threading.Thread(target=watch, args=(before, peaks, done))
+    watcher.start()
     began = time.perf_counter()
     if job == "average":
-        result = spy.freqanalysis(data, keeptrials=False)
+        result = spy.freqanalysis(data, keeptrials=False, parallel=parallel)
     else:
-        result = spy.selectdata(data, channel=list(range(0, CHANNELS, 2)))
+        result = spy.selectdata(data, channel=list(range(0, CHANNELS, 2)), parallel=parallel)
     seconds = time.perf_counter() - began
-    above = memory("VmHWM") - before
-    print(
-        f"  {job:8s} {n_trials:7d} trials: {seconds:7.1f} s, peak {above:.3f} GiB above its start, {result.data!r}"
-    )
+    done.set()
+    watcher.join()
+    peaks[os.getpid()] = memory("VmHWM")
+    above = max(peak - before[pid] for pid, peak in peaks.items())
+    size = " x ".join(map(str, result.data.shape))
+    print(f"  {job:8s} {n_trials:7d} trials -> {size}: {seconds:.1f} s, peak {above:.3f} GiB above its start")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=("tenth", "full"), default="tenth")
+    parser.add_argument("--ray", action="store_true", help="on Ray actors instead of local threads")
     parser.add_argument("--job", choices=("average", "select"))
     parser.add_argument("--path", type=Path)
     parser.add_argument("--trials", type=int)
     options = parser.parse_args()
     if options.job:
-        work(options.job, options.path, options.trials)
+        work(options.job, options.path, options.trials, options.ray or None)
         return
     with tempfile.TemporaryDirectory(dir=os.environ.get("RAYSPY_TMPDIR")) as folder:
         environment = {**os.environ, "RAYSPY_TMPDIR": folder}
@@ -73,6 +91,7 @@ def main():
             for job in ("average", "select"):
                 command = [sys.executable, "-m", "tests.benchmarks.short_trials", "--job", job]
                 command += ["--path", str(path), "--trials", str(n_trials)]
+                command += ["--ray"] if options.ray else []
                 subprocess.run(command, check=True, env=environment)
 
 

@@ -72,9 +72,8 @@ def clock(run):
 def report(title, times, slow, fast):
     print(f"\n{title}")
     for name, values in times.items():
-        print(
-            f"  {name:28s} median {statistics.median(values):9.4f} s   ({min(values):.4f} to {max(values):.4f})"
-        )
+        median = statistics.median(values)
+        print(f"  {name:28s} median {median:9.4f} s   ({min(values):.4f} to {max(values):.4f})")
     for mine in fast:
         for other in slow:
             if times.get(other):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rayspy.data import view
 from rayspy.data.view import ArrayView
 from rayspy.errors import InvalidValueError
-from rayspy.storage.sources import MemorySource
+from rayspy.storage.sources import MemorySource, RawSource
 
 SHAPE = (7, 4, 5)
 ARRAY = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
@@ -44,6 +46,26 @@ def test_indexing_is_that_of_numpy(key: tuple[Any, ...], n_entries: int) -> None
     np.testing.assert_array_equal(found, wanted)
     assert np.shape(found) == np.shape(wanted)
     assert np.asarray(found).dtype == ARRAY.dtype
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.tuples(*(entries(n) for n in SHAPE)))
+def test_indexing_in_runs_is_the_same(key: tuple[Any, ...]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(view, "_LARGE_BYTES", 0)
+        found = VIEW[key]
+    np.testing.assert_array_equal(found, expected(key))
+    assert np.shape(found) == np.shape(expected(key))
+
+
+def test_what_lies_between_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.raw"
+    with path.open("wb") as file:
+        file.truncate(2**36)
+    big = ArrayView(RawSource(str(path), np.dtype("i2"), (2**30, 32)))
+    assert big[[5, 2**30 - 1, 7], :3].shape == (3, 3)
+    assert big[:: 2**27, 4].shape == (8,)
+    assert big[[0, -1], [1, 30]].shape == (2, 2)
 
 
 @settings(deadline=None, max_examples=50)

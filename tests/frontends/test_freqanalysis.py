@@ -145,6 +145,14 @@ def test_trials_too_short_for_the_taper():
     assert np.isfinite(spy.freqanalysis(data, taper=None).data[()]).all()
 
 
+@pytest.mark.parametrize(("lengths", "tapsmofrq"), [([2], 3), ([1], 3), ([3, 100], 4.9), ([8, 100, 100], 4)])
+def test_trials_too_short_for_the_smoothing(lengths, tapsmofrq):
+    data = spy.AnalogData((np.ones((n, 1)) for n in lengths), samplerate=10.0)
+    with pytest.raises(InvalidValueError, match="tapsmofrq") as caught:
+        spy.freqanalysis(data, tapsmofrq=tapsmofrq)
+    assert caught.value.varname == "tapsmofrq"
+
+
 def test_empty_trials_are_refused(data):
     data = make()
     data.definetrial(np.array([[0, 50, 0], [60, 60, 0]]))

@@ -131,7 +131,7 @@ def test_loading_through_the_constructor(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "x.analog", tmp_path / "x.spectral")
     with pytest.raises(DamagedDataError, match="does not hold a spectral object"):
         spy.SpectralData(filename=tmp_path / "x")
-    with pytest.raises(InvalidTypeError, match="data"):
+    with pytest.raises(InvalidValueError, match=r"\.spectral folder"):
         spy.SpectralData(tmp_path / "x.analog")
     saved = spy.AnalogData(reference.data[()], filename=tmp_path / "deep" / "er" / "y")
     assert saved.filename == str(tmp_path / "deep" / "er" / "y.analog")
@@ -282,6 +282,23 @@ def test_failing_to_overwrite_keeps_what_was_there(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(module, "_write_trials", fail)
     with pytest.raises(KeyboardInterrupt):
+        make(1).save(container=tmp_path / "x", overwrite=True)
+    monkeypatch.undo()
+    same(spy.load(tmp_path / "x"), make(0))
+    assert [p.name for p in (tmp_path / "x.spy").iterdir()] == ["x.analog"]
+
+
+def test_failing_to_rename_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(0).save(container=tmp_path / "x")
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if path.suffix == ".wip":
+            raise OSError("no")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="no"):
         make(1).save(container=tmp_path / "x", overwrite=True)
     monkeypatch.undo()
     same(spy.load(tmp_path / "x"), make(0))

@@ -103,6 +103,14 @@ def test_altered_description(tmp_path: Path, change: Any) -> None:
     assert any(name in str(caught.value) for name in ("meta.json", "part", "format"))
 
 
+@pytest.mark.parametrize("dtype", ["O", "U2", "V8", "M8[s]"])
+def test_only_numbers_are_read(tmp_path: Path, dtype: str) -> None:
+    source = stored(tmp_path, np.arange(21, dtype="f8").reshape(7, 3))
+    damage(source, lambda m: m.update(dtype=dtype))
+    with pytest.raises(DamagedDataError, match="are not stored"):
+        open_parts(source.folder)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"3"])
 def test_description_that_is_none(tmp_path: Path, content: bytes) -> None:
     source = stored(tmp_path, np.zeros((7, 3)))

@@ -276,11 +276,14 @@ def test_a_child_does_not_keep_a_dead_parent_alive(scratch: Path) -> None:
     after = """
 import os, time
 if os.fork() == 0:
-    time.sleep(20)
+    print("forked", flush=True)
+    time.sleep(8)
     os._exit(0)
 sys.stdin.read()
 """
     with child(scratch, after) as (process, left):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "forked\n"
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
         deadline = time.monotonic() + 5

@@ -166,6 +166,8 @@ def test_truncated_raw_file(tmp_path: Path, order: str) -> None:
     path.write_bytes(ARRAY.tobytes()[:-1])
     with pytest.raises(DamagedDataError, match=r"cut\.raw is truncated"):
         read_all(source)
+    with pytest.raises(DamagedDataError, match=r"cut\.raw is truncated"), source.reader():
+        pass
     path.unlink()
     with pytest.raises(PathError, match=r"cut\.raw"):
         read_all(source)
