@@ -27,7 +27,9 @@ def test_one_warning_then_the_same_bits(client, monkeypatch, caplog):
     wanted = spy.freqanalysis(data, parallel=False).data[()]
     for _ in range(2):
         np.testing.assert_array_equal(spy.freqanalysis(data, chan_per_worker=3).data[()], wanted)
-    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    warnings = [
+        record for record in caplog.records if record.levelname == "WARNING" and record.name == "rayspy"
+    ]
     assert len(warnings) == 1
     assert "deliberately" in warnings[0].getMessage()
     attach.detach()
