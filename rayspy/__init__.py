@@ -37,6 +37,23 @@ __version__ = "0.1.0.dev0"
 _actions.register(selectdata=selectdata, show=show, save=save, load_as=_load_as)
 _actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
 
+
+def __getattr__(name: str) -> object:
+    """Cluster helpers that other packages offer (entry points of the group ``rayspy.helpers``)."""
+    from importlib.metadata import entry_points
+
+    for point in () if name.startswith("_") else entry_points(group="rayspy.helpers", name=name):
+        found: object = point.load()
+        return found
+    raise AttributeError(f"module 'rayspy' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    from importlib.metadata import entry_points
+
+    return sorted({*globals(), *entry_points(group="rayspy.helpers").names})
+
+
 __all__ = [
     "AnalogData",
     "SpectralData",

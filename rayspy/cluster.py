@@ -234,7 +234,11 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
 
 
 def start_local_ray(
-    num_cpus: int | None = None, *, dashboard: bool | None = None, memory: int | None = None
+    num_cpus: int | None = None,
+    *,
+    dashboard: bool | None = None,
+    memory: int | None = None,
+    node_ip: str | None = None,
 ) -> ClusterInfo:
     """Start a Ray on this machine that ends with this session.
 
@@ -246,6 +250,8 @@ def start_local_ray(
         Start Ray's dashboard. Default: where 4 GB of memory are available.
     memory : int, optional
         Memory in bytes Ray may count on; default: what is available.
+    node_ip : str, optional
+        Address of this machine under which nodes on other machines find it.
 
     Returns
     -------
@@ -267,7 +273,7 @@ def start_local_ray(
         available = _available_memory() if memory is None else min(memory, _available_memory())
         options: dict[str, Any] = {
             "address": "local",
-            "num_cpus": num_cpus or config.num_cpus or _usable_cpus(),
+            "num_cpus": config.num_cpus or _usable_cpus() if num_cpus is None else num_cpus,
             "object_store_memory": _store_size(available),
             "include_dashboard": available >= _DASHBOARD_MEMORY if dashboard is None else dashboard,
             "log_to_driver": False,
@@ -275,6 +281,8 @@ def start_local_ray(
         }
         if memory is not None:
             options["_memory"] = memory
+        if node_ip is not None:
+            options["_node_ip_address"] = node_ip
         _start(ray, options)
         info = describe()
     message(

@@ -11,13 +11,16 @@ from typing import Any
 
 from rayspy import cluster
 from rayspy.config import config
-from rayspy.errors import InvalidTypeError, MemoryBudgetError
+from rayspy.errors import InvalidTypeError, MemoryBudgetError, ParallelError
 from rayspy.executors.base import Executor
 from rayspy.executors.local import LocalExecutor
 from rayspy.planning.memory import Memory, affordable_workers
 
 PLUGIN_GROUP = "rayspy.executors"
 """Entry points of this group are functions that return a choice, or None if they have nothing to run on."""
+
+FALLBACK_GROUP = "rayspy.fallbacks"
+"""Entry points of this group are called with the memory and the error where Ray cannot start."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,24 @@ def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:
         return Choice(_ray_executor(_fitting_actors(memory, info, name)), reason)
     if parallel:
         n = affordable_workers(memory, usable_cpus(), name)
-        cluster.start_local_ray(num_cpus=usable_cpus())
+        try:
+            cluster.start_local_ray(num_cpus=usable_cpus())
+        except ParallelError as error:
+            return _without_ray(memory, error)
         return Choice(_ray_executor(n), "parallel=True, nothing was running")
     n = affordable_workers(memory, usable_cpus(), name)
     return Choice(LocalExecutor(n), "no cluster running")
+
+
+def _without_ray(memory: Memory, error: ParallelError) -> Choice:
+    """Ask plug-ins for another engine; raise the error again if there is none."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=FALLBACK_GROUP):
+        found: Choice | None = point.load()(memory, error)
+        if found is not None:
+            return found
+    raise error
 
 
 def _ray_that_runs() -> str | None:

@@ -1,0 +1,230 @@
+"""Dask-on-Ray: the plan as a Dask graph whose tasks run on Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import importlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from rayspy import cluster
+from rayspy.config import config
+from rayspy.errors import ParallelError, WorkerError
+from rayspy.executors.base import Collect
+from rayspy.executors.ray_actors import release_actors
+from rayspy.planning.plan import Plan
+from rayspy_compat.blocks import Outcome, StoredPlan, run_one
+from rayspy_compat.flow import Flow, Lost
+
+_LOOK_SECONDS = 1.0
+"""How often nodes are counted."""
+_KILL_SECONDS = 5.0
+"""How long to wait for cancelled blocks to be gone."""
+
+
+@dataclass(frozen=True)
+class DaskOnRayExecutor:
+    """Runs blocks as a Dask graph on the connected Ray.
+
+    Parameters
+    ----------
+    n_workers : int
+        At most this many blocks at the same time.
+    check : callable, optional
+        Called now and then; raises when what Ray runs on is gone.
+    elastic : bool
+        Use all nodes there are, as many as their memory allows; they may come and go.
+    lock : lock, optional
+        Held while a plan runs.
+    """
+
+    n_workers: int
+    check: Callable[[], None] | None = None
+    elastic: bool = False
+    lock: Any = field(default_factory=threading.RLock)
+    name: ClassVar[str] = "dask-on-ray"
+
+    def run(self, plan: Plan, blocks: Sequence[int], collect: Collect) -> None:
+        """See `rayspy.executors.base.Executor.run`."""
+        if len(blocks):
+            with self.lock:
+                release_actors()
+                Flow(plan, _OnRay(plan, self), collect).finish(blocks)
+
+
+@dataclass
+class _OnRay:
+    """Submits graphs through Dask-on-Ray; see `rayspy_compat.flow.Scheduler`."""
+
+    plan: Plan
+    executor: DaskOnRayExecutor
+    _ray: Any = field(default_factory=cluster.require_ray)
+    _get: Callable[..., Any] = field(default_factory=lambda: ray_dask_get())
+    _payloads: dict[Any, int] = field(default_factory=dict)
+    _options: dict[str, Any] = field(default_factory=dict)
+    _payload_limit: int = 0
+    _slots: int = 0
+    _next_look: float = 0.0
+    _last_seen: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._plan = StoredPlan(self.plan.id, self._ray.put(self.plan.for_workers()))
+        self._options = {"max_retries": 0}
+        if self.executor.elastic:
+            self._options["memory"] = self.plan.memory.per_worker
+        if not cluster.ray_is_ours():
+            self._options["runtime_env"] = {"env_vars": dict(cluster.ONE_THREAD)}
+
+    # -- how much
+
+    def room(self) -> int:
+        """Twice the slots, so that none waits for its next block; less where memory is short."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            self._look(now)
+        waiting = sum(self._payloads.values())
+        return 0 if waiting and waiting >= self._payload_limit else self._slots
+
+    def _look(self, now: float) -> None:
+        if self.executor.check is not None:
+            self.executor.check()
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        cpus = int(sum(resources.get("CPU", 0) for resources in nodes))
+        allowed = self.executor.n_workers
+        self._slots = 2 * cpus if self.executor.elastic or allowed >= cpus else allowed
+        self._payload_limit = int(sum(resources.get("object_store_memory", 0) for resources in nodes)) // 2
+        if cpus:
+            self._last_seen = now
+        elif now - self._last_seen > config.worker_timeout:
+            raise ParallelError(
+                f"all Ray nodes of {self.plan.name} are gone and none came back within "
+                f"{config.worker_timeout:g} s (spy.config.worker_timeout)"
+            )
+
+    # -- blocks out
+
+    def submit(self, blocks: Sequence[int]) -> dict[Any, int]:
+        """Submit one graph."""
+        graph, keys, sizes = self._graph(blocks)
+        references = contextvars.Context().run(
+            self._get,
+            graph,
+            keys,
+            ray_persist=True,
+            ray_remote_args=self._options,
+            pool=SameThread(),
+            ray_callbacks=(),
+            callbacks=(),
+            cache={},
+            rerun_exceptions_locally=False,
+        )
+        self._payloads.update(zip(references, sizes, strict=True))
+        return dict(zip(references, blocks, strict=True))
+
+    def _graph(self, blocks: Sequence[int]) -> tuple[dict[str, Any], list[str], list[int]]:
+        from dask._task_spec import DataNode, Task, TaskRef
+
+        graph: dict[str, Any] = {}
+        keys, sizes = [], []
+        for i in blocks:
+            key, payload, size = f"rayspy-{self.plan.id}-{i}", None, 0
+            if self.plan.needs_payload:
+                array = self.plan.payload(i)
+                payload, size = TaskRef(f"{key}-input"), int(array.nbytes)
+                graph[payload.key] = DataNode(payload.key, self._ray.put(array))
+            graph[key] = Task(key, run_one, self._plan, i, payload)
+            keys.append(key)
+            sizes.append(size)
+        return graph, keys, sizes
+
+    # -- receipts in
+
+    def finished(self, references: Sequence[Any], timeout: float) -> list[Any]:
+        """Wait for one, return all that are done."""
+        if not references:
+            time.sleep(timeout / 5)
+            return []
+        everything = list(references)
+        if not self._ray.wait(everything, num_returns=1, timeout=timeout, fetch_local=False)[0]:
+            return []
+        done = self._ray.wait(everything, num_returns=len(everything), timeout=0, fetch_local=False)[0]
+        return list(done)
+
+    def outcome(self, reference: Any) -> Outcome:
+        """Fetch what a block returned."""
+        self._payloads.pop(reference, None)
+        try:
+            result: Outcome = self._ray.get(reference)
+            return result
+        except self._losses() as error:
+            raise Lost(type(error).__name__) from error
+        except self._ray.exceptions.RayError as error:
+            raise WorkerError(f"a block of {self.plan.name} failed: {error}") from error
+
+    def _losses(self) -> tuple[type[Exception], ...]:
+        errors = self._ray.exceptions
+        return (
+            errors.WorkerCrashedError,
+            errors.OutOfMemoryError,
+            errors.NodeDiedError,
+            errors.ObjectLostError,
+        )
+
+    def cancel(self, references: Sequence[Any]) -> None:
+        """Kill the workers of these blocks."""
+        if not cluster.ray_is_connected():
+            return
+        for reference in references:
+            with contextlib.suppress(Exception):
+                self._ray.cancel(reference, force=True)
+        with contextlib.suppress(Exception):
+            n = len(references)
+            self._ray.wait(list(references), num_returns=n, timeout=_KILL_SECONDS, fetch_local=False)
+
+
+class SameThread:
+    """Submits tasks in the calling thread; Dask-on-Ray would make a pool of threads and keep it for ever."""
+
+    _pool = (None,)
+
+    def apply_async(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwds: dict[str, Any] | None = None,
+        callback: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Call a function and hand over its result."""
+        result = function(*args, **(kwds or {}))
+        if callback is not None:
+            callback(result)
+
+
+def ray_dask_get() -> Callable[..., Any]:
+    """Return Dask-on-Ray's scheduler; importing it leaves Dask as it is."""
+    if "ray.util.dask" not in sys.modules:
+        _import_quietly()
+    get: Callable[..., Any] = sys.modules["ray.util.dask"].ray_dask_get
+    return get
+
+
+def _import_quietly() -> None:
+    """Import ``ray.util.dask`` and take back its patch of ``dask.persist``."""
+    import dask
+    import dask.base
+
+    before = dask.persist, dask.base.DaskMethodsMixin.persist
+    try:
+        importlib.import_module("ray.util.dask")
+    except ImportError as error:
+        raise ParallelError(
+            f"Dask-on-Ray cannot be imported ({error}); run `pip install pandas pyarrow 'ray[default]'`"
+        ) from error
+    finally:
+        dask.persist, dask.base.DaskMethodsMixin.persist = before
