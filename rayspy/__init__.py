@@ -36,6 +36,7 @@ __version__ = "0.1.0.dev0"
 
 _actions.register(selectdata=selectdata, show=show, save=save, load_as=_load_as)
 _actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
+_actions.register(to_dask=lambda data: __getattr__("to_dask")(data))  # type: ignore[operator]
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,7 @@ from rayspy_compat import client as clients
 from rayspy_compat.client import Workers
 from rayspy_compat.nodes import RayNodes
 from rayspy_compat.on_dask import DaskExecutor
-from rayspy_compat.on_ray import DaskOnRayExecutor, ray_dask_get
+from rayspy_compat.on_ray import DaskOnRayExecutor, importing_meanwhile
 from rayspy_compat.probe import check_environments, workers_elsewhere
 
 _WATCH_SECONDS = 0.2
@@ -128,17 +128,24 @@ class OnLocalRay(Attachment):
         """Whether Ray is still there and large enough."""
         if not cluster.ray_is_connected():
             return False
-        return not self.ours or (workers.threads <= self.cpus and super().fits(workers))
+        if not self.ours or super().fits(workers):
+            return not self.ours or workers.threads <= self.cpus
+        if workers.threads > self.cpus or workers_elsewhere(self._client()):
+            return False
+        self.workers = workers
+        return True
 
     def start(self) -> None:
         """Use the connected Ray, or start one as large as the client's workers."""
-        ray_dask_get()
-        if cluster.ray_is_connected() and not cluster.ray_is_ours():
-            info = cluster.describe()
-        else:
-            info = self._start_ours()
+        with importing_meanwhile():
+            info = self._connected() or self._start_ours()
         self.cpus = info.cpus
         message("attach", f"Ray has {info.cpus:g} CPUs for this client, dashboard: {info.dashboard or 'off'}")
+
+    def _connected(self) -> cluster.ClusterInfo | None:
+        """Describe a Ray the user connected to, if any."""
+        foreign = cluster.ray_is_connected() and not cluster.ray_is_ours()
+        return cluster.describe() if foreign else None
 
     def _start_ours(self) -> cluster.ClusterInfo:
         if cluster.ray_is_ours() and cluster.describe().cpus >= self.workers.threads:
@@ -170,9 +177,9 @@ class OnNodes(Attachment):
 
     def start(self, client: Any) -> None:
         """Start the head here and a node in every worker."""
-        ray_dask_get()
         self.nodes = RayNodes(client)
-        info = self.nodes.start(client)
+        with importing_meanwhile():
+            info = self.nodes.start(client)
         message("attach", f"Ray runs inside the Dask workers, dashboard: {info.dashboard or 'off'}")
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import importlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -212,6 +212,28 @@ def ray_dask_get() -> Callable[..., Any]:
         _import_quietly()
     get: Callable[..., Any] = sys.modules["ray.util.dask"].ray_dask_get
     return get
+
+
+@contextlib.contextmanager
+def importing_meanwhile() -> Iterator[None]:
+    """Import Dask-on-Ray, which takes two seconds, while something else is waited for."""
+    cluster._import_ray()
+    failed: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            ray_dask_get()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=load, name="rayspy-import", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 def _import_quietly() -> None:

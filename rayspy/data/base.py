@@ -520,6 +520,10 @@ class BaseData:
         """Save the object; see `rayspy.save`."""
         actions.call("save", self, container=container, tag=tag, filename=filename, overwrite=overwrite)
 
+    def to_dask(self) -> Any:
+        """Return the array as a Dask array, one chunk per stored part; nothing is read yet."""
+        return actions.call("to_dask", self)
+
     def singlepanelplot(self, **show_kwargs: Any) -> Any:
         """Draw one trial into one panel; see `rayspy.singlepanelplot`."""
         return actions.call("singlepanelplot", self, **show_kwargs)
