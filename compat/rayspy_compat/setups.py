@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rayspy.config import parse_bytes
@@ -344,8 +347,22 @@ def _job_options(job_extra: Sequence[str]) -> list[str]:
     return list(job_extra)
 
 
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Put the handler of Ctrl-C back: importing dask_jobqueue replaces it by one that ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _slurm_cluster(**options: Any) -> Any:
-    from dask_jobqueue import SLURMCluster
+    with _interrupts_kept():
+        from dask_jobqueue import SLURMCluster
 
     defaults = {
         "python": sys.executable,

@@ -77,6 +77,7 @@ def test_cleanup_without_a_client_says_so(caplog):
 
 
 def test_slurm_jobs_become_workers(slurm):
+    interrupt = signal.getsignal(signal.SIGINT)
     client = setups.esi_cluster_setup(
         partition="8GBXS",
         n_jobs=1,
@@ -87,6 +88,7 @@ def test_slurm_jobs_become_workers(slurm):
     )
     try:
         assert type(client.cluster).__name__ == "SLURMCluster"
+        assert signal.getsignal(signal.SIGINT) is interrupt
         assert client.submit(sum, [1, 2]).result(30) == 3
         job = (slurm / "job").read_text()
         assert "#SBATCH -p 8GBXS" in job
