@@ -16,13 +16,12 @@ from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.progress import message, warn
 from rayspy_compat import client as clients
 from rayspy_compat.client import Workers
+from rayspy_compat.ending import InUse, when_closed
 from rayspy_compat.nodes import RayNodes
 from rayspy_compat.on_dask import DaskExecutor
 from rayspy_compat.on_ray import DaskOnRayExecutor, importing_meanwhile
 from rayspy_compat.probe import check_environments, workers_elsewhere
 
-_WATCH_SECONDS = 0.2
-"""How often it is checked whether the client is still open."""
 _CALL = "this computation"
 
 
@@ -62,7 +61,7 @@ class Attachment:
 
     client: Any
     workers: Workers
-    lock: Any = field(default_factory=threading.RLock)
+    lock: InUse = field(default_factory=InUse)
     """Held by a run."""
 
     def __post_init__(self) -> None:
@@ -218,9 +217,9 @@ def attach(client: Any, workers: Workers) -> Attachment:
         if _current is not None and _current.client_id == client.id and _current.fits(workers):
             return _current
         detach()
-        _current = _make(client, workers)
-        _watch(_current)
-        return _current
+        made = _current = _make(client, workers)
+        when_closed(client, lambda: _current is not made, _forget_closed)
+        return made
 
 
 def detach() -> None:
@@ -236,10 +235,14 @@ def detach() -> None:
 
 
 def _forget_closed() -> None:
-    """Free what belongs to a client that was closed a moment ago."""
-    with _guard:
-        if _current is not None and not _current.is_open():
+    """Free what belongs to a client that was closed, unless a run is just about to notice."""
+    if not _guard.acquire(blocking=False):
+        return
+    try:
+        if _current is not None and not _current.is_open() and not _current.lock.busy:
             detach()
+    finally:
+        _guard.release()
 
 
 def _make(client: Any, workers: Workers) -> Attachment:
@@ -271,21 +274,6 @@ def _on_ray(client: Any, workers: Workers) -> Attachment:
     local = OnLocalRay(client, workers)
     local.start()
     return local
-
-
-def _watch(attachment: Attachment) -> None:
-    """Free everything when the client closes."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_WATCH_SECONDS):
-            if _current is not attachment:
-                return
-            if not attachment.is_open():
-                _forget_closed()
-                return
-
-    threading.Thread(target=watch, name="rayspy-dask-client", daemon=True).start()
 
 
 # --- no client, and no Ray either --------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A Dask cluster of two workers per module; rayspy finds its client as if the package were installed."""
 
+import contextlib
 import time
 from contextlib import contextmanager
 
@@ -23,6 +24,24 @@ def children():
                 found.append(process)
         except psutil.Error:
             continue
+    return found
+
+
+def raylets():
+    """Those of them that are Ray nodes."""
+    found = []
+    for process in children():
+        with contextlib.suppress(psutil.Error):
+            if "raylet" in process.name():
+                found.append(process)
+    return found
+
+
+def command_lines():
+    found = []
+    for process in children():
+        with contextlib.suppress(psutil.Error):
+            found.append(" ".join(process.cmdline()))
     return found
 
 

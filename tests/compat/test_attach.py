@@ -17,7 +17,7 @@ from rayspy_compat import client as clients
 import rayspy as spy
 from rayspy import cluster
 from rayspy.planning.memory import Memory
-from tests.compat.conftest import children, dask_client, distributed, wait_until
+from tests.compat.conftest import children, dask_client, distributed, raylets, wait_until
 from tests.executors.test_matrix import make
 
 
@@ -218,7 +218,7 @@ def test_closing_the_client_ends_ray(data, wanted):
     before = {process.pid for process in children()}
     with dask_client() as other, other.as_current():
         np.testing.assert_array_equal(spy.freqanalysis(data).data[()], wanted)
-        assert any("raylet" in process.name() for process in children())
+        assert raylets()
     wait_until(lambda: not cluster.ray_is_connected())
     wait_until(lambda: {process.pid for process in children()} <= before)
 

@@ -12,7 +12,7 @@ from rayspy_compat import attach, nodes
 
 import rayspy as spy
 from rayspy import cluster
-from tests.compat.conftest import children, dask_client, wait_until
+from tests.compat.conftest import children, command_lines, dask_client, raylets, wait_until
 from tests.compat.test_attach import slow_plan
 from tests.executors.test_matrix import make
 
@@ -29,10 +29,6 @@ def on_nodes():
 def remote(on_nodes):
     with dask_client() as running:
         yield running
-
-
-def raylets():
-    return [process for process in children() if "raylet" in process.name()]
 
 
 def test_same_bits_and_a_node_in_each_worker(remote, caplog):
@@ -57,7 +53,7 @@ def test_same_bits_and_a_node_in_each_worker(remote, caplog):
 
 def test_the_token_is_on_no_command_line(remote):
     token = nodes._token()
-    lines = [" ".join(process.cmdline()) for process in children()]
+    lines = command_lines()
     assert any("scripts" in line and "--address" in line for line in lines)
     assert not any(token in line for line in lines)
 
