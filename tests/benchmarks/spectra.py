@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -61,6 +62,11 @@ def bare(pool, source, target, n, batch):
         Path(f"{target}.{first}").unlink()
 
 
+def say(name, seconds):
+    print(f"    {name}: {seconds:.4f} s", file=sys.stderr, flush=True)
+    return seconds
+
+
 def clock(run):
     began = time.perf_counter()
     result = run()
@@ -113,10 +119,10 @@ def interleaved(runs, repeats, syncopy, few):
         for name in times:
             if name.startswith("rayspy ray") or (name.startswith("Syncopy") and k >= few):
                 continue
-            times[name].append(runs[name]())
+            times[name].append(say(name, runs[name]()))
     if "rayspy ray" in runs:
         runs["rayspy ray"]()
-        pairs = [(runs["rayspy ray"](), runs["bare loop"]()) for _ in range(repeats)]
+        pairs = [(say("rayspy ray", runs["rayspy ray"]()), runs["bare loop"]()) for _ in range(repeats)]
         times["rayspy ray"] = [pair[0] for pair in pairs]
         times["bare loop (beside ray)"] = [pair[1] for pair in pairs]
         ratio = statistics.median(a / b for a, b in pairs)
