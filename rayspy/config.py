@@ -39,6 +39,12 @@ class Settings:
     """CPUs to use; None: all that this process may run on."""
     worker_timeout: float = 360.0
     """How long to wait for the first worker of a cluster."""
+    resume: bool = True
+    """Go on with the finished blocks of the same call where it was killed or interrupted."""
+    resume_after: float = 5.0
+    """Runs shorter than this are simply run again."""
+    resume_keep: float = 7 * 86400.0
+    """How long finished blocks wait for that."""
     progress: bool = True
     """Show progress."""
     progress_interval: float = 5.0
@@ -132,6 +138,9 @@ _PARSERS: dict[str, Any] = {
     "verify_bytes": _parse_size,
     "num_cpus": _parse_count,
     "worker_timeout": _parse_seconds,
+    "resume": _parse_bool,
+    "resume_after": _parse_seconds,
+    "resume_keep": _parse_seconds,
     "progress": _parse_bool,
     "progress_interval": _parse_seconds,
     "log_level": _parse_level,

@@ -97,11 +97,14 @@ class Progress:
         Number of blocks.
     n_bytes : int
         Bytes to read in all, for the rate.
+    n_before : int
+        Blocks that were done before.
     """
 
     function: str
     n_blocks: int
     n_bytes: int
+    n_before: int = 0
     _done: int = 0
     _bytes: int = 0
     _began: float = field(default_factory=time.monotonic)
@@ -130,12 +133,12 @@ class Progress:
                 desc=f"rayspy <{self.function}>",
                 unit="block",
                 file=None if in_notebook() else sys.stderr,
-                initial=0,
+                initial=self.n_before,
                 leave=False,
             )
             self._bar.start_t -= time.monotonic() - self._began
         self._bar.set_postfix_str(f"{self.rate():.0f} MB/s", refresh=False)
-        self._bar.update(self._done - self._bar.n)
+        self._bar.update(self.n_before + self._done - self._bar.n)
 
     def rate(self) -> float:
         """Megabytes per second since the start."""
@@ -144,9 +147,10 @@ class Progress:
     def line(self) -> str:
         """One line for a log file."""
         elapsed = time.monotonic() - self._began
-        left = elapsed / max(1, self._done) * (self.n_blocks - self._done)
+        total = self.n_before + self._done
+        left = elapsed / max(1, self._done) * (self.n_blocks - total)
         return (
-            f"{self._done} of {self.n_blocks} blocks, {self.rate():.0f} MB/s, "
+            f"{total} of {self.n_blocks} blocks, {self.rate():.0f} MB/s, "
             f"{_clock(elapsed)} elapsed, about {_clock(left)} left"
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.errors import RayspyError
+from rayspy.errors import PathError, RayspyError
 from rayspy.planning.partition import Block
 from rayspy.planning.plan import Plan, Receipt, tile_channels
 
@@ -33,17 +33,24 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     Returns
     -------
     Receipt
-        With the result itself if the plan has no target, or averages.
+        With the result itself if the plan has no target that can be seen from here, or averages.
+
+    Raises
+    ------
+    PathError
+        The input cannot be seen from here; names the host.
     """
     began = time.perf_counter()
     block = plan.blocks[i]
     try:
         value = (_summed if plan.average else _stacked)(plan, block, payload)
+    except PathError as error:
+        raise _seen_from_here(error) from error
     except Exception as error:
         error.add_note(f"while {plan.name} computed block {i} ({block}) on {socket.gethostname()}")
         raise
     part = None
-    if plan.target is not None and not plan.average:
+    if plan.target is not None and not plan.average and plan.target.is_visible():
         order = plan.stored(plan.output.dims)
         start = plan.block_start(block)
         part = plan.target.write(tuple(start[axis] for axis in order), value.transpose(order))
@@ -58,6 +65,11 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
         value=value if part is None else None,
         part=part,
     )
+
+
+def _seen_from_here(error: PathError) -> PathError:
+    here = f"seen from host {socket.gethostname()}; all nodes must find it under this path"
+    return PathError(error.path, error.exists, f"{error.hint}; {here}" if error.hint else here)
 
 
 def _stacked(plan: Plan, block: Block, payload: Array | None) -> Array:

@@ -11,6 +11,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.structdict import StructDict
 from rayspy.errors import InvalidTypeError
 from rayspy.progress import message
+from rayspy.storage.leftovers import RESUME, remove_expired
 from rayspy.storage.scratch import remove_dead_sessions, scratch_root, sessions
 
 
@@ -22,7 +23,8 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     Leftovers on this host are also removed by themselves whenever a process
     first needs the scratch folder. Those of other hosts, of which nobody here
     can tell whether they are in use, are kept until nothing in them has changed
-    for 30 days.
+    for 30 days. Finished blocks of long runs that were ended before their time
+    wait for ``spy.config.resume_keep`` seconds to be gone on with.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     Returns
     -------
     int
-        Number of sessions removed.
+        Number of sessions and unfinished runs removed.
     """
     hours = check_integer(older_than, "older_than", 0)
     check_bool(interactive, "interactive")
@@ -51,7 +53,7 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     message("cleanup", f"{len(listed)} sessions with {n_bytes / 1e6:.1f} MB in {root}, {n_dead} left over")
     if interactive and n_dead and input("Remove what was left over? [y/N] ").strip().lower() != "y":
         return 0
-    return remove_dead_sessions(root, 3600.0 * hours)
+    return remove_dead_sessions(root, 3600.0 * hours) + remove_expired(root / RESUME, 3600.0 * hours)
 
 
 def copy(spydata: BaseData) -> Any:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,6 +63,37 @@ def write_part(folder: str, start: tuple[int, ...], array: NDArray[Any]) -> Part
             raise ScratchSpaceError(f"no space left to write {final}: {error}") from error
         raise
     return Part(name, tuple(start), array.shape, offset)
+
+
+_PART_NAME = re.compile(r"part-(\d+\+\d+(?:_\d+\+\d+)*)\.arrow")
+
+
+def find_parts(folder: str, itemsize: int) -> list[Part]:
+    """Finished parts in a folder that has no description yet."""
+    if not Path(folder).is_dir():
+        return []
+    return [part for path in sorted(Path(folder).iterdir()) if (part := _part_of_file(path, itemsize))]
+
+
+def find_part(folder: str, start: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> Part | None:
+    """One finished part, None if it is not there."""
+    return _part_of_file(Path(folder, part_name(start, shape)), itemsize)
+
+
+def _part_of_file(path: Path, itemsize: int) -> Part | None:
+    match = _PART_NAME.fullmatch(path.name)
+    if match is None or not path.is_file():
+        return None
+    pairs = [pair.split("+") for pair in match[1].split("_")]
+    start, shape = tuple(int(a) for a, _ in pairs), tuple(int(n) for _, n in pairs)
+    offset = path.stat().st_size - math.prod(shape) * itemsize
+    return Part(path.name, start, shape, offset) if offset > 0 else None
+
+
+def read_part(folder: str, part: Part, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Read one part."""
+    flat = np.fromfile(f"{folder}/{part.file}", dtype, offset=part.offset)
+    return flat.reshape(part.shape)
 
 
 def write_meta(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]) -> None:
@@ -166,6 +199,10 @@ class PartsTarget:
     def write(self, start: tuple[int, ...], array: NDArray[Any]) -> Part:
         """Write one part."""
         return write_part(self.folder, start, array)
+
+    def is_visible(self) -> bool:
+        """Whether the folder can be seen from here: its name is unlike any other."""
+        return os.path.isdir(self.folder)  # noqa: PTH112 - for each block: Path would take longer
 
     def discard(self) -> None:
         """Remove the folder and everything in it."""

@@ -3,7 +3,9 @@
 Layout: ``<scratch>/rayspy-<user id>/session-<host>-<pid>-<random>/`` with a
 file ``owner.lock`` that the owner keeps locked. A session whose lock can be
 taken, on the host that made it, belongs to a process that is gone and is
-removed by the next session that starts.
+removed by the next session that starts. Arrays in it that are marked to be
+resumed go to ``<scratch>/rayspy-<user id>/resume/`` first; see
+`rayspy.storage.leftovers`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -24,11 +27,16 @@ from pathlib import Path
 
 from rayspy.config import config
 from rayspy.errors import PathError, ScratchSpaceError
+from rayspy.storage.leftovers import MARK, RESUME, remove_expired, rescue
 from rayspy.storage.parts import PartsTarget
 
 _LOCK = "owner.lock"
 _FOREIGN_AGE = 30 * 24 * 3600.0
 """Sessions of other hosts are removed when nothing in them changed for this long, in seconds."""
+_SILENT_AGE = 300.0
+"""A session of another host with something to resume is over when its owner was silent for so long."""
+_BEAT_SECONDS = 30.0
+"""How often the owner of such a session shows that it is alive."""
 _OPENING_AGE = 60.0
 """A session without a lock that is younger than this, in seconds, is just being made."""
 
@@ -72,9 +80,19 @@ class Session:
         """Remove the folder and everything in it."""
         if os.getpid() != self.pid:
             return
+        if self.pid in _ended_early:
+            rescue(self.folder, self.folder.parent / RESUME)
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.close(self.lock)
+
+
+_ended_early: set[int] = set()
+
+
+def ended_early(pid: int) -> None:
+    """Have a process keep at its exit what can be resumed."""
+    _ended_early.add(pid)
 
 
 _guard = threading.Lock()
@@ -92,6 +110,7 @@ def session() -> Session:
                 os.register_at_fork(after_in_child=_forget)
             _make_private(root)
             remove_dead_sessions(root)
+            remove_expired(root / RESUME, config.resume_keep)
             current = _open[root] = _new_session(root)
             atexit.register(current.close)
         return current
@@ -113,8 +132,46 @@ def _new_session(root: Path) -> Session:
     opening.mkdir(mode=0o700)
     lock = os.open(opening / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.write(lock, json.dumps(_slurm_job()).encode())
     opening.rename(folder)
     return Session(folder, lock, os.getpid())
+
+
+def _slurm_job() -> tuple[str, int]:
+    """Job of this process and how many times it was started again."""
+    count = os.environ.get("SLURM_RESTART_COUNT", "")
+    return os.environ.get("SLURM_JOB_ID", ""), int(count) if count.isdigit() else 0
+
+
+def _is_earlier_run_of_this_job(folder: Path) -> bool:
+    """Whether a session belongs to this SLURM job as it was before it was requeued."""
+    job, count = _slurm_job()
+    if not job:
+        return False
+    try:
+        found = json.loads((folder / _LOCK).read_text())
+        return bool(found[0] == job and int(found[1]) < count)
+    except (OSError, ValueError, TypeError, IndexError):
+        return False
+
+
+def stay_alive(current: Session) -> None:
+    """Show other hosts from now on that a session is in use."""
+    if current.folder in _beating:
+        return
+    _beating.add(current.folder)
+
+    def beat() -> None:
+        while _open.get(current.folder.parent) is current and current.pid == os.getpid():
+            with contextlib.suppress(OSError):
+                os.utime(current.folder / _LOCK)
+            _never.wait(_BEAT_SECONDS)
+
+    threading.Thread(target=beat, name="rayspy-scratch", daemon=True).start()
+
+
+_beating: set[Path] = set()
+_never = threading.Event()
 
 
 def _host() -> str:
@@ -131,9 +188,17 @@ def _age(folder: Path) -> float:
     return time.time() - newest
 
 
+def _is_over_elsewhere(folder: Path) -> bool:
+    """Whether a session of another host is over, as far as can be told from here."""
+    if _is_earlier_run_of_this_job(folder):
+        return True
+    resumable = any(folder.glob(f"array-*/{MARK}"))
+    return _age(folder) > (_SILENT_AGE if resumable else _FOREIGN_AGE)
+
+
 def _is_dead(folder: Path) -> bool:
     """Whether the owner of a session is gone for sure; of other hosts' sessions only the age is known."""
-    if _host_of(folder) != _host() and _age(folder) < _FOREIGN_AGE:
+    if _host_of(folder) != _host() and not _is_over_elsewhere(folder):
         return False
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
@@ -172,9 +237,16 @@ def remove_dead_sessions(root: Path | None = None, older_than: float = 0.0) -> i
     for folder in _sessions(root or scratch_root()):
         with contextlib.suppress(OSError):
             if _is_dead(folder) and _age(folder) >= older_than:
+                rescue(folder, folder.parent / RESUME)
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += not folder.exists()
     return removed
+
+
+def rescue_from_dead(root: Path) -> None:
+    """Remove dead sessions unless this process did so before."""
+    if root not in _open:
+        remove_dead_sessions(root)
 
 
 def folder_bytes(folder: Path) -> int:
@@ -229,9 +301,14 @@ def _remove(folder: str, pid: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def new_name() -> Path:
+    """Name for the folder of an array."""
+    return session().folder / f"array-{secrets.token_hex(6)}"
+
+
 def new_target() -> tuple[PartsTarget, str]:
     """Make a folder under construction; returns it and the name it gets when done."""
-    final = session().folder / f"array-{secrets.token_hex(6)}"
+    final = new_name()
     building = final.with_suffix(".wip")
     building.mkdir(mode=0o700)
     return PartsTarget(str(building)), str(final)

@@ -64,6 +64,11 @@ class MemorySource:
     """An array in memory, never written to again."""
 
     array: Array
+    keep: Any = field(default=None, repr=False)
+    """Whatever must stay alive as long as the array (not sent to other processes)."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"array": self.array, "keep": None}
 
     def __post_init__(self) -> None:
         view = self.array.view()
@@ -320,9 +325,11 @@ class PartsSource:
     """Whatever must stay alive while the folder is in use (not sent to workers)."""
     stamp: tuple[int, int] | None = None
     """Time and size of the description when it was read, to notice that the folder was replaced."""
+    identity: str = ""
+    """The same for the same contents, in any process; empty if that is not known."""
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("folder", "shape", "dtype", "parts", "stamp")
+        names = ("folder", "shape", "dtype", "parts", "stamp", "identity")
         return {**{name: self.__dict__[name] for name in names}, "keep": None}
 
     @property
