@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,3 +36,35 @@ def local_ray(no_ray_unasked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     if not cluster.ray_is_ours():
         cluster.start_local_ray(num_cpus=3, dashboard=False)
     monkeypatch.setattr("rayspy.executors.choose._ray_that_runs", cluster.running_in_ray)
+
+
+@pytest.fixture(scope="module")
+def dask_cluster() -> Iterator[Any]:
+    """A client of two Dask workers that nobody finds unasked."""
+    distributed = pytest.importorskip("distributed")
+    from rayspy_compat import attach
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            silence_logs=False,
+            memory_limit="2GB",
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+        attach.detach()
+
+
+@pytest.fixture
+def dask_side(local_ray: None, dask_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """That client, found through the entry point, or put in place where the package is not installed."""
+    from rayspy_compat import attach
+
+    from rayspy.executors import choose
+
+    if not choose._entry_points():
+        monkeypatch.setattr(choose, "_plugins", lambda: [attach.detect])
+    return dask_cluster

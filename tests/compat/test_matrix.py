@@ -1,10 +1,10 @@
-"""The same bits from the Dask side as from one thread, for every way to cut the work."""
+"""Files and selections give the same bits on the Dask side; tests/executors/test_matrix.py has the rest."""
 
 import numpy as np
 import pytest
 
 import rayspy as spy
-from tests.executors.test_matrix import N_CHANNELS, SELECTIONS, make, settings_for
+from tests.executors.test_matrix import N_CHANNELS, make
 
 BACKENDS = ["dask-on-ray", "dask"]
 
@@ -14,37 +14,6 @@ def backend(request, client):
     if request.param == "dask":
         request.getfixturevalue("own_scheduler")
     return request.param
-
-
-def ran_on(caplog):
-    return [line for line in caplog.messages if " blocks" in line][-1]
-
-
-@pytest.mark.parametrize("selection", SELECTIONS)
-@pytest.mark.parametrize(
-    ("output", "keeptrials", "unequal"),
-    [("pow", True, False), ("fourier", True, True), ("pow", False, False), ("fourier", False, True)],
-)
-def test_same_bits(backend, output, keeptrials, unequal, selection, caplog):
-    settings = settings_for(output, keeptrials, unequal, selection)
-    data = make(unequal)
-    wanted = spy.freqanalysis(data, parallel=False, **settings).data[()]
-    with caplog.at_level("INFO", logger="rayspy"):
-        for chan_per_worker in (None, 1, 3):
-            got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings)
-            np.testing.assert_array_equal(got.data[()], wanted)
-    assert f"{backend} worker" in ran_on(caplog)
-
-
-def test_same_bits_multitaper_on_disk(backend):
-    settings = {"tapsmofrq": 5, "keeptapers": True, "foilim": [3, 40], "polyremoval": 1}
-    data = make(False)
-    wanted = spy.freqanalysis(data, parallel=False, **settings).data[()]
-    with spy.config.using(inmemory_bytes=100):
-        for chan_per_worker in (None, 1, 3, N_CHANNELS):
-            got = spy.freqanalysis(data, parallel=True, chan_per_worker=chan_per_worker, **settings)
-            assert not got.source.in_memory
-            np.testing.assert_array_equal(got.data[()], wanted)
 
 
 def test_same_bits_from_file(backend, tmp_path):
