@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.config import config
+from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import Progress, message
@@ -19,7 +20,7 @@ from rayspy.storage.sources import ArraySource, MemorySource, Part, PartsSource
 Array = NDArray[Any]
 
 
-def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
+def run_plan(plan: Plan, parallel: bool | None, observe: Collect | None = None) -> tuple[ArraySource, Choice]:
     """Compute a plan and return the result.
 
     Parameters
@@ -28,6 +29,8 @@ def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
         What to do, without a target.
     parallel : bool or None
         See `rayspy.executors.choose.choose`.
+    observe : callable, optional
+        Is called with every receipt.
 
     Returns
     -------
@@ -44,8 +47,8 @@ def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
     choice = choose(parallel, plan.memory, plan.name)
     message(plan.name, f"{_work(plan)} on {_workers(choice, plan.n_blocks)} ({choice.reason})")
     if plan.average or plan.memory.output <= config.inmemory_bytes:
-        return _run_in_memory(plan, choice), choice
-    return _run_to_scratch(plan, choice), choice
+        return _run_in_memory(plan, choice, observe), choice
+    return _run_to_scratch(plan, choice, observe), choice
 
 
 def _work(plan: Plan) -> str:
@@ -61,11 +64,13 @@ def _workers(choice: Choice, n_blocks: int) -> str:
     return f"{n} {kind}{'s' * (n != 1)}"
 
 
-def _execute(plan: Plan, choice: Choice, collect: Any) -> None:
+def _execute(plan: Plan, choice: Choice, collect: Collect, observe: Collect | None) -> None:
     progress = Progress(plan.name, plan.n_blocks, plan.memory.input)
 
     def collected(receipt: Receipt) -> None:
         collect(receipt)
+        if observe is not None:
+            observe(receipt)
         progress.update(receipt.bytes_read)
 
     try:
@@ -74,14 +79,14 @@ def _execute(plan: Plan, choice: Choice, collect: Any) -> None:
         progress.close()
 
 
-def _run_in_memory(plan: Plan, choice: Choice) -> ArraySource:
+def _run_in_memory(plan: Plan, choice: Choice, observe: Collect | None) -> ArraySource:
     sink = Averaged(plan) if plan.average else Assembled(plan)
-    _execute(plan, choice, sink.add)
+    _execute(plan, choice, sink.add, observe)
     order = plan.stored(plan.output.dims)
     return MemorySource(np.ascontiguousarray(sink.finish().transpose(order)))
 
 
-def _run_to_scratch(plan: Plan, choice: Choice) -> ArraySource:
+def _run_to_scratch(plan: Plan, choice: Choice, observe: Collect | None) -> ArraySource:
     check_space(plan.memory.output, f"the result of {plan.name}")
     target, final = new_target()
     parts: list[Part] = []
@@ -91,7 +96,7 @@ def _run_to_scratch(plan: Plan, choice: Choice) -> ArraySource:
             parts.append(receipt.part)
 
     try:
-        _execute(replace(plan, target=target), choice, collect)
+        _execute(replace(plan, target=target), choice, collect, observe)
         return commit(plan, target, final, parts)
     except BaseException:
         target.discard()
