@@ -228,9 +228,9 @@ def _butterworth(rate: float, lengths: NDArray[np.float64], given: dict[str, Any
     cutoffs = _cutoffs(rate, given, np.nextafter(rate / 2, 0))
     filter_ = Butterworth(given["filter_type"], cutoffs, order, direction == "twopass")
     _check_stable(filter_, given)
-    if lengths.min(initial=np.inf) < filter_.shortest:
+    if lengths.min() < filter_.shortest:
         raise InvalidValueError(
-            f"trials of at least {filter_.shortest} samples for this filter in both directions, or lower order",
+            f"trials of at least {filter_.shortest} samples for this filter in both directions",
             "data",
             f"trial with {int(lengths.min())} samples",
         )
@@ -256,7 +256,7 @@ def _sinc(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) -> S
 def sinc_order(order: Any, lengths: NDArray[np.float64]) -> int:
     """Even order of a windowed sinc filter; by default the shortest trial or 1000."""
     if order is None:
-        wanted = max(1, min(int(lengths.min(initial=np.inf)), LONGEST_DEFAULT_ORDER))
+        wanted = max(1, min(int(lengths.min()), LONGEST_DEFAULT_ORDER))
     else:
         wanted = check_integer(order, "order", 1)
     return wanted + wanted % 2

@@ -138,6 +138,10 @@ def reach(response: Response, passes: int, length: int, first: int, stop: int) -
     return max(0, first - passes * response.tail), min(length, stop + passes * response.lead)
 
 
+_LONG = 4
+"""Two passes become one with corrected ends for trials this many times as long as the response."""
+
+
 def filtered(
     x: Array, response: Response, passes: int, start: int, length: int, first: int, stop: int
 ) -> Array:
@@ -148,13 +152,51 @@ def filtered(
     x : ndarray, floating point, shape (trial, time, channel)
         Samples `start` and following of trials; at least those that `reach` names.
     response : Response
-        What to convolve with.
+        What to convolve with; symmetric if twice.
     passes : int
         1 or 2.
     start, length, first, stop : int
         First sample of `x`, samples of a trial, and the rows wanted.
     """
-    for left in range(passes - 1, 0, -1):
-        low, high = reach(response, left, length, first, stop)
-        x, start = convolved(x, response, start, low, high), low
-    return convolved(x, response, start, first, stop)
+    if passes == 1:
+        return convolved(x, response, start, first, stop)
+    if length < _LONG * len(response.taps):
+        low, high = reach(response, 1, length, first, stop)
+        return convolved(convolved(x, response, start, low, high), response, low, first, stop)
+    return _twice(x, response, start, length, first, stop)
+
+
+def _twice(x: Array, response: Response, start: int, length: int, first: int, stop: int) -> Array:
+    """Convolve with the response to the response, and take back what ran over the ends in between."""
+    y = convolved(x, _squared(response), start, first, stop)
+    half, end = response.lead, start + x.shape[1]
+    if first < half:
+        rows = slice(first, min(half, stop))
+        y[:, : rows.stop - first] -= _over_end(x[:, :half], response)[:, rows]
+    if stop > length - half:
+        rows = slice(length - stop, min(half, length - first))
+        back = x[:, ::-1][:, end - length : end - length + half]
+        y[:, ::-1][:, : rows.stop - rows.start] -= _over_end(back, response)[:, rows]
+    return y
+
+
+@lru_cache(maxsize=16)
+def _squared(response: Response) -> Response:
+    from scipy.signal import fftconvolve
+
+    taps = fftconvolve(response.taps, response.taps)
+    return Response((taps + taps[::-1]) / 2, 2 * response.lead)
+
+
+@lru_cache(maxsize=16)
+def _halves(response: Response) -> tuple[Response, Response]:
+    """Taps that reach over the beginning of a trial, and those that reach back."""
+    half = response.lead
+    return Response(response.taps[:half], 0), Response(response.taps[half + 1 :], half - 1)
+
+
+def _over_end(edge: Array, response: Response) -> Array:
+    """What the samples at the beginning of a trial give back from before it, if nothing is cut in between."""
+    out, back = _halves(response)
+    half = response.lead
+    return convolved(convolved(edge, out, 0, 0, half), back, 0, 0, half)
