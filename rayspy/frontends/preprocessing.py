@@ -238,11 +238,17 @@ def _butterworth(rate: float, lengths: NDArray[np.float64], given: dict[str, Any
 
 
 def _check_stable(filter_: Butterworth, given: dict[str, Any]) -> None:
-    """Refuse designs in which rounding has moved a pole out of the unit circle, or to it."""
-    sos = filter_.sections.sos
-    radius = np.abs([np.roots(section[3:]) for section in sos]).max() if np.isfinite(sos).all() else np.inf
-    if not (radius < 1 and np.isfinite(filter_.sections.steady).all()):
-        raise InvalidValueError("order that gives a stable filter at this frequency", "order", given["order"])
+    """Refuse designs that rounding has made unstable."""
+    try:
+        sections = filter_.sections
+        radius = max(float(np.abs(np.roots(section[3:])).max()) for section in sections.sos)
+        stable = radius < 1 and bool(np.isfinite(sections.steady).all())
+    except np.linalg.LinAlgError:
+        stable = False
+    if not stable:
+        raise InvalidValueError(
+            f"order that gives a stable filter at {given['freq']} Hz", "order", filter_.order
+        )
 
 
 def _sinc(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) -> Sinc:
