@@ -11,6 +11,8 @@ from rayspy.frontends.freqanalysis import freqanalysis as freqanalysis
 from rayspy.frontends.housekeeping import cleanup as cleanup
 from rayspy.frontends.housekeeping import copy as copy
 from rayspy.frontends.housekeeping import get_defaults as get_defaults
+from rayspy.frontends.preprocessing import preprocessing as preprocessing
+from rayspy.frontends.resampledata import resampledata as resampledata
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
 from rayspy.io.brainvision import load_brainvision as load_brainvision
@@ -76,8 +78,10 @@ __all__ = [
     "mk_RandomAdjMat",
     "multipanelplot",
     "phase_diffusion",
+    "preprocessing",
     "raw_binary",
     "red_noise",
+    "resampledata",
     "save",
     "selectdata",
     "set_loglevel",

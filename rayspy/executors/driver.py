@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rayspy.config import config
+from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
 from rayspy.executors.resume import Journal
 from rayspy.executors.sinks import OnDisk, sink_for
@@ -13,7 +14,7 @@ from rayspy.progress import Progress, message
 from rayspy.storage.sources import ArraySource
 
 
-def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
+def run_plan(plan: Plan, parallel: bool | None, observe: Collect | None = None) -> tuple[ArraySource, Choice]:
     """Compute a plan and return the result.
 
     Parameters
@@ -22,6 +23,8 @@ def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
         What to do, without a target.
     parallel : bool or None
         See `rayspy.executors.choose.choose`.
+    observe : callable, optional
+        Is called with every receipt.
 
     Returns
     -------
@@ -37,12 +40,12 @@ def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
     """
     choice = choose(parallel, plan.memory, plan.name)
     message(plan.name, f"{_work(plan)} on {_workers(choice, plan.n_blocks)} ({choice.reason})")
-    return _run(plan, choice), choice
+    return _run(plan, choice, observe), choice
 
 
-def _run(plan: Plan, choice: Choice) -> ArraySource:
+def _run(plan: Plan, choice: Choice, observe: Collect | None) -> ArraySource:
     sink = sink_for(plan, in_memory=plan.memory.output <= config.inmemory_bytes)
-    journal = Journal(sink)
+    journal = Journal(sink, observe or _ignore)
     try:
         done = journal.begin()
         if isinstance(sink, OnDisk):
@@ -67,6 +70,10 @@ def _workers(choice: Choice, n_blocks: int) -> str:
     return f"{n} {kind}{'s' * (n != 1)}"
 
 
+def _ignore(receipt: Receipt) -> None:
+    """Nobody wants to know."""
+
+
 def _execute(choice: Choice, journal: Journal, done: set[int]) -> None:
     sink = journal.sink
     plan = sink.plan
@@ -74,7 +81,7 @@ def _execute(choice: Choice, journal: Journal, done: set[int]) -> None:
 
     def collect(receipt: Receipt) -> None:
         sink.add(receipt)
-        journal.note()
+        journal.note(receipt)
         progress.update(receipt.bytes_read)
 
     try:

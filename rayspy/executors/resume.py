@@ -7,6 +7,8 @@ next run with the same method, settings, input and blocks begins with them.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 import time
@@ -15,8 +17,9 @@ from pathlib import Path
 
 from rayspy.config import config
 from rayspy.errors import ParallelError, WorkerError
+from rayspy.executors.base import Collect
 from rayspy.executors.sinks import Sink, discard
-from rayspy.planning.plan import Plan
+from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import message
 from rayspy.storage import leftovers, scratch
 from rayspy.storage.identity import NoIdentityError, fingerprint
@@ -44,11 +47,15 @@ class Journal:
     ----------
     sink : Sink
         Where the results go.
+    observe : callable
+        Is told of every block, also of those that are taken over.
     """
 
     sink: Sink
+    observe: Collect
     key: str = ""
     _marked: bool = False
+    _notes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
     def begin(self) -> set[int]:
@@ -63,26 +70,50 @@ class Journal:
         target = PartsTarget(str(scratch.new_name()) + ".wip")
         if not self.key or not leftovers.claim(root / leftovers.RESUME, self.key, Path(target.folder)):
             return set()
-        done = self.sink.restore(target)
+        done = self.sink.restore(target, self._told(target))
         self._marked = True
         scratch.stay_alive(scratch.session())
         message(self.sink.plan.name, f"resuming: {len(done)} of {self.sink.plan.n_blocks} blocks done")
         return done
 
-    def note(self) -> None:
+    @property
+    def _tells(self) -> bool:
+        """Whether receipts say more than that a block is done."""
+        return bool(getattr(self.sink.plan.method, "tells_nan", False))
+
+    def _told(self, target: PartsTarget) -> set[int]:
+        """Blocks whose receipts were noted, all blocks where that does not matter; tells the observer."""
+        every = range(self.sink.plan.n_blocks)
+        if not self._tells:
+            return set(every)
+        self._notes = {block: nan for block, nan in _read_notes(target) if block in every}
+        for block, nan in self._notes.items():
+            self.observe(Receipt(block, 0.0, 0, 0, "", 0, nan_trials=nan))
+        return set(self._notes)
+
+    def note(self, receipt: Receipt) -> None:
         """After every block: make the run one that can be resumed when it has lasted long enough."""
-        if self._marked or not config.resume or time.monotonic() - self._began < config.resume_after:
-            return
+        self.observe(receipt)
+        if self._tells:
+            self._notes[receipt.block] = receipt.nan_trials
+        if not self._marked:
+            if config.resume and time.monotonic() - self._began >= config.resume_after:
+                self._mark()
+        elif self._tells and self.sink.target is not None:
+            _append_notes(self.sink.target, {receipt.block: receipt.nan_trials})
+
+    def _mark(self) -> None:
         self._marked = True
         self.key = self.key or key_of(self.sink.plan)
         if not self.key:
             return
         self.sink.persist()
-        if self.sink.target is not None:
-            plan = self.sink.plan
-            mark = leftovers.Mark(self.key, plan.name, plan.n_blocks)
-            leftovers.mark(Path(self.sink.target.folder), mark)
-            scratch.stay_alive(scratch.session())
+        if self.sink.target is None:
+            return
+        _append_notes(self.sink.target, self._notes)
+        plan = self.sink.plan
+        leftovers.mark(Path(self.sink.target.folder), leftovers.Mark(self.key, plan.name, plan.n_blocks))
+        scratch.stay_alive(scratch.session())
 
     def end(self, error: BaseException) -> None:
         """After an error: keep what is worth it, remove the rest."""
@@ -95,3 +126,23 @@ class Journal:
             message(plan.name, "the finished blocks are kept: the same call goes on with them")
         else:
             discard(self.sink)
+
+
+_NOTES = "notes.jsonl"
+
+
+def _append_notes(target: PartsTarget, notes: dict[int, tuple[int, ...]]) -> None:
+    if notes:
+        with Path(target.folder, _NOTES).open("a") as file:
+            file.writelines(f"{json.dumps([block, *nan])}\n" for block, nan in notes.items())
+
+
+def _read_notes(target: PartsTarget) -> list[tuple[int, tuple[int, ...]]]:
+    """What was noted; a last line that was cut off is left out."""
+    path = Path(target.folder, _NOTES)
+    found = []
+    for line in path.read_text().split("\n")[:-1] if path.is_file() else []:
+        with contextlib.suppress(ValueError):
+            block, *nan = (int(number) for number in json.loads(line))
+            found.append((block, tuple(nan)))
+    return found

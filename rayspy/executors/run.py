@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rayspy.errors import PathError, RayspyError
 from rayspy.planning.partition import Block
-from rayspy.planning.plan import Plan, Receipt, tile_channels
+from rayspy.planning.plan import Chunk, Plan, Receipt, tile_channels
 
 Array = NDArray[Any]
 
@@ -42,8 +42,9 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     """
     began = time.perf_counter()
     block = plan.blocks[i]
+    nan_trials: list[int] = []
     try:
-        value = (_summed if plan.average else _stacked)(plan, block, payload)
+        value = (_summed if plan.average else _stacked)(plan, block, payload, nan_trials)
     except PathError as error:
         raise _seen_from_here(error) from error
     except Exception as error:
@@ -54,16 +55,16 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
         order = plan.stored(plan.output.dims)
         start = plan.block_start(block)
         part = plan.target.write(tuple(start[axis] for axis in order), value.transpose(order))
-    samples = int(plan.spec.lengths[block.first_trial : block.stop_trial].sum())
     return Receipt(
         block=i,
         seconds=time.perf_counter() - began,
-        bytes_read=samples * block.n_channels * plan.spec.dtype.itemsize,
+        bytes_read=_samples(plan, block) * block.n_channels * plan.spec.dtype.itemsize,
         bytes_written=value.nbytes if part is not None else 0,
         host=socket.gethostname(),
         pid=os.getpid(),
         value=value if part is None else None,
         part=part,
+        nan_trials=tuple(sorted(set(nan_trials))),
     )
 
 
@@ -72,42 +73,63 @@ def _seen_from_here(error: PathError) -> PathError:
     return PathError(error.path, error.exists, f"{error.hint}; {here}" if error.hint else here)
 
 
-def _stacked(plan: Plan, block: Block, payload: Array | None) -> Array:
+def _samples(plan: Plan, block: Block) -> int:
+    """Samples of the input that a block stands for, margins left out."""
+    samples = int(plan.spec.lengths[block.first_trial : block.stop_trial].sum())
+    if block.stop_piece is None:
+        return samples
+    low, high = plan.block_rows(block)
+    return samples * (high - low) // int(plan.output.rows[block.first_trial])
+
+
+def _stacked(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int]) -> Array:
     """Results of all trials of a block, one after the other."""
     out = np.empty(plan.block_shape(block), plan.output.dtype)
-    origin = plan.row_edges[block.first_trial]
-    for first, stop, x in _inputs(plan, block, payload):
-        rows = slice(int(plan.row_edges[first] - origin), int(plan.row_edges[stop] - origin))
-        n_rows = int(plan.output.rows[first])
-        view = out[rows].reshape(stop - first, n_rows, *out.shape[1:])
-        _compute(plan, x, view)
+    origin = plan.block_rows(block)[0]
+    for chunk, x in _inputs(plan, block, payload):
+        begin = int(plan.row_edges[chunk.first_trial]) + chunk.first_row - origin
+        rows = out[begin : begin + chunk.n_trials * chunk.n_rows]
+        _compute(plan, chunk, x, rows.reshape(chunk.n_trials, chunk.n_rows, *out.shape[1:]))
+        nan_trials += _with_nan(plan, chunk, x)
     return out
 
 
-def _summed(plan: Plan, block: Block, payload: Array | None) -> Array:
+def _with_nan(plan: Plan, chunk: Chunk, x: Array) -> list[int]:
+    """Places of trials with NaNs, if the method wants to know."""
+    if not getattr(plan.method, "tells_nan", False) or x.dtype.kind not in "fc":
+        return []
+    with np.errstate(invalid="ignore", over="ignore"):
+        if not np.isnan(x.sum()):
+            return []
+    found = np.isnan(x).any(axis=tuple(range(1, x.ndim)))
+    return (chunk.first_trial + np.flatnonzero(found)).tolist()
+
+
+def _summed(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int]) -> Array:
     """Sum of the results over the trials of a block, trial by trial in double precision."""
     shape = (int(plan.output.rows[0]), *plan.output.inner_shape[:-1], block.n_channels)
     wide = np.complex128 if plan.output.dtype.kind == "c" else np.float64
     total = np.zeros(shape, wide)
-    for first, stop, x in _inputs(plan, block, payload):
-        results = np.empty((stop - first, *shape), plan.output.dtype)
-        _compute(plan, x, results)
+    for chunk, x in _inputs(plan, block, payload):
+        results = np.empty((chunk.n_trials, *shape), plan.output.dtype)
+        _compute(plan, chunk, x, results)
+        nan_trials += _with_nan(plan, chunk, x)
         for result in results:
             total += result
         del results, result
     return total
 
 
-def _inputs(plan: Plan, block: Block, payload: Array | None) -> Iterator[tuple[int, int, Array]]:
-    """Runs of trials of equal length with their data, read-only."""
+def _inputs(plan: Plan, block: Block, payload: Array | None) -> Iterator[tuple[Chunk, Array]]:
+    """Chunks of a block with their data, read-only."""
     if payload is not None:
-        for first, stop in plan.chunks(block):
-            yield first, stop, _read_only(_from_payload(plan, block, payload, first, stop))
+        for chunk in plan.chunks(block):
+            yield chunk, _read_only(_from_payload(plan, block, payload, chunk))
         return
     with plan.source.reader() as read:
         bound = plan.input_of(read, block)
-        for first, stop in plan.chunks(block):
-            yield first, stop, _read_only(bound.trials(*plan.bounds(first, stop)))
+        for chunk in plan.chunks(block):
+            yield chunk, _read_only(bound.trials(plan.starts(chunk), chunk.length))
 
 
 def _read_only(x: Array) -> Array:
@@ -115,17 +137,15 @@ def _read_only(x: Array) -> Array:
     return x
 
 
-def _from_payload(plan: Plan, block: Block, payload: Array, first: int, stop: int) -> Array:
-    lengths = plan.spec.lengths
-    begin = int(lengths[block.first_trial : first].sum())
-    n, length = stop - first, int(lengths[first])
-    view = payload[begin : begin + n * length]
-    return view.reshape(n, length, *payload.shape[1:])
+def _from_payload(plan: Plan, block: Block, payload: Array, chunk: Chunk) -> Array:
+    begin = plan.in_payload(block, chunk)
+    view = payload[begin : begin + chunk.n_trials * chunk.length]
+    return view.reshape(chunk.n_trials, chunk.length, *payload.shape[1:])
 
 
-def _compute(plan: Plan, x: Array, out: Array) -> None:
-    """Run the kernel on a run of trials; long trials go through it a few channels at a time."""
-    kernel = plan.method.kernel(x.shape[1])
+def _compute(plan: Plan, chunk: Chunk, x: Array, out: Array) -> None:
+    """Run the kernel on a chunk; long trials go through it a few channels at a time."""
+    kernel = plan.kernel(chunk)
     width = x.shape[-1] if x.shape[0] > 1 else tile_channels(plan, x.shape[1], x.shape[-1])
     for low in range(0, x.shape[-1], width):
         view = out[..., low : low + width]

@@ -37,8 +37,8 @@ class Sink(Protocol):
         """Folder with what is finished; None as long as that is only in memory."""
         ...
 
-    def restore(self, target: PartsTarget) -> set[int]:
-        """Begin with what is in a folder; returns the blocks that are done."""
+    def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
+        """Begin with what is in a folder of these blocks; returns the blocks that are done."""
         ...
 
     def add(self, receipt: Receipt) -> None:
@@ -81,10 +81,10 @@ class OnDisk:
         """The folder the workers write to."""
         return self.plan.target
 
-    def restore(self, target: PartsTarget) -> set[int]:
+    def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
         """Take the finished parts of an earlier run over."""
         self._use(target)
-        wanted = {self._place(i): i for i in range(self.plan.n_blocks)}
+        wanted = {self._place(i): i for i in allowed}
         itemsize = self.plan.output.dtype.itemsize
         found = {(p.start, p.shape): p for p in find_parts(target.folder, itemsize)}
         done = {wanted[place]: part for place, part in found.items() if place in wanted}
@@ -158,10 +158,10 @@ class Assembled:
     def __post_init__(self) -> None:
         self.array = np.empty(self.plan.result_shape, self.plan.output.dtype)
 
-    def restore(self, target: PartsTarget) -> set[int]:
+    def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
         """Read the finished blocks of an earlier run."""
         self.target = target
-        for i in range(self.plan.n_blocks):
+        for i in allowed:
             start, place = self._place(i)
             part = find_part(target.folder, start, self.array[place].shape, self.array.dtype.itemsize)
             if part is not None:
@@ -223,7 +223,7 @@ class Averaged:
     def _dtype(self) -> np.dtype[Any]:
         return np.dtype(np.complex128 if self.plan.output.dtype.kind == "c" else np.float64)
 
-    def restore(self, target: PartsTarget) -> set[int]:
+    def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
         """Read the sum and the blocks of an earlier run."""
         self.target = target
         totals = find_parts(_sums(target), self._dtype.itemsize)
@@ -234,7 +234,7 @@ class Averaged:
                 break
         done = set(range(self._next))
         for part in find_parts(target.folder, self._dtype.itemsize):
-            if part.start[0] >= self._next:
+            if part.start[0] >= self._next and part.start[0] in allowed:
                 self._waiting[part.start[0]] = read_part(target.folder, part, self._dtype)[0]
                 done.add(part.start[0])
         self._merge()

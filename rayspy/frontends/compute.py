@@ -12,6 +12,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.selection import Selection, resolve
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidValueError
+from rayspy.executors.base import Collect
 from rayspy.executors.driver import run_plan
 from rayspy.frontends.calling import check_chan_per_worker, check_parallel, recorded
 from rayspy.methods.base import InputSpec, Method
@@ -66,6 +67,7 @@ def compute(
     settings: Mapping[str, Any],
     parallel: Any = None,
     log_settings: Mapping[str, Any] | None = None,
+    observe: Collect | None = None,
 ) -> Any:
     """Run a plan and wrap its result in a data object.
 
@@ -81,9 +83,11 @@ def compute(
         How to run.
     log_settings : mapping, optional
         What goes into the history; `settings` if left out.
+    observe : callable, optional
+        Is called with the receipt of every block.
     """
     cfg = recorded(plan.name, data, settings)
-    source, choice = run_plan(plan, check_parallel(parallel))
+    source, choice = run_plan(plan, check_parallel(parallel), observe)
     used_parallel = choice.executor.n_workers > 1 or choice.executor.name != "local"
     cfg[plan.name]["parallel"] = parallel
     out = plan.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,4 +98,25 @@ class Method(Protocol):
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Memory that the kernel needs per trial and channel besides input and output."""
+        ...
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A method that computes long trials in pieces along time.
+
+    Where a trial is cut depends on its length and on the method only, so that
+    results are the same however the pieces are shared out among blocks.
+    """
+
+    def piece_rows(self, length: int) -> int | None:
+        """Rows of the result per piece for a trial of this length; None: it is computed whole."""
+        ...
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Samples of the trial that are read for these rows of the result: theirs and a margin."""
+        ...
+
+    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
+        """Bind the method to these rows of a trial; the kernel gets the samples that `samples_for` names."""
         ...

@@ -1,4 +1,4 @@
-"""The one partitioner: runs of trials x channel ranges.
+"""The one partitioner: runs of trials x channel ranges, and long trials in pieces along time.
 
 Depends on the data, on ``block_bytes`` and on ``chan_per_worker``, never on how
 many workers there are. The split into trials does not depend on the split into
@@ -21,12 +21,18 @@ _LARGEST_FACTOR = 4
 
 @dataclass(frozen=True)
 class Block:
-    """A run of consecutive selected trials x a range of selected channels."""
+    """A run of consecutive selected trials x a range of selected channels.
+
+    One trial may be cut along time; the block then has some of its pieces.
+    """
 
     first_trial: int
     stop_trial: int
     first_channel: int
     stop_channel: int
+    first_piece: int = 0
+    stop_piece: int | None = None
+    """None: the trials are not cut."""
 
     @property
     def n_channels(self) -> int:
@@ -34,9 +40,10 @@ class Block:
         return self.stop_channel - self.first_channel
 
     def __str__(self) -> str:
+        pieces = "" if self.stop_piece is None else f", pieces {self.first_piece} to {self.stop_piece - 1}"
         return (
             f"trials {self.first_trial} to {self.stop_trial - 1}, "
-            f"channels {self.first_channel} to {self.stop_channel - 1}"
+            f"channels {self.first_channel} to {self.stop_channel - 1}{pieces}"
         )
 
 
@@ -71,8 +78,20 @@ def channel_width(n_channels: int, largest_trial: int, target: int, chan_per_wor
     return min(width, n_channels)
 
 
+def piece_groups(n_pieces: int, trial_bytes: int, target: int) -> list[tuple[int, int | None]]:
+    """Group consecutive pieces of a trial up to `target` bytes; (0, None) where it is not cut."""
+    if n_pieces == 1 or trial_bytes <= target:
+        return [(0, None)]
+    at_once = max(1, target * n_pieces // trial_bytes)
+    return [(k, min(k + at_once, n_pieces)) for k in range(0, n_pieces, at_once)]
+
+
 def partition(
-    trial_bytes: NDArray[np.int64], n_channels: int, block_bytes: int, chan_per_worker: int | None = None
+    trial_bytes: NDArray[np.int64],
+    n_channels: int,
+    block_bytes: int,
+    chan_per_worker: int | None = None,
+    n_pieces: NDArray[np.int64] | None = None,
 ) -> tuple[Block, ...]:
     """Split the work into blocks.
 
@@ -86,11 +105,23 @@ def partition(
         Size to aim for.
     chan_per_worker : int, optional
         Channels per block.
+    n_pieces : ndarray of int, optional
+        Into how many pieces along time each trial may be cut; 1 if left out.
     """
+    pieces = np.ones_like(trial_bytes) if n_pieces is None else n_pieces
     target = block_target(int(trial_bytes.sum()), block_bytes)
-    width = channel_width(n_channels, int(trial_bytes.max()), target, chan_per_worker)
+    width = channel_width(n_channels, int((trial_bytes // pieces).max()), target, chan_per_worker)
     return tuple(
-        Block(first, stop, low, min(low + width, n_channels))
+        Block(first, stop, low, min(low + width, n_channels), *span)
         for first, stop in trial_groups(trial_bytes, target)
+        for span in _spans(pieces, trial_bytes, target, first, stop)
         for low in range(0, n_channels, width)
     )
+
+
+def _spans(
+    pieces: NDArray[np.int64], trial_bytes: NDArray[np.int64], target: int, first: int, stop: int
+) -> list[tuple[int, int | None]]:
+    if stop - first > 1:
+        return [(0, None)]
+    return piece_groups(int(pieces[first]), int(trial_bytes[first]), target)

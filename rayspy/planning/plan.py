@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rayspy.config import config
 from rayspy.errors import InvalidValueError
-from rayspy.methods.base import InputSpec, Method, OutputSpec, inner_dims
+from rayspy.methods.base import Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
 from rayspy.planning.memory import Memory
 from rayspy.planning.partition import Block, partition
 from rayspy.storage.parts import PartsTarget
@@ -40,6 +40,33 @@ class Receipt:
     pid: int
     value: Array | None = None
     part: Part | None = None
+    nan_trials: tuple[int, ...] = ()
+    """Places of the trials whose input has NaNs, where the method tells."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What goes through the kernel in one call: whole trials of equal length, or rows of one trial.
+
+    `start` and `length` are the samples of each trial that are read.
+    """
+
+    first_trial: int
+    stop_trial: int
+    first_row: int
+    stop_row: int
+    start: int
+    length: int
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials."""
+        return self.stop_trial - self.first_trial
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the result per trial."""
+        return self.stop_row - self.first_row
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,13 +190,29 @@ class Plan:
 
     def block_shape(self, block: Block) -> tuple[int, ...]:
         """Shape of the result of one block in the engine's order."""
-        rows = int(self.row_edges[block.stop_trial] - self.row_edges[block.first_trial])
-        return (rows, *self.output.inner_shape[:-1], block.n_channels)
+        low, high = self.block_rows(block)
+        return (high - low, *self.output.inner_shape[:-1], block.n_channels)
+
+    def block_rows(self, block: Block) -> tuple[int, int]:
+        """Rows of the stored result that one block makes."""
+        first = int(self.row_edges[block.first_trial])
+        if block.stop_piece is None:
+            return first, int(self.row_edges[block.stop_trial])
+        pieces = self.pieces(block.first_trial)
+        return first + pieces[block.first_piece][0], first + pieces[block.stop_piece - 1][1]
+
+    def pieces(self, k: int) -> list[tuple[int, int]]:
+        """First and last row (exclusive) of each piece of trial k; one piece if it is not cut."""
+        rows = int(self.output.rows[k])
+        step = piece_rows(self.method, int(self.spec.lengths[k]))
+        if step is None or self.average:
+            return [(0, rows)]
+        return [(row, min(row + step, rows)) for row in range(0, rows, step)]
 
     def block_start(self, block: Block) -> tuple[int, ...]:
         """First index of one block in the result, in the engine's order."""
         return (
-            int(self.row_edges[block.first_trial]),
+            self.block_rows(block)[0],
             *(0,) * (len(self.output.inner_shape) - 1),
             block.first_channel,
         )
@@ -196,15 +239,47 @@ class Plan:
         order = tuple(dims.index(dim) for dim in ("time", *inner_dims(dims)))
         return BlockInput(read, dims.index("time"), tuple(slices), tuple(picks), order)
 
-    def chunks(self, block: Block) -> Iterator[tuple[int, int]]:
-        """Runs of trials of equal length that are read and computed together."""
+    def chunks(self, block: Block) -> Iterator[Chunk]:
+        """Runs of trials of equal length, or pieces of trials, that are read and computed together."""
+        if block.stop_piece is not None:
+            yield from self._piece_chunks(block.first_trial, block.first_piece, block.stop_piece)
+            return
         lengths = self.spec.lengths[block.first_trial : block.stop_trial]
         edges = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
         for low, high in pairwise(edges):
             first, stop = block.first_trial + low, block.first_trial + high
             at_once = self.trials_at_once(first, block.n_channels)
-            for k in range(first, stop, at_once):
-                yield k, min(k + at_once, stop)
+            n_pieces = len(self.pieces(first))
+            for k in range(first, stop, 1 if n_pieces > 1 else at_once):
+                if n_pieces > 1:
+                    yield from self._piece_chunks(k, 0, n_pieces)
+                else:
+                    yield self._whole(k, min(k + at_once, stop))
+
+    def _whole(self, first: int, stop: int) -> Chunk:
+        return Chunk(first, stop, 0, int(self.output.rows[first]), 0, int(self.spec.lengths[first]))
+
+    def _piece_chunks(self, k: int, first: int, stop: int) -> Iterator[Chunk]:
+        for low, high in self.pieces(k)[first:stop]:
+            start, end = self._samples_for(k, low, high)
+            yield Chunk(k, k + 1, low, high, start, end - start)
+
+    def _samples_for(self, k: int, low: int, high: int) -> tuple[int, int]:
+        if not isinstance(self.method, Divisible):
+            raise TypeError(f"{self.method.name} cannot be computed in pieces")
+        return self.method.samples_for(int(self.spec.lengths[k]), low, high)
+
+    def kernel(self, chunk: Chunk) -> Kernel:
+        """Bind the method to a chunk."""
+        length, rows = int(self.spec.lengths[chunk.first_trial]), int(self.output.rows[chunk.first_trial])
+        if chunk.n_rows == rows or not isinstance(self.method, Divisible):
+            return self.method.kernel(length)
+        return self.method.piece_kernel(length, chunk.first_row, chunk.stop_row)
+
+    def starts(self, chunk: Chunk) -> Indices:
+        """First sample to read of each trial of a chunk."""
+        starts: Indices = self._starts[chunk.first_trial : chunk.stop_trial] + chunk.start
+        return starts
 
     def trials_at_once(self, k: int, n_channels: int) -> int:
         """How many trials like trial k go through the kernel in one call."""
@@ -233,14 +308,29 @@ class Plan:
         return replace(self, source=AbsentSource(self.source.shape, self.source.dtype))
 
     def payload(self, i: int) -> Array:
-        """Input of one block, its trials stacked along time: (time, ..., channel)."""
+        """Input of one block: whole trials stacked along time, or the samples of its pieces."""
         block = self.blocks[i]
         with self.source.reader() as read:
             bound = self.input_of(read, block)
+            if block.stop_piece is not None:
+                start, stop = self._payload_span(block)
+                return bound.samples(start, stop)
             pieces = [
                 bound.trials(*self.bounds(k, k + 1))[0] for k in range(block.first_trial, block.stop_trial)
             ]
         return np.concatenate(pieces)
+
+    def _payload_span(self, block: Block) -> tuple[int, int]:
+        """Samples of the source that the pieces of a block need."""
+        chunks = list(self.chunks(block))
+        origin = int(self._starts[block.first_trial])
+        return origin + min(c.start for c in chunks), origin + max(c.start + c.length for c in chunks)
+
+    def in_payload(self, block: Block, chunk: Chunk) -> int:
+        """Where the samples of a chunk begin in the payload of its block."""
+        if block.stop_piece is not None:
+            return int(self._starts[chunk.first_trial]) + chunk.start - self._payload_span(block)[0]
+        return int(self.spec.lengths[block.first_trial : chunk.first_trial].sum()) + chunk.start
 
     def __str__(self) -> str:
         shape = " x ".join(str(n) for n in self.result_shape)
@@ -295,11 +385,27 @@ def make_plan(
     input_bytes = spec.lengths * sample_bytes
     output_bytes = output.rows * output.row_bytes
     sizes = input_bytes if average else np.maximum(input_bytes, output_bytes)
-    blocks = partition(sizes, n_channels, config.block_bytes, chan_per_worker)
-    bare = Plan(
-        secrets.token_hex(8), name, method, source, spec, index, output, average, blocks, Memory(0, 0, 0, 0)
-    )
-    return replace(bare, memory=_project(bare, int(input_bytes.sum()), int(output_bytes.sum())))
+    none = Memory(0, 0, 0, 0)
+    bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, average, (), none)
+    blocks = partition(sizes, n_channels, config.block_bytes, chan_per_worker, _piece_counts(bare))
+    cut = replace(bare, blocks=blocks)
+    return replace(cut, memory=_project(cut, int(input_bytes.sum()), int(output_bytes.sum())))
+
+
+def piece_rows(method: Method, length: int) -> int | None:
+    """Rows per piece of a trial, if the method cuts trials of this length."""
+    return method.piece_rows(length) if isinstance(method, Divisible) else None
+
+
+def _piece_counts(plan: Plan) -> Indices | None:
+    """Into how many pieces each trial is cut; None if the method never cuts."""
+    if not isinstance(plan.method, Divisible) or plan.average:
+        return None
+    known: dict[int, int] = {}
+    for k, length in enumerate(plan.spec.lengths.tolist()):
+        if length not in known:
+            known[length] = len(plan.pieces(k))
+    return np.array([known[length] for length in plan.spec.lengths.tolist()], dtype=np.int64)
 
 
 def _project(plan: Plan, input_bytes: int, output_bytes: int) -> Memory:
@@ -314,10 +420,10 @@ def _project(plan: Plan, input_bytes: int, output_bytes: int) -> Memory:
 
 def _extreme_blocks(plan: Plan) -> list[Block]:
     """Blocks with the most rows and with the longest trial; one of them has the largest peak."""
-    lengths, edges = plan.spec.lengths, plan.row_edges
+    lengths = plan.spec.lengths
     widest = max(b.n_channels for b in plan.blocks)
     wide = [b for b in plan.blocks if b.n_channels == widest]
-    rows = max(wide, key=lambda b: int(edges[b.stop_trial] - edges[b.first_trial]))
+    rows = max(wide, key=lambda b: plan.block_shape(b)[0])
     longest = max(wide, key=lambda b: int(lengths[b.first_trial : b.stop_trial].max()))
     many = max(wide, key=lambda b: int(lengths[b.first_trial : b.stop_trial].sum()))
     return [rows, longest, many]
@@ -325,20 +431,31 @@ def _extreme_blocks(plan: Plan) -> list[Block]:
 
 def _block_bytes(plan: Plan, block: Block) -> int:
     """Projected peak of one block: what is read, the kernel's memory, the result, and a payload."""
-    lengths = plan.spec.lengths[block.first_trial : block.stop_trial]
-    length, c = int(lengths.max()), block.n_channels
+    c = block.n_channels
     row = plan._row_bytes(c)
-    trial_rows = int(plan.output.rows[block.first_trial : block.stop_trial].max())
-    chunk_trials = plan.trials_at_once(block.first_trial + int(lengths.argmax()), c)
-    chunk = chunk_trials * length * plan._sample_bytes(_columns_read(plan, block))
-    tile_lines = chunk_trials * c if chunk_trials > 1 else tile_channels(plan, length, c)
-    working = tile_lines * plan.method.working_bytes(length, plan.spec.dtype.itemsize)
-    payload = int(lengths.sum()) * plan._sample_bytes(c) if plan.needs_payload else 0
+    chunks = list(plan.chunks(block))
+    chunk = max(chunks, key=lambda chunk: (chunk.length, chunk.n_trials))
+    read = max(chunk.n_trials * chunk.length for chunk in chunks) * plan._sample_bytes(
+        _columns_read(plan, block)
+    )
+    lines = chunk.n_trials * c if chunk.n_trials > 1 else tile_channels(plan, chunk.length, c)
+    working = lines * plan.method.working_bytes(chunk.length, plan.spec.dtype.itemsize)
     if plan.average:
-        result = 2 * row * trial_rows + chunk_trials * trial_rows * row
+        rows = int(plan.output.rows[block.first_trial])
+        result = 2 * row * rows + chunk.n_trials * rows * row
     else:
-        result = int(plan.output.rows[block.first_trial : block.stop_trial].sum()) * row
-    return 2 * chunk + working + result + payload
+        result = plan.block_shape(block)[0] * row
+    return 2 * read + working + result + _payload_bytes(plan, block)
+
+
+def _payload_bytes(plan: Plan, block: Block) -> int:
+    if not plan.needs_payload:
+        return 0
+    if block.stop_piece is not None:
+        start, stop = plan._payload_span(block)
+        return (stop - start) * plan._sample_bytes(block.n_channels)
+    samples = int(plan.spec.lengths[block.first_trial : block.stop_trial].sum())
+    return samples * plan._sample_bytes(block.n_channels)
 
 
 def _columns_read(plan: Plan, block: Block) -> int:

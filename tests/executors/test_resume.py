@@ -330,3 +330,27 @@ def test_scratch_that_workers_cannot_see(calls, caplog, monkeypatch):
     monkeypatch.undo()
     with spy.config.using(resume=False):
         np.testing.assert_array_equal(found, run("memory", calls))
+
+
+def test_what_receipts_told_is_told_again(calls):
+    data = data_of()
+    trials = [np.array(trial) for trial in data.trials]
+    trials[3][5, 1] = trials[20][0, 0] = np.nan
+    with_nan = spy.AnalogData(trials, samplerate=100.0)
+    seen = []
+    with spy.config.using(block_bytes=720, inmemory_bytes=100, resume_after=0):
+        method = Telling(str(calls), 12)
+        plan = plan_for("counted", with_nan, method, selected(with_nan, None))
+        with pytest.raises(KeyboardInterrupt):
+            run_plan(plan, False)
+        go_on(calls)
+        run_plan(plan, False, seen.append)
+    assert sorted(receipt.block for receipt in seen) == list(range(30))
+    assert sorted(k for receipt in seen for k in receipt.nan_trials) == [3, 20]
+    assert len(list(calls.iterdir())) == 30 - 12
+
+
+class Telling(Counted):
+    """Wants to know about NaNs."""
+
+    tells_nan: ClassVar[bool] = True

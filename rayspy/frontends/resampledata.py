@@ -1,0 +1,180 @@
+"""Front-end `resampledata`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.checks import check_choice, check_scalar
+from rayspy.data.analog import AnalogData
+from rayspy.errors import InvalidValueError
+from rayspy.frontends.calling import accepts_cfg, warn_unused
+from rayspy.frontends.compute import compute, plan_for, selected
+from rayspy.frontends.freqanalysis import check_input
+from rayspy.frontends.preprocessing import sinc_order
+from rayspy.methods.filters import Sinc
+from rayspy.methods.resample import Downsample, Resample
+from rayspy.progress import message, warn
+
+METHODS = ("resample", "downsample")
+_LARGEST_DENOMINATOR = 10**6
+_SHORT_ORDER = 100
+_TRANSITION = 3.3
+"""Width of the transition of a Hamming-windowed sinc times its length."""
+
+
+@accepts_cfg
+def resampledata(
+    data: AnalogData,
+    resamplefs: float = 1.0,
+    method: str = "resample",
+    lpfreq: float | None = None,
+    order: int | None = None,
+    parallel: bool | None = None,
+    select: dict[str, Any] | str | None = None,
+    chan_per_worker: int | None = None,
+    **kwargs: Any,
+) -> AnalogData:
+    """Bring signals to a lower sampling rate.
+
+    Parameters
+    ----------
+    data : AnalogData
+        Real signals with a samplerate.
+    resamplefs : float
+        New sampling rate in Hz, 1 up to the present one.
+    method : {'resample', 'downsample'}
+        'resample': any ratio, with an anti-alias filter (polyphase). 'downsample':
+        every n-th sample, where the present rate is n times the new one; nothing
+        is filtered unless `lpfreq` is given.
+    lpfreq : float, optional
+        Cutoff of the low-pass filter in Hz, up to the new Nyquist frequency, which
+        is the default for 'resample'.
+    order : int, optional
+        Order of that windowed sinc filter (Hamming): for 'resample' at the rate
+        of the ratio's numerator times the present rate. By default 1000, or the
+        length of the shortest trial if that is less. Odd numbers are raised by one.
+    parallel, select, chan_per_worker
+        As in `freqanalysis`.
+    **kwargs
+        Unknown options are reported with a warning. A dictionary of settings may
+        be given as `cfg`.
+
+    Returns
+    -------
+    AnalogData
+        Trials of ceil(length * ratio) samples one after the other, with their
+        trialinfo; offsets are multiplied by the ratio and rounded up. The type
+        is that of the data; whole numbers become real unless they are just picked.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        A parameter cannot be used; the message names it. Nothing was computed.
+    MemoryBudgetError, ScratchSpaceError
+        The computation would not fit; nothing was computed.
+
+    Notes
+    -----
+    Row k of a trial stands at the time of its sample k times old / new rate.
+    Before and after a trial there are zeros. For 'downsample' the low-pass is
+    applied twice, as in ``preprocessing(filter_class="firws")``. Long trials are
+    computed in pieces with margins; that changes nothing but rounding.
+
+    References
+    ----------
+    Crochiere, R. E. & Rabiner, L. R. (1983). Multirate digital signal processing, ch. 2.
+
+    Examples
+    --------
+    >>> import rayspy as spy
+    >>> data = spy.synthdata.white_noise(nTrials=3, nSamples=500, nChannels=2, seed=1)
+    >>> spy.resampledata(data, resamplefs=300, parallel=False).data.shape
+    (450, 2)
+    """
+    settings = {
+        "resamplefs": resamplefs, "method": method, "lpfreq": lpfreq, "order": order,
+        "select": select, "chan_per_worker": chan_per_worker,
+    }  # fmt: skip
+    check_input(data)
+    warn_unused("resampledata", kwargs)
+    selection = selected(data, select)
+    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
+    bound = _method(float(data.samplerate or 0), lengths, settings)
+    plan = plan_for("resampledata", data, bound, selection, chan_per_worker=chan_per_worker)
+    result: AnalogData = compute(
+        plan, data, settings, parallel, _logged(bound, float(data.samplerate or 0), settings)
+    )
+    return result
+
+
+def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) -> Resample | Downsample:
+    """Check and resolve all parameters."""
+    method = check_choice(given["method"], "method", METHODS)
+    if method is None:
+        raise InvalidValueError("'resample' or 'downsample'", "method", "None")
+    new = check_scalar(given["resamplefs"], "resamplefs", 1, rate)
+    lpfreq = _check_lpfreq(given["lpfreq"], new)
+    order = sinc_order(given["order"], lengths)
+    if method == "resample":
+        return _resample(rate, new, new / 2 if lpfreq is None else lpfreq, order)
+    step = _check_step(rate, new, given["resamplefs"])
+    if lpfreq is None:
+        if given["order"] is not None:
+            warn("resampledata", "option `order` has no effect without `lpfreq`!")
+        return Downsample(new, step)
+    _warn_short(order)
+    return Downsample(new, step, Sinc("lp", (lpfreq / rate,), order, "hamming", "twopass"))
+
+
+def _check_lpfreq(value: Any, new: float) -> float | None:
+    if value is None:
+        return None
+    lpfreq = check_scalar(value, "lpfreq", 0, new / 2)
+    if lpfreq == 0:
+        raise InvalidValueError("frequency greater than 0", "lpfreq", "0")
+    return lpfreq
+
+
+def _check_step(rate: float, new: float, given: Any) -> int:
+    step = round(rate / new)
+    if abs(rate / new - step) > 1e-9 * step:
+        raise InvalidValueError(
+            f"rate that is an integer division of the present one ({rate:g} Hz); or method='resample'",
+            "resamplefs",
+            given,
+        )
+    return step
+
+
+def _resample(rate: float, new: float, cutoff: float, order: int) -> Resample:
+    ratio = Fraction(new / rate).limit_denominator(_LARGEST_DENOMINATOR)
+    if ratio.numerator == 1 and ratio.denominator > 1:
+        message(
+            "resampledata", f"{rate:g} Hz is {ratio.denominator} times {new:g} Hz; 'downsample' is possible"
+        )
+    if order < _TRANSITION * ratio.numerator * rate / new:
+        warn(
+            "resampledata",
+            f"a filter of order {order} is too short for the ratio {ratio}: frequencies above {new / 2:g} Hz "
+            f"will alias; order={int(np.ceil(20 * ratio.numerator * rate / new))} would do",
+        )
+    return Resample(new, ratio.numerator, ratio.denominator, cutoff / rate, order)
+
+
+def _warn_short(order: int) -> None:
+    if order < _SHORT_ORDER:
+        warn("resampledata", f"a filter of order {order} is short; 100 or more is advisable")
+
+
+def _logged(bound: Resample | Downsample, rate: float, given: dict[str, Any]) -> dict[str, Any]:
+    """What goes into the history."""
+    logged = {"method": given["method"], "resamplefs": given["resamplefs"], "origfs": rate}
+    if isinstance(bound, Resample):
+        return {**logged, "lpfreq": bound.cutoff * rate, "order": bound.order}
+    return (
+        logged if bound.filter is None else {**logged, "lpfreq": given["lpfreq"], "order": bound.filter.order}
+    )

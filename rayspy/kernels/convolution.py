@@ -1,0 +1,202 @@
+"""Convolution along time with finite responses, by fast Fourier transforms.
+
+What lies outside of a trial counts as zero. The mean is taken out before the
+transform and its response, which is known, is added afterwards: so single
+precision is enough for signals with a large offset.
+
+Oppenheim, A. V. & Schafer, R. W. (2010). Discrete-time signal processing, 3rd
+ed., section 8.7 (linear convolution with the discrete Fourier transform).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.detrend import pairwise_sum
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A finite impulse response.
+
+    Attributes
+    ----------
+    taps : ndarray of float
+        The response.
+    lead : int
+        How many of the taps stand before time zero: half of them for a response
+        without delay, none for a causal one.
+    """
+
+    taps: NDArray[np.float64]
+    lead: int
+
+    @property
+    def tail(self) -> int:
+        """How many of the taps stand after time zero."""
+        return len(self.taps) - 1 - self.lead
+
+
+def convolved(x: Array, response: Response, start: int, first: int, stop: int) -> Array:
+    """Rows `first` to `stop` of a convolution.
+
+    Parameters
+    ----------
+    x : ndarray, floating point, shape (trial, time, channel)
+        Samples `start` and following; all before and after are zero. Numbers
+        that are not finite spread over the length of the response.
+    response : Response
+        What to convolve with.
+    start, first, stop : int
+        Positions, counted from the same origin; the rows lie within `x`.
+
+    Returns
+    -------
+    ndarray, shape (trial, stop - first, channel)
+        In the precision of `x`.
+    """
+    low, high = first - start, stop - start
+    mean = _mean(x)
+    if np.isfinite(mean).all():
+        return _convolved(x, mean, response, low, high)
+    holes = ~np.isfinite(x)
+    clean = np.where(holes, x.dtype.type(0), x)
+    y = _convolved(clean, _mean(clean), response, low, high)
+    y[_spread(holes, response, low, high)] = np.nan
+    return y
+
+
+def _mean(x: Array) -> Array:
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean: Array = pairwise_sum(x) / x.dtype.type(x.shape[1])
+    return mean
+
+
+def _convolved(x: Array, mean: Array, response: Response, low: int, high: int) -> Array:
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    n = x.shape[1]
+    n_fft = int(next_fast_len(max(n, n + response.tail - low, high + response.lead), real=True))
+    padded = np.empty((x.shape[0], n_fft, x.shape[2]), x.dtype)
+    np.subtract(x, mean, out=padded[:, :n])
+    padded[:, n:] = 0
+    spectra = rfft(padded, axis=1, overwrite_x=True)
+    del padded
+    spectra *= _transfer(response, n_fft, x.dtype.char)
+    y: Array = irfft(spectra, n_fft, axis=1, overwrite_x=True)[:, low:high]
+    y += mean * _of_ones(response, n, low, high).astype(x.dtype)
+    return y
+
+
+@lru_cache(maxsize=16)
+def _transfer(response: Response, n_fft: int, dtype: str) -> Array:
+    """Transfer function at the bins of a transform, (freq, 1); real where the response is symmetric."""
+    from scipy.fft import rfft
+
+    wrapped = np.zeros(n_fft)
+    wrapped[: response.tail + 1] = response.taps[response.lead :]
+    if response.lead:
+        wrapped[-response.lead :] = response.taps[: response.lead]
+    spectrum = rfft(wrapped)
+    symmetric = response.lead == response.tail and (response.taps == response.taps[::-1]).all()
+    if symmetric:
+        return np.asarray(spectrum.real[:, np.newaxis], dtype=dtype)
+    return np.asarray(spectrum[:, np.newaxis], dtype="F" if dtype == "f" else "D")
+
+
+@lru_cache(maxsize=16)
+def _of_ones(response: Response, n: int, low: int, high: int) -> NDArray[np.float64]:
+    """Response to n ones, rows low to high: a difference of two sums of taps."""
+    sums = np.concatenate([[0.0], np.cumsum(response.taps)])
+    rows = np.arange(low, high) + response.lead + 1
+    ahead = np.clip(rows, 0, len(response.taps))
+    behind = np.clip(rows - n, 0, len(response.taps))
+    ones: NDArray[np.float64] = (sums[ahead] - sums[behind])[:, np.newaxis]
+    return ones
+
+
+def _spread(holes: Array, response: Response, low: int, high: int) -> Array:
+    """Rows that the response reaches from any hole."""
+    counts = np.zeros((holes.shape[0], holes.shape[1] + 1, holes.shape[2]), np.int32)
+    np.cumsum(holes, axis=1, dtype=np.int32, out=counts[:, 1:])
+    rows = np.arange(low, high)
+    begin = np.clip(rows - response.tail, 0, holes.shape[1])
+    end = np.clip(rows + response.lead + 1, 0, holes.shape[1])
+    reached: Array = counts[:, end] > counts[:, begin]
+    return reached
+
+
+def reach(response: Response, passes: int, length: int, first: int, stop: int) -> tuple[int, int]:
+    """Samples of a trial on which the given rows depend."""
+    return max(0, first - passes * response.tail), min(length, stop + passes * response.lead)
+
+
+_LONG = 4
+"""Two passes become one with corrected ends for trials this many times as long as the response."""
+
+
+def filtered(
+    x: Array, response: Response, passes: int, start: int, length: int, first: int, stop: int
+) -> Array:
+    """Rows of a trial that was convolved once or twice; after each time it is cut to its length.
+
+    Parameters
+    ----------
+    x : ndarray, floating point, shape (trial, time, channel)
+        Samples `start` and following of trials; at least those that `reach` names.
+    response : Response
+        What to convolve with; symmetric if twice.
+    passes : int
+        1 or 2.
+    start, length, first, stop : int
+        First sample of `x`, samples of a trial, and the rows wanted.
+    """
+    if passes == 1:
+        return convolved(x, response, start, first, stop)
+    if length < _LONG * len(response.taps):
+        low, high = reach(response, 1, length, first, stop)
+        return convolved(convolved(x, response, start, low, high), response, low, first, stop)
+    return _twice(x, response, start, length, first, stop)
+
+
+def _twice(x: Array, response: Response, start: int, length: int, first: int, stop: int) -> Array:
+    """Convolve with the response to the response, and take back what ran over the ends in between."""
+    y = convolved(x, _squared(response), start, first, stop)
+    half, end = response.lead, start + x.shape[1]
+    if first < half:
+        rows = slice(first, min(half, stop))
+        y[:, : rows.stop - first] -= _over_end(x[:, :half], response)[:, rows]
+    if stop > length - half:
+        rows = slice(length - stop, min(half, length - first))
+        back = x[:, ::-1][:, end - length : end - length + half]
+        y[:, ::-1][:, : rows.stop - rows.start] -= _over_end(back, response)[:, rows]
+    return y
+
+
+@lru_cache(maxsize=16)
+def _squared(response: Response) -> Response:
+    from scipy.signal import fftconvolve
+
+    taps = fftconvolve(response.taps, response.taps)
+    return Response((taps + taps[::-1]) / 2, 2 * response.lead)
+
+
+@lru_cache(maxsize=16)
+def _halves(response: Response) -> tuple[Response, Response]:
+    """Taps that reach over the beginning of a trial, and those that reach back."""
+    half = response.lead
+    return Response(response.taps[:half], 0), Response(response.taps[half + 1 :], half - 1)
+
+
+def _over_end(edge: Array, response: Response) -> Array:
+    """What the samples at the beginning of a trial give back from before it, if nothing is cut in between."""
+    out, back = _halves(response)
+    half = response.lead
+    return convolved(convolved(edge, out, 0, 0, half), back, 0, 0, half)

@@ -1,0 +1,157 @@
+"""Filters as frozen values, each with what it needs to be applied to pieces of a trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.convolution import Response, filtered, reach
+from rayspy.kernels.design import Sections, butterworth, minimum_phase, sinc_filter
+from rayspy.kernels.recursion import both_ways, one_way
+
+Array = NDArray[Any]
+
+WHOLE = 2**16
+"""Trials up to this length are filtered whole."""
+PIECE = 2**15
+"""Rows per piece of longer ones, more where the margins are long."""
+MARGINS_PER_PIECE = 4
+"""A piece is at least this many times as long as one of its margins."""
+
+
+class Filter(Protocol):
+    """A filter along time."""
+
+    @property
+    def double(self) -> bool:
+        """Whether signals have to be in double precision."""
+        ...
+
+    @property
+    def margin(self) -> int:
+        """Samples before and after a piece on which it depends."""
+        ...
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Samples of a trial that are needed for the given rows."""
+        ...
+
+    def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
+        """Rows `first` to `stop` of filtered trials; `x` holds samples `start` and following of them."""
+        ...
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Memory per trial and channel."""
+        ...
+
+
+@dataclass(frozen=True)
+class Butterworth:
+    """Butterworth filter; frequencies in cycles per sample."""
+
+    kind: str
+    cutoffs: tuple[float, ...]
+    order: int
+    twopass: bool
+
+    @property
+    def sections(self) -> Sections:
+        """Coefficients."""
+        return _sections(self.kind, self.cutoffs, self.order)
+
+    @property
+    def double(self) -> bool:
+        """True: rounding errors come back in a recursion."""
+        return True
+
+    @property
+    def margin(self) -> int:
+        """Samples after which what came before is forgotten, to 1e-12."""
+        return self.sections.decay + self.sections.padding
+
+    @property
+    def shortest(self) -> int:
+        """Fewest samples that a trial must have."""
+        return self.sections.padding + 1 if self.twopass else 1
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Margins of `margin` samples, after the rows only if filtered backward too."""
+        behind = self.margin if self.twopass else 0
+        return max(0, first - self.margin), min(length, stop + behind)
+
+    def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
+        """Filter as if the samples in `x` were all there are, and cut off the margins."""
+        run = both_ways(x, self.sections) if self.twopass else one_way(x, self.sections, start > 0)
+        return run[:, first - start : stop - start]
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Signals with their extension, and a copy in each direction."""
+        return 8 * 4 * (length + 2 * self.sections.padding)
+
+
+@lru_cache(maxsize=16)
+def _sections(kind: str, cutoffs: tuple[float, ...], order: int) -> Sections:
+    return butterworth(kind, cutoffs, order)
+
+
+@dataclass(frozen=True)
+class Sinc:
+    """Windowed sinc filter; frequencies in cycles per sample."""
+
+    kind: str
+    cutoffs: tuple[float, ...]
+    order: int
+    window: str
+    direction: str
+
+    @property
+    def response(self) -> Response:
+        """Coefficients and where they stand."""
+        return _response(self.kind, self.cutoffs, self.order, self.window, self.direction)
+
+    @property
+    def passes(self) -> int:
+        """How many times it is applied."""
+        return 2 if self.direction == "twopass" else 1
+
+    @property
+    def double(self) -> bool:
+        """False: single precision is enough for signals that have it."""
+        return False
+
+    @property
+    def margin(self) -> int:
+        """Length of the response for each pass."""
+        return self.passes * max(self.response.lead, self.response.tail)
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Exactly those that the response reaches."""
+        return reach(self.response, self.passes, length, first, stop)
+
+    def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
+        """Convolve."""
+        return filtered(x, self.response, self.passes, start, length, first, stop)
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Padded signals, their transform, and back; holes, should there be any."""
+        wide = 8 if itemsize > 4 else 4
+        padded = int(1.1 * (length + len(self.response.taps))) + 64
+        return 3 * padded * wide + 2 * length * wide + 6 * length
+
+
+@lru_cache(maxsize=16)
+def _response(kind: str, cutoffs: tuple[float, ...], order: int, window: str, direction: str) -> Response:
+    taps = sinc_filter(kind, cutoffs, order, window)
+    if direction == "onepass-minphase":
+        return Response(minimum_phase(taps), 0)
+    return Response(taps, order // 2)
+
+
+def piece_length(length: int, margin: int) -> int | None:
+    """Rows per piece of a trial that is filtered with a margin; None: it is not cut."""
+    rows = max(PIECE, 2 ** int(np.ceil(np.log2(max(1, MARGINS_PER_PIECE * margin)))))
+    return None if length <= max(WHOLE, 2 * rows) else rows

@@ -1,0 +1,103 @@
+"""Method `preprocessing`: standardise, remove trends, filter, rectify or envelope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.analytic import analytic, standardized
+from rayspy.kernels.detrend import detrended
+from rayspy.kernels.mtmfft import convert, working_dtype
+from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.filters import Butterworth, Sinc, piece_length
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Parameters of `preprocessing`, all resolved: see `rayspy.preprocessing`."""
+
+    name: ClassVar[str] = "preprocessing"
+    tells_nan: ClassVar[bool] = True
+
+    filter: Butterworth | Sinc | None = None
+    polyremoval: int | None = None
+    zscore: bool = False
+    rectify: bool = False
+    hilbert: str | None = None
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """As the input, with trials counted anew."""
+        trl = spec.trialdefinition.copy()
+        stops = np.cumsum(spec.lengths)
+        trl[:, 0], trl[:, 1] = stops - spec.lengths, stops
+        dtype = np.dtype(np.complex64 if self.hilbert == "complex" else np.float32)
+        return OutputSpec(spec.kind, spec.dims, dtype, spec.lengths, trl, spec.samplerate, spec.labels)
+
+    def kernel(self, length: int) -> Kernel:
+        """Whole trials."""
+        return self.piece_kernel(length, 0, length)
+
+    def piece_rows(self, length: int) -> int | None:
+        """Trials are cut if nothing but a filter, or nothing that has a memory, is applied to them."""
+        if self.polyremoval is not None or self.zscore or self.hilbert is not None or self.filter is None:
+            return None
+        return piece_length(length, self.filter.margin)
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Those that the filter needs."""
+        return (first, stop) if self.filter is None else self.filter.samples_for(length, first, stop)
+
+    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
+        """Bind to rows of a trial."""
+        bound: Kernel = partial(_preprocessed, self, length, first, stop)
+        return bound
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Signals in working precision, what the filter needs, and the analytic signal."""
+        wide = 8 if itemsize > 4 or (self.filter is not None and self.filter.double) else 4
+        steps = [0]
+        if self.filter is not None:
+            steps.append(self.filter.working_bytes(length, itemsize))
+        if self.polyremoval is not None or self.zscore:
+            steps.append(3 * length * wide)
+        if self.hilbert is not None:
+            steps.append(6 * (length + 2) * wide)
+        return 3 * length * wide + max(steps)
+
+
+def _preprocessed(
+    method: Preprocessing, length: int, first: int, stop: int, x: Array, out: Array | None = None
+) -> Array:
+    """Rows of preprocessed trials."""
+    filter_ = method.filter
+    double = filter_ is not None and filter_.double
+    lines = x.astype(np.float64 if double else working_dtype(x.dtype), copy=False)
+    lines = detrended(lines, method.polyremoval)
+    if method.zscore:
+        lines = standardized(lines)
+    if filter_ is not None:
+        start = filter_.samples_for(length, first, stop)[0]
+        lines = filter_.apply(lines, start, length, first, stop)
+    if out is None:
+        out = np.empty(lines.shape, np.complex64 if method.hilbert == "complex" else np.float32)
+    return _finished(lines, method, out)
+
+
+def _finished(lines: Array, method: Preprocessing, out: Array) -> Array:
+    """Rectify, take the part of the analytic signal that is wanted, or round to single precision."""
+    if method.hilbert is not None:
+        return convert(analytic(lines), _PART.get(method.hilbert, method.hilbert), out)
+    if method.rectify:
+        np.abs(lines, out=out, casting="same_kind")
+    else:
+        np.copyto(out, lines, casting="same_kind")
+    return out
+
+
+_PART = {"complex": "fourier"}

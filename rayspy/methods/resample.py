@@ -1,0 +1,151 @@
+"""Methods `resample` and `downsample`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.design import windowed_sinc
+from rayspy.kernels.mtmfft import working_dtype
+from rayspy.kernels.resample import Polyphase, n_rows, resampled, samples_for_rows
+from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Resample:
+    """Polyphase resampling by ``up / down``; the cutoff is in cycles per sample of the input."""
+
+    name: ClassVar[str] = "resample"
+
+    samplerate: float
+    up: int
+    down: int
+    cutoff: float
+    order: int
+
+    @property
+    def factor(self) -> Polyphase:
+        """Factor and filter."""
+        return _factor(self.up, self.down, self.cutoff, self.order)
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """As many rows as fit; real numbers."""
+        dtype = spec.dtype if spec.dtype.kind == "f" else working_dtype(spec.dtype)
+        return _rescaled(spec, self.up, self.down, self.samplerate, dtype)
+
+    def kernel(self, length: int) -> Kernel:
+        """Whole trials."""
+        return self.piece_kernel(length, 0, n_rows(length, self.up, self.down))
+
+    def piece_rows(self, length: int) -> int | None:
+        """A multiple of `up`, so that all pieces are alike."""
+        return _piece_rows(length, self.factor.half // self.up + 1, self.up, self.down)
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Exactly those that the filter reaches."""
+        return samples_for_rows(self.factor, length, first, stop)
+
+    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
+        """Bind to rows of a trial."""
+        start = self.samples_for(length, first, stop)[0]
+        bound: Kernel = partial(_resampled, self.factor, start, first, stop)
+        return bound
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Padded signals, their transform all around the circle, its folded form, and back."""
+        wide = 8 if itemsize > 4 else 4
+        padded = int(1.1 * (length + 2 * self.factor.half // self.up)) + 2 * self.down + 64
+        return 8 * padded * wide + 6 * length
+
+
+@lru_cache(maxsize=16)
+def _factor(up: int, down: int, cutoff: float, order: int) -> Polyphase:
+    return Polyphase(up, down, windowed_sinc(cutoff / up, order, "hamming") * up)
+
+
+def _resampled(
+    factor: Polyphase, start: int, first: int, stop: int, x: Array, out: Array | None = None
+) -> Array:
+    lines = x.astype(working_dtype(x.dtype), copy=False)
+    return _given(resampled(lines, factor, start, first, stop), out)
+
+
+def _given(result: Array, out: Array | None) -> Array:
+    if out is None:
+        return result
+    np.copyto(out, result, casting="same_kind")
+    return out
+
+
+@dataclass(frozen=True)
+class Downsample:
+    """Every `step`-th sample, low-pass filtered before if there is a filter."""
+
+    name: ClassVar[str] = "downsample"
+
+    samplerate: float
+    step: int
+    filter: Sinc | None = None
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """As many rows as fit, in the type of the input unless it is filtered."""
+        plain = self.filter is None or spec.dtype.kind == "f"
+        dtype = spec.dtype if plain else working_dtype(spec.dtype)
+        return _rescaled(spec, 1, self.step, self.samplerate, dtype)
+
+    def kernel(self, length: int) -> Kernel:
+        """Whole trials."""
+        return self.piece_kernel(length, 0, n_rows(length, 1, self.step))
+
+    def piece_rows(self, length: int) -> int | None:
+        """As many rows as a piece has samples to be filtered for."""
+        return _piece_rows(length, 0 if self.filter is None else self.filter.margin, 1, self.step)
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Samples between the rows, and what the filter needs."""
+        low, high = first * self.step, (stop - 1) * self.step + 1
+        return (low, high) if self.filter is None else self.filter.samples_for(length, low, high)
+
+    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
+        """Bind to rows of a trial."""
+        bound: Kernel = partial(_downsampled, self, length, first, stop)
+        return bound
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Signals in working precision and what the filter needs."""
+        wide = 8 if itemsize > 4 else 4
+        return 0 if self.filter is None else length * wide + self.filter.working_bytes(length, itemsize)
+
+
+def _downsampled(
+    method: Downsample, length: int, first: int, stop: int, x: Array, out: Array | None = None
+) -> Array:
+    low, high = first * method.step, (stop - 1) * method.step + 1
+    if method.filter is None:
+        return _given(x[:, : high - low : method.step], out)
+    lines = x.astype(working_dtype(x.dtype), copy=False)
+    start = method.samples_for(length, first, stop)[0]
+    return _given(method.filter.apply(lines, start, length, low, high)[:, :: method.step], out)
+
+
+def _piece_rows(length: int, margin: int, up: int, down: int) -> int | None:
+    samples = max(PIECE, MARGINS_PER_PIECE * margin)
+    times = -(-samples // down)
+    return None if length <= max(WHOLE, 2 * times * down) else times * up
+
+
+def _rescaled(spec: InputSpec, up: int, down: int, samplerate: float, dtype: np.dtype[Any]) -> OutputSpec:
+    """Trials of the new length one after the other, offsets rounded up to the next sample, trialinfo kept."""
+    trl = spec.trialdefinition.copy()
+    rows = -(-spec.lengths * up // down)
+    stops = np.cumsum(rows)
+    trl[:, 0], trl[:, 1] = stops - rows, stops
+    trl[:, 2] = np.ceil(np.round(trl[:, 2] * up / down, 9))
+    return OutputSpec(spec.kind, spec.dims, dtype, rows, trl, samplerate, spec.labels)
