@@ -17,6 +17,7 @@ from rayspy.errors import InvalidValueError
 from rayspy.methods.base import InputSpec, Method, OutputSpec, inner_dims
 from rayspy.planning.memory import Memory
 from rayspy.planning.partition import Block, partition
+from rayspy.planning.work import block_bytes, shared_bytes, weighted_sizes
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
 from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
@@ -294,8 +295,8 @@ def make_plan(
     sample_bytes = int(np.prod(inner, dtype=np.int64)) * spec.dtype.itemsize
     input_bytes = spec.lengths * sample_bytes
     output_bytes = output.rows * output.row_bytes
-    sizes = input_bytes if average else np.maximum(input_bytes, output_bytes)
-    blocks = partition(sizes, n_channels, config.block_bytes, chan_per_worker)
+    sizes = weighted_sizes(method, spec.lengths, input_bytes, output_bytes, average)
+    blocks = partition(sizes, n_channels, block_bytes(sizes, average), chan_per_worker)
     bare = Plan(
         secrets.token_hex(8), name, method, source, spec, index, output, average, blocks, Memory(0, 0, 0, 0)
     )
@@ -338,7 +339,7 @@ def _block_bytes(plan: Plan, block: Block) -> int:
         result = 2 * row * trial_rows + chunk_trials * trial_rows * row
     else:
         result = int(plan.output.rows[block.first_trial : block.stop_trial].sum()) * row
-    return 2 * chunk + working + result + payload
+    return 2 * chunk + working + shared_bytes(plan.method, length) + result + payload
 
 
 def _columns_read(plan: Plan, block: Block) -> int:

@@ -1,0 +1,391 @@
+"""Banks of long filters by fast Fourier transforms.
+
+Each line (one channel of one trial) is transformed once per length of padding;
+the spectra are shared by all filters. The output of a filter needs one inverse
+transform, of a shorter length if only every d-th time point is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.detrend import detrended
+from rayspy.kernels.mtmfft import convert
+
+Array = NDArray[Any]
+
+BATCH_BYTES = 2**19
+"""Outputs of this size are made at a time: they stay in the processor's cache."""
+BUFFER_BYTES = 2**22
+"""Results of this size are gathered before they are put in place."""
+_PADDINGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+"""Lengths of padding as shares of the line; each in use costs one forward transform."""
+_AT_ONCE = 8
+"""So many powers are multiplied before a logarithm is taken: neither overflow nor underflow."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Samples at which outputs are wanted: `n` of them from `first` in steps of `step`.
+
+    With `picks` only these of them are kept.
+    """
+
+    first: int
+    step: int
+    n: int
+    picks: tuple[int, ...] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of time points."""
+        return self.n if self.picks is None else len(self.picks)
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A filter as it is multiplied with a spectrum.
+
+    `values` belongs to all `n_fft` bins, or to the first half for real filters.
+    """
+
+    n_fft: int
+    values: Array
+    is_real: bool = False
+
+
+class Bank(Protocol):
+    """Filters bound to one length of line."""
+
+    points: Points
+    n_filters: int
+
+    def response(self, i: int) -> Response:
+        """Filter number i."""
+        ...
+
+    def n_fft(self, i: int) -> int:
+        """Length of its transform; needs no filter to be made."""
+        ...
+
+
+@lru_cache(maxsize=4096)
+def transform_length(length: int, reach: int, step: int = 1) -> int:
+    """Length of the transform for a line, a filter that reaches so many samples, and every step-th output."""
+    from scipy.fft import next_fast_len
+
+    padding = next((p for p in (int(share * length) for share in _PADDINGS) if p >= reach), length)
+    return step * int(next_fast_len(-(-(length + padding) // step)))
+
+
+def response_of(taps: Array, first: int, n_fft: int, points: Points) -> Response:
+    """Transform a filter.
+
+    Parameters
+    ----------
+    taps : ndarray, real or complex
+        Impulse response.
+    first : int
+        Lag of the first tap.
+    n_fft : int
+        Length of the transform, at least line + largest lag.
+    points : Points
+        Outputs wanted. Their first sample becomes output 0; the factor of the
+        shorter inverse transform is in the result.
+    """
+    from scipy.fft import fft
+
+    wrapped = np.zeros(n_fft, np.complex128)
+    wrapped[(first - points.first + np.arange(len(taps))) % n_fft] = taps
+    values = (fft(wrapped, overwrite_x=True) / points.step).astype(np.complex64)
+    if np.isrealobj(taps) and points.step == 1:
+        return Response(n_fft, np.ascontiguousarray(values[: n_fft // 2 + 1]), True)
+    return Response(n_fft, values)
+
+
+def _detrended_lines(x: Array, polyremoval: int | None) -> Array:
+    """Signals in double precision as (trial, channel, time)."""
+    lines = detrended(x.astype(np.float64), polyremoval)
+    return np.ascontiguousarray(lines.transpose(0, 2, 1))
+
+
+class Spectra:
+    """Spectra of some lines, one per length of transform, each made when it is first asked for.
+
+    Lines are divided by a power of 2 near their largest value, `scale`.
+    """
+
+    def __init__(self, lines: Array) -> None:
+        _, exponents = np.frexp(np.abs(lines).max(axis=-1, keepdims=True))
+        self.scale = np.ldexp(1.0, exponents)
+        self._lines = lines / self.scale
+        self._known: dict[int, Array] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, n_fft: int) -> Array:
+        if n_fft not in self._known:
+            self._known[n_fft] = _all_bins(self._lines, n_fft)
+        return self._known[n_fft]
+
+
+def _all_bins(lines: Array, n_fft: int) -> Array:
+    """Spectra of real lines with their negative frequencies, (line, bin), in single precision."""
+    from scipy.fft import rfft
+
+    n_half = n_fft // 2 + 1
+    every = np.empty((len(lines), n_fft), np.complex64)
+    every[:, :n_half] = rfft(lines, n=n_fft, axis=-1)
+    np.conjugate(every[:, 1 : n_fft - n_half + 1][:, ::-1], out=every[:, n_half:])
+    return every
+
+
+def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
+    """Outputs of filters with one length of transform: (line, filter, time), real if the filters are."""
+    from scipy.fft import ifft, irfft
+
+    n_fft, is_real = filters[0].n_fft, filters[0].is_real
+    source = spectra[n_fft][:, : n_fft // 2 + 1] if is_real else spectra[n_fft]
+    product = np.empty((len(spectra), len(filters), source.shape[1]), np.complex64)
+    for k, one in enumerate(filters):
+        np.multiply(source, one.values, out=product[:, k])
+    if is_real:
+        found: Array = irfft(product, n=n_fft, axis=-1, overwrite_x=True)
+    else:
+        if points.step > 1:
+            folded = product.reshape(*product.shape[:2], points.step, n_fft // points.step)
+            product = np.add.reduce(folded, axis=2)
+        found = ifft(product, axis=-1, overwrite_x=True)
+    found = found[..., : points.n]
+    return found if points.picks is None else found[..., list(points.picks)]
+
+
+Fill = Callable[[Spectra, range, Array], None]
+"""Puts the results of some lines for a range of frequencies into an array (line, frequency, time)."""
+
+
+def over_batches(
+    x: Array, n_freq: int, bank: Bank, polyremoval: int | None, out: Array, fill: Fill
+) -> None:
+    """Cut the work into batches of lines and frequencies, and put their results in place.
+
+    Results are gathered with time as the fastest axis and transposed in one go
+    into `out`, of shape (trial, time, freq, channel), where channels are the fastest.
+    """
+    lines = _detrended_lines(x, polyremoval)
+    longest = max(bank.n_fft(i) for i in range(bank.n_filters))
+    for trials, channels in batches(lines.shape[0], lines.shape[1], 8 * longest):
+        some = lines[trials, channels]
+        n_trials, n_channels = some.shape[:2]
+        spectra = Spectra(some.reshape(n_trials * n_channels, -1))
+        at_once = max(1, BUFFER_BYTES // (len(spectra) * bank.points.n_rows * out.itemsize))
+        for low in range(0, n_freq, at_once):
+            wanted = range(low, min(low + at_once, n_freq))
+            buffer = np.empty((n_trials, n_channels, len(wanted), bank.points.n_rows), out.dtype)
+            fill(spectra, wanted, buffer.reshape(len(spectra), len(wanted), -1))
+            out[trials, :, low : wanted.stop, channels] = buffer.transpose(0, 3, 2, 1)
+
+
+def batches(n_trials: int, n_channels: int, line_bytes: int) -> Iterator[tuple[slice, slice]]:
+    """Groups of lines that are computed together: whole trials, or some channels of one."""
+    at_once = max(1, BATCH_BYTES // line_bytes)
+    if n_channels <= at_once:
+        step = max(1, at_once // n_channels)
+        for k in range(0, n_trials, step):
+            yield slice(k, min(k + step, n_trials)), slice(0, n_channels)
+        return
+    for k in range(n_trials):
+        for low in range(0, n_channels, at_once):
+            yield slice(k, k + 1), slice(low, min(low + at_once, n_channels))
+
+
+def runs(bank: Bank, numbers: Sequence[int], n_lines: int) -> Iterator[list[int]]:
+    """Split filters into consecutive ones with the same length of transform, a batch at most."""
+    run: list[int] = []
+    for i in numbers:
+        size = bank.n_fft(i)
+        if run and (bank.n_fft(run[0]) != size or (len(run) + 1) * n_lines * size * 8 > BATCH_BYTES):
+            yield run
+            run = []
+        run.append(i)
+    if run:
+        yield run
+
+
+def filtered(x: Array, bank: Bank, output: str, polyremoval: int | None, out: Array) -> None:
+    """Outputs of a bank with one filter per frequency.
+
+    Parameters
+    ----------
+    x : ndarray, shape (trial, time, channel)
+        Real signals; not changed.
+    bank : Bank
+        A filter per frequency.
+    output : str
+        As in `rayspy.kernels.mtmfft.tapered_spectra`.
+    polyremoval : int or None
+        Trend that is removed from the whole trial first.
+    out : ndarray, shape (trial, time, freq, channel)
+        Where to put the result, float32, or complex64 for 'fourier'.
+    """
+
+    def fill(spectra: Spectra, wanted: range, target: Array) -> None:
+        scale = spectra.scale.astype(np.float32)[:, :, np.newaxis]
+        for run in runs(bank, wanted, len(spectra)):
+            values = outputs(spectra, [bank.response(i) for i in run], bank.points)
+            values *= scale
+            converted(values, output, target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start])
+
+    over_batches(x, bank.n_filters, bank, polyremoval, out, fill)
+
+
+def converted(values: Array, output: str, out: Array) -> None:
+    """Turn real or complex coefficients into what was asked for."""
+    if output == "pow":
+        np.square(np.abs(values, out=out), out=out)
+    elif values.dtype.kind == "f" and output in ("imag", "absimag"):
+        out[...] = 0
+    elif values.dtype.kind == "f" and output == "angle":
+        np.arctan2(np.float32(0), values, out=out)
+    elif values.dtype.kind == "f" and output in ("abs", "absreal"):
+        np.abs(values, out=out)
+    elif values.dtype.kind == "f":
+        out[...] = values
+    else:
+        convert(values, output, out)
+
+
+Members = Sequence[Sequence[tuple[int, float]]]
+"""Per frequency, numbers of filters and their weights."""
+
+
+def superlets(
+    x: Array, bank: Bank, members: Members, output: str, polyremoval: int | None, out: Array
+) -> None:
+    """Superlet transform: weighted geometric mean of the outputs of several filters per frequency.
+
+    The magnitude is the geometric mean. The phase is that of the first filter
+    plus the mean of the differences of the others to it, so that it does not
+    jump where one of them passes pi.
+
+    Parameters
+    ----------
+    x, output, polyremoval, out
+        See `filtered`.
+    bank : Bank
+        All filters.
+    members : sequence of sequences of (int, float)
+        Per frequency, numbers of filters and their weights, of which the first is 1.
+    """
+
+    def fill(spectra: Spectra, wanted: range, target: Array) -> None:
+        at_once = max(1, BATCH_BYTES // (8 * len(spectra) * target.shape[-1]))
+        for low in range(wanted.start, wanted.stop, at_once):
+            some = range(low, min(low + at_once, wanted.stop))
+            part = target[:, low - wanted.start : some.stop - wanted.start]
+            _geometric_means(spectra, bank, [members[f] for f in some], output, part)
+
+    over_batches(x, len(members), bank, polyremoval, out, fill)
+
+
+def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:
+    kind = Magnitudes if output in ("pow", "abs") else Coefficients
+    means = kind(len(spectra), members, bank.points.n_rows)
+    firsts = {some[0][0]: (f, some[0][1]) for f, some in enumerate(members)}
+    others = {i: (f, weight) for f, some in enumerate(members) for i, weight in some[1:]}
+    for group in (firsts, others):
+        numbers = sorted(group, key=lambda i: (bank.n_fft(i), i))
+        for run in runs(bank, numbers, len(spectra)):
+            values = outputs(spectra, [bank.response(i) for i in run], bank.points)
+            means.add(values, [group[i] for i in run])
+    means.finish(spectra.scale[:, :, np.newaxis], output, out)
+
+
+class Magnitudes:
+    """Weighted geometric means of squared magnitudes, (line, frequency, time)."""
+
+    def __init__(self, n_lines: int, members: Members, n_rows: int) -> None:
+        self._total = [sum(weight for _, weight in some) for some in members]
+        self._product = np.ones((n_lines, len(members), n_rows))
+        self._count = [0] * len(members)
+        self._logs: dict[int, Array] = {}
+
+    def add(self, values: Array, places: Sequence[tuple[int, float]]) -> None:
+        """Take outputs (line, filter, time) for the given frequencies with the given weights."""
+        power = np.abs(values)
+        np.square(power, out=power)
+        for k, (f, weight) in enumerate(places):
+            if weight != 1:
+                self._add_log(f, weight, power[:, k].astype(np.float64))
+                continue
+            if self._count[f] == _AT_ONCE:
+                self._add_log(f, 1.0, self._product[:, f])
+                self._product[:, f], self._count[f] = 1, 0
+            self._product[:, f] *= power[:, k]
+            self._count[f] += 1
+
+    def _add_log(self, f: int, weight: float, power: Array) -> None:
+        with np.errstate(divide="ignore"):
+            logs = np.log(power)
+        logs *= weight
+        if f in self._logs:
+            self._logs[f] += logs
+        else:
+            self._logs[f] = logs
+
+    def powers(self) -> Array:
+        """Take the roots."""
+        for f, total in enumerate(self._total):
+            mean = self._product[:, f]
+            if f not in self._logs and total in (1, 2, 4, 8):
+                for _ in range(int(total).bit_length() - 1):
+                    np.sqrt(mean, out=mean)
+                continue
+            self._add_log(f, 1.0, mean)
+            np.exp(np.divide(self._logs[f], total, out=mean), out=mean)
+        return self._product
+
+    def finish(self, scale: Array, output: str, out: Array) -> None:
+        """Put magnitudes or powers into `out`."""
+        powers = self.powers()
+        if output == "pow":
+            np.multiply(powers, scale**2, out=out, casting="same_kind")
+        else:
+            np.multiply(np.sqrt(powers, out=powers), scale, out=out, casting="same_kind")
+
+
+class Coefficients(Magnitudes):
+    """The same with the phase of the first filter plus the mean difference to it."""
+
+    def __init__(self, n_lines: int, members: Members, n_rows: int) -> None:
+        super().__init__(n_lines, members, n_rows)
+        self._first: dict[int, Array] = {}
+        self._turn = np.zeros(self._product.shape)
+
+    def add(self, values: Array, places: Sequence[tuple[int, float]]) -> None:
+        """Take outputs; those of the first filters come first."""
+        super().add(values, places)
+        for k, (f, weight) in enumerate(places):
+            if f in self._first:
+                turn = np.angle(values[:, k] * np.conj(self._first[f]))
+                self._turn[:, f] += weight * turn
+            else:
+                self._first[f] = values[:, k].copy()
+
+    def finish(self, scale: Array, output: str, out: Array) -> None:
+        """Put coefficients, or what is made of them, into `out`."""
+        values = np.sqrt(self.powers()) * scale * np.exp(1j * self._phase())
+        convert(values, output, out)
+
+    def _phase(self) -> Array:
+        for f, total in enumerate(self._total):
+            self._turn[:, f] /= total
+            self._turn[:, f] += np.angle(self._first[f])
+        return self._turn

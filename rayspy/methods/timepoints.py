@@ -1,0 +1,62 @@
+"""Which time points a time-frequency result has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.methods.base import InputSpec
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TimePoints:
+    """Time points of each trial.
+
+    Either every `step`-th sample of a trial from its first one on (`offsets` is
+    None), or a list of samples. The list is counted from its first entry, which
+    is a sample of the trial that depends on the trial's length (`firsts`).
+    """
+
+    step: int = 1
+    """Samples from one point to the next; 0: they are not equidistant."""
+    offsets: tuple[int, ...] | None = None
+    firsts: tuple[tuple[int, int], ...] = ()
+    """Pairs of trial length and sample of the first point."""
+
+    def first(self, length: int) -> int:
+        """Sample of the first point in a trial of this length."""
+        return dict(self.firsts).get(length, 0)
+
+    def samples(self, length: int) -> Indices:
+        """All points as samples of the trial."""
+        if self.offsets is None:
+            return np.arange(0, length, self.step)
+        return np.array(self.offsets, dtype=np.int64) + self.first(length)
+
+    def rows(self, lengths: Indices) -> Indices:
+        """Number of points per trial."""
+        if self.offsets is None:
+            return -(-lengths // self.step)
+        return np.full(len(lengths), len(self.offsets))
+
+    def samplerate(self, rate: float | None) -> float | None:
+        """Points per second; None if they are not equidistant."""
+        return None if rate is None or self.step == 0 else rate / self.step
+
+    def trialdefinition(self, spec: InputSpec) -> NDArray[np.float64]:
+        """Trials counted anew in time points, at the times they had."""
+        trl = spec.trialdefinition.copy()
+        stops = np.cumsum(self.rows(spec.lengths))
+        trl[:, 0], trl[:, 1] = stops - self.rows(spec.lengths), stops
+        if self.step == 0:
+            trl[:, 2] = 0
+            return trl
+        if self.firsts:
+            known = dict(self.firsts)
+            trl[:, 2] += [known[n] for n in spec.lengths.tolist()]
+        trl[:, 2] /= self.step
+        return trl

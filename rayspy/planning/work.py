@@ -1,0 +1,43 @@
+"""What methods may tell about their work besides what every method declares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.config import config
+from rayspy.methods.base import Method
+
+Sizes = NDArray[np.int64]
+_MOST_SUMS = 64
+
+
+def weighted_sizes(
+    method: Method, lengths: Sizes, input_bytes: Sizes, output_bytes: Sizes, average: bool
+) -> Sizes:
+    """Size of each trial for the partitioner.
+
+    The larger of input and output, times the method's ``weight(length)`` where it
+    has one: the work per byte of output, compared to a plain transform. What is
+    averaged counts as its input alone for methods without a weight.
+    """
+    weight = getattr(method, "weight", None)
+    if weight is None:
+        return input_bytes if average else np.maximum(input_bytes, output_bytes)
+    known = {int(n): float(weight(int(n))) for n in np.unique(lengths)}
+    factors = np.array([known[int(n)] for n in lengths])
+    return np.maximum(input_bytes, (output_bytes * factors).astype(np.int64))
+
+
+def block_bytes(sizes: Sizes, average: bool) -> int:
+    """Size of block to aim for: each block of an average returns a whole sum, so there are few of them."""
+    wanted: int = config.block_bytes
+    return max(wanted, int(sizes.sum()) // _MOST_SUMS) if average else wanted
+
+
+def shared_bytes(method: Method, length: int) -> int:
+    """Memory of a kernel call that does not grow with the number of lines: ``shared_bytes(length)``."""
+    declared: Any = getattr(method, "shared_bytes", None)
+    return 0 if declared is None else int(declared(length))
