@@ -68,7 +68,7 @@ def _stacked(plan: Plan, block: Block, payload: Array | None) -> Array:
         rows = slice(int(plan.row_edges[first] - origin), int(plan.row_edges[stop] - origin))
         n_rows = int(plan.output.rows[first])
         view = out[rows].reshape(stop - first, n_rows, *out.shape[1:])
-        _compute(plan, x, view)
+        _compute(plan, first, x, view)
     return out
 
 
@@ -79,7 +79,7 @@ def _summed(plan: Plan, block: Block, payload: Array | None) -> Array:
     total = np.zeros(shape, wide)
     for first, stop, x in _inputs(plan, block, payload):
         results = np.empty((stop - first, *shape), plan.output.dtype)
-        _compute(plan, x, results)
+        _compute(plan, first, x, results)
         for result in results:
             total += result
         del results, result
@@ -111,9 +111,9 @@ def _from_payload(plan: Plan, block: Block, payload: Array, first: int, stop: in
     return view.reshape(n, length, *payload.shape[1:])
 
 
-def _compute(plan: Plan, x: Array, out: Array) -> None:
-    """Run the kernel on a run of trials; long trials go through it a few channels at a time."""
-    kernel = plan.method.kernel(x.shape[1])
+def _compute(plan: Plan, first: int, x: Array, out: Array) -> None:
+    """Run the kernel on trials from `first` on; long ones go through it a few channels at a time."""
+    kernel = plan.kernel_for(first)
     width = x.shape[-1] if x.shape[0] > 1 else tile_channels(plan, x.shape[1], x.shape[-1])
     for low in range(0, x.shape[-1], width):
         view = out[..., low : low + width]

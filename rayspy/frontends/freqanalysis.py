@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from rayspy.checks import check_bool, check_choice
 from rayspy.data.analog import AnalogData
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
-from rayspy.frontends.compute import compute, plan_for, selected
+from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
+from rayspy.frontends.compute import compute, input_spec, selected
 from rayspy.frontends.spectral.checks import check_input
 from rayspy.frontends.spectral.fooof import check_fooof, parameterized
 from rayspy.frontends.spectral.fourier import FOOOF_OUTPUTS, mtmconvol, mtmfft, welch
 from rayspy.frontends.spectral.request import Builder, Request
 from rayspy.frontends.spectral.wavelets import superlet, wavelet
+from rayspy.planning.plan import make_plan
 
 Output = Literal[
     "pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal", "absimag",
@@ -244,20 +246,16 @@ def freqanalysis(
 def _run(
     request: Request, data: AnalogData, settings: Mapping[str, Any], parallel: bool | None
 ) -> SpectralData:
-    plan = plan_for(
-        "freqanalysis",
-        data,
-        request.method,
-        request.selection,
-        settings["keeptrials"],
-        settings["chan_per_worker"],
-    )
+    width = check_chan_per_worker(settings["chan_per_worker"])
+    spec = replace(input_spec(data, request.selection), variants=request.times.firsts)
+    index, average = request.selection.index, not settings["keeptrials"]
+    plan = make_plan("freqanalysis", request.method, data.source, spec, index, average, width)
     if settings["output"] in FOOOF_OUTPUTS:
         return parameterized(plan, data, settings, parallel, request.logged)
     result: SpectralData = compute(plan, data, settings, parallel, log_settings=request.logged)
     result.info.pop("toi", None)
-    if request.times is not None:
-        result.info["toi"] = list(request.times)
+    if request.times.exact is not None:
+        result.info["toi"] = list(request.times.exact)
     return result
 
 

@@ -32,12 +32,11 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Points:
-    """Samples at which outputs are wanted: `n` of them from `first` in steps of `step`.
+    """Samples at which outputs are wanted: `n` of them from the first on in steps of `step`.
 
     With `picks` only these of them are kept.
     """
 
-    first: int
     step: int
     n: int
     picks: tuple[int, ...] | None = None
@@ -96,23 +95,32 @@ def response_of(taps: Array, first: int, n_fft: int, points: Points) -> Response
     n_fft : int
         Length of the transform, at least line + largest lag.
     points : Points
-        Outputs wanted. Their first sample becomes output 0; the factor of the
-        shorter inverse transform is in the result.
+        Outputs wanted; the factor of the shorter inverse transform is in the result.
     """
     from scipy.fft import fft
 
     wrapped = np.zeros(n_fft, np.complex128)
-    wrapped[(first - points.first + np.arange(len(taps))) % n_fft] = taps
+    wrapped[(first + np.arange(len(taps))) % n_fft] = taps
     values = (fft(wrapped, overwrite_x=True) / points.step).astype(np.complex64)
     if np.isrealobj(taps) and points.step == 1:
         return Response(n_fft, np.ascontiguousarray(values[: n_fft // 2 + 1]), True)
     return Response(n_fft, values)
 
 
-def _detrended_lines(x: Array, polyremoval: int | None) -> Array:
-    """Signals in double precision as (trial, channel, time)."""
+def detrended_lines(x: Array, polyremoval: int | None, part: slice = slice(None)) -> Array:
+    """Signals in double precision as (trial, channel, time), detrended and then cut.
+
+    Parameters
+    ----------
+    x : ndarray, shape (trial, time, channel)
+        Real signals; not changed.
+    polyremoval : int or None
+        Trend that is removed from the whole trial.
+    part : slice
+        Samples that are kept.
+    """
     lines = detrended(x.astype(np.float64), polyremoval)
-    return np.ascontiguousarray(lines.transpose(0, 2, 1))
+    return np.ascontiguousarray(lines[:, part].transpose(0, 2, 1))
 
 
 class Spectra:
@@ -171,15 +179,14 @@ Fill = Callable[[Spectra, range, Array], None]
 """Puts the results of some lines for a range of frequencies into an array (line, frequency, time)."""
 
 
-def over_batches(
-    x: Array, n_freq: int, bank: Bank, polyremoval: int | None, out: Array, fill: Fill
-) -> None:
+def over_batches(lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill) -> None:
     """Cut the work into batches of lines and frequencies, and put their results in place.
+
+    `lines` are (trial, channel, time).
 
     Results are gathered with time as the fastest axis and transposed in one go
     into `out`, of shape (trial, time, freq, channel), where channels are the fastest.
     """
-    lines = _detrended_lines(x, polyremoval)
     longest = max(bank.n_fft(i) for i in range(bank.n_filters))
     for trials, channels in batches(lines.shape[0], lines.shape[1], 8 * longest):
         some = lines[trials, channels]
@@ -219,19 +226,17 @@ def runs(bank: Bank, numbers: Sequence[int], n_lines: int) -> Iterator[list[int]
         yield run
 
 
-def filtered(x: Array, bank: Bank, output: str, polyremoval: int | None, out: Array) -> None:
+def filtered(lines: Array, bank: Bank, output: str, out: Array) -> None:
     """Outputs of a bank with one filter per frequency.
 
     Parameters
     ----------
-    x : ndarray, shape (trial, time, channel)
-        Real signals; not changed.
+    lines : ndarray, shape (trial, channel, time)
+        Signals in double precision; not changed.
     bank : Bank
         A filter per frequency.
     output : str
         As in `rayspy.kernels.mtmfft.tapered_spectra`.
-    polyremoval : int or None
-        Trend that is removed from the whole trial first.
     out : ndarray, shape (trial, time, freq, channel)
         Where to put the result, float32, or complex64 for 'fourier'.
     """
@@ -243,7 +248,7 @@ def filtered(x: Array, bank: Bank, output: str, polyremoval: int | None, out: Ar
             values *= scale
             converted(values, output, target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start])
 
-    over_batches(x, bank.n_filters, bank, polyremoval, out, fill)
+    over_batches(lines, bank.n_filters, bank, out, fill)
 
 
 def converted(values: Array, output: str, out: Array) -> None:
@@ -266,9 +271,7 @@ Members = Sequence[Sequence[tuple[int, float]]]
 """Per frequency, numbers of filters and their weights."""
 
 
-def superlets(
-    x: Array, bank: Bank, members: Members, output: str, polyremoval: int | None, out: Array
-) -> None:
+def superlets(lines: Array, bank: Bank, members: Members, output: str, out: Array) -> None:
     """Superlet transform: weighted geometric mean of the outputs of several filters per frequency.
 
     The magnitude is the geometric mean. The phase is that of the first filter
@@ -277,7 +280,7 @@ def superlets(
 
     Parameters
     ----------
-    x, output, polyremoval, out
+    lines, output, out
         See `filtered`.
     bank : Bank
         All filters.
@@ -292,7 +295,7 @@ def superlets(
             part = target[:, low - wanted.start : some.stop - wanted.start]
             _geometric_means(spectra, bank, [members[f] for f in some], output, part)
 
-    over_batches(x, len(members), bank, polyremoval, out, fill)
+    over_batches(lines, len(members), bank, out, fill)
 
 
 def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:

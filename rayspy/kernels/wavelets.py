@@ -55,25 +55,26 @@ def automatic_periods(samplerate: float, n_samples: int, factor: float) -> Array
     """
     shortest = 2 / samplerate
     steps = max(0, int(4 * math.log2(n_samples / (samplerate * shortest / factor))))
-    return shortest * 2.0 ** (np.arange(steps, -1, -1) / 4)
+    return np.asarray(shortest * 2.0 ** (np.arange(steps, -1, -1) / 4))
 
 
 def morlet(u: Array, w0: float) -> Array:
     """Morlet's wavelet with w0 / (2 pi) cycles per unit; u is time over scale."""
-    return math.pi**-0.25 * (np.exp(1j * w0 * u) - math.exp(-(w0**2) / 2)) * np.exp(-(u**2) / 2)
+    wave = np.exp(1j * w0 * u) - math.exp(-(w0**2) / 2)
+    return np.asarray(math.pi**-0.25 * wave * np.exp(-(u**2) / 2))
 
 
-def paul(u: Array, order: int) -> Array:
+def paul(u: Array, order: float) -> Array:
     """Paul's wavelet of some order."""
     log_norm = order * math.log(2) + math.lgamma(order + 1)
     log_norm -= 0.5 * (math.log(math.pi) + math.lgamma(2 * order + 1))
     return np.asarray(math.exp(log_norm) * 1j**order * (1 - 1j * u) ** -(order + 1))
 
 
-def gauss_derivative(u: Array, order: int) -> Array:
+def gauss_derivative(u: Array, order: float) -> Array:
     """Derivative of a Gaussian (DOG), real; order 2 is the Mexican hat."""
-    hermite = np.polynomial.hermite_e.hermeval(u, [0] * order + [1])
-    sign = (-1) ** (order + 1)
+    hermite = np.polynomial.hermite_e.hermeval(u, [0] * int(order) + [1])
+    sign = (-1) ** (int(order) + 1)
     return np.asarray(sign * math.exp(-0.5 * math.lgamma(order + 0.5)) * hermite * np.exp(-(u**2) / 2))
 
 
@@ -108,7 +109,7 @@ def sampled_wavelet(
     shapes = {"Morlet": morlet, "Paul": paul, "DOG": gauss_derivative}
     times, first = sample_times(SUPPORT * scale * samplerate, reach)
     norm = 1 / (8 * math.pi * scale * math.sqrt(samplerate))
-    return norm * shapes[family](times / (scale * samplerate), parameter), first  # type: ignore[operator]
+    return norm * shapes[family](times / (scale * samplerate), parameter), first
 
 
 def sampled_superlet(cycles: float, scale: float, samplerate: float, reach: int) -> tuple[Array, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
@@ -57,8 +57,16 @@ class Mtmconvol:
 
     def kernel(self, length: int) -> Kernel:
         """Bind tapers and windows to this trial length."""
-        bound: Kernel = partial(_windows_of, self, length)
+        return self.kernel_at(length, 0)
+
+    def kernel_at(self, length: int, variant: int) -> Kernel:
+        """Bind them to trials whose first time point is sample `variant`."""
+        bound: Kernel = partial(_windows_of, self, self.starts(length, variant))
         return bound
+
+    def starts(self, length: int, first: int) -> NDArray[np.int64]:
+        """First sample of each window: they are centred on the time points."""
+        return self.times.samples(length, first) - self.n_window // 2
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Trial with zeros at its ends and, of one window at least, samples and transforms."""
@@ -85,14 +93,11 @@ class Welch(Mtmconvol):
         n = len(spec.trialdefinition)
         trl = spec.trialdefinition.copy()
         trl[:, 0], trl[:, 1], trl[:, 2] = np.arange(n), np.arange(1, n + 1), 0
-        every = super().output(spec)
-        return OutputSpec(
-            every.kind, every.dims, every.dtype, np.ones(n, dtype=np.int64), trl, every.samplerate, every.labels
-        )
+        return replace(super().output(spec), rows=np.ones(n, dtype=np.int64), trialdefinition=trl)
 
     def kernel(self, length: int) -> Kernel:
         """Bind tapers and windows to this trial length."""
-        bound: Kernel = partial(_mean_of, self, length)
+        bound: Kernel = partial(_mean_of, self, self.starts(length, 0))
         return bound
 
     def working_bytes(self, length: int, itemsize: int) -> int:
@@ -108,7 +113,7 @@ class Welch(Mtmconvol):
 def _tapers(method: Mtmconvol) -> NDArray[np.float64]:
     """Tapers with the power normalisation in them."""
     n = method.n_window
-    tapers = method.taper.sample(n)
+    tapers = method.taper.sample(n, periodic=True)
     return np.asarray(tapers * np.sqrt(power_norm(method.taper.kind, float(tapers.sum()), n, n, False)))
 
 
@@ -116,15 +121,10 @@ def _bins(method: Mtmconvol) -> slice | NDArray[np.int64]:
     return slice(None) if method.bins is None else np.array(method.bins)
 
 
-def _starts(method: Mtmconvol, length: int) -> NDArray[np.int64]:
-    """First sample of each window: they are centred on the time points."""
-    return method.times.samples(length) - method.n_window // 2
-
-
 def _windows_of(
-    method: Mtmconvol, length: int, x: NDArray[Any], out: NDArray[Any] | None = None
+    method: Mtmconvol, starts: NDArray[np.int64], x: NDArray[Any], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
-    starts, tapers = _starts(method, length), _tapers(method)
+    tapers = _tapers(method)
     if out is None:
         n_tapers = len(tapers) if method.keeptapers else 1
         dtype = np.complex64 if method.output_kind == "fourier" else np.float32
@@ -136,9 +136,9 @@ def _windows_of(
 
 
 def _mean_of(
-    method: Mtmconvol, length: int, x: NDArray[Any], out: NDArray[Any] | None = None
+    method: Mtmconvol, starts: NDArray[np.int64], x: NDArray[Any], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
     if out is None:
         out = np.empty((len(x), 1, 1, len(method.freq), x.shape[2]), np.float32)
-    mean_window_power(x, _tapers(method), _starts(method, length), _bins(method), method.polyremoval, out)
+    mean_window_power(x, _tapers(method), starts, _bins(method), method.polyremoval, out)
     return out

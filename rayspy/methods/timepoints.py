@@ -17,25 +17,19 @@ class TimePoints:
     """Time points of each trial.
 
     Either every `step`-th sample of a trial from its first one on (`offsets` is
-    None), or a list of samples. The list is counted from its first entry, which
-    is a sample of the trial that depends on the trial's length (`firsts`).
+    None), or a list of samples, counted from the first of them. Which sample of a
+    trial that is, is the trial's variant (`InputSpec.variants`).
     """
 
     step: int = 1
     """Samples from one point to the next; 0: they are not equidistant."""
     offsets: tuple[int, ...] | None = None
-    firsts: tuple[tuple[int, int], ...] = ()
-    """Pairs of trial length and sample of the first point."""
 
-    def first(self, length: int) -> int:
-        """Sample of the first point in a trial of this length."""
-        return dict(self.firsts).get(length, 0)
-
-    def samples(self, length: int) -> Indices:
+    def samples(self, length: int, first: int = 0) -> Indices:
         """All points as samples of the trial."""
         if self.offsets is None:
             return np.arange(0, length, self.step)
-        return np.array(self.offsets, dtype=np.int64) + self.first(length)
+        return np.array(self.offsets, dtype=np.int64) + first
 
     def rows(self, lengths: Indices) -> Indices:
         """Number of points per trial."""
@@ -55,8 +49,7 @@ class TimePoints:
         if self.step == 0:
             trl[:, 2] = 0
             return trl
-        if self.firsts:
-            known = dict(self.firsts)
-            trl[:, 2] += [known[n] for n in spec.lengths.tolist()]
+        if spec.variants is not None:
+            trl[:, 2] += spec.variants
         trl[:, 2] /= self.step
         return trl

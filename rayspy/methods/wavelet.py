@@ -14,6 +14,7 @@ from rayspy.kernels.filterbank import (
     BATCH_BYTES,
     BUFFER_BYTES,
     Points,
+    detrended_lines,
     filtered,
     superlets,
     transform_length,
@@ -80,24 +81,34 @@ class Wavelet:
         reaches = [min(length - 1, math.ceil(n / 2) + 1) for n in self.durations()]
         return FilterBank(length, points_of(self.times, length), reaches, partial(_taps, self, length - 1))
 
-    def transform(self, bank: FilterBank, x: NDArray[Any], out: NDArray[Any]) -> None:
-        """Compute ``(trial, time, freq, channel)``."""
-        filtered(x, bank, self.output_kind, self.polyremoval, out)
+    def transform(self, bank: FilterBank, lines: NDArray[Any], out: NDArray[Any]) -> None:
+        """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
+        filtered(lines, bank, self.output_kind, out)
 
     def kernel(self, length: int) -> Kernel:
         """Bind the filters for this trial length."""
-        bound: Kernel = partial(_transformed, self, length)
+        return self.kernel_at(length, 0)
+
+    def kernel_at(self, length: int, variant: int) -> Kernel:
+        """Bind them for trials whose first time point is sample `variant`."""
+        bound: Kernel = partial(_transformed, self, slice(variant, variant + self.used(length)))
         return bound
+
+    def used(self, length: int) -> int:
+        """Samples that are transformed: from the first time point to the last."""
+        return length if self.times.offsets is None else self.times.offsets[-1] + 1
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Lines in double precision, their spectra, and the outputs of one filter."""
-        longest = transform_length(length, length - 1, self.times.step or 1)
-        return 40 * length + 24 * longest + sum(8 * transform_length(length, r) for r in _ladder(length))
+        n, step = self.used(length), self.times.step or 1
+        spectra = sum(8 * transform_length(n, reach, step) for reach in _ladder(n))
+        return 32 * length + spectra + 40 * transform_length(n, n - 1, step)
 
     def shared_bytes(self, length: int) -> int:
         """Filters, a batch of outputs and the results of some lines."""
-        lengths = [transform_length(length, min(length - 1, math.ceil(n / 2) + 1)) for n in self.durations()]
-        return min(KEPT_BYTES, 8 * sum(lengths)) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
+        bank = self.bank(self.used(length))
+        filters = 8 * sum(bank.n_fft(i) for i in range(bank.n_filters))
+        return min(KEPT_BYTES, filters) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
 
     def weight(self, length: int) -> float:
         """Work per byte of result, compared to a plain transform."""
@@ -123,18 +134,16 @@ class Superlet(Wavelet):
 
     def durations(self) -> list[float]:
         """Length of each filter in samples."""
-        return [
-            SUPPORT * scale * self.c_1 * order * self.samplerate for scale, order in _members(self)[1]
-        ]
+        return [SUPPORT * scale * self.c_1 * order * self.samplerate for scale, order in _members(self)[1]]
 
     def taps(self, i: int, reach: int) -> tuple[NDArray[Any], int]:
         """Filter number i as far as it matters, and the lag of its first tap."""
         scale, order = _members(self)[1][i]
         return sampled_superlet(self.c_1 * order, scale, self.samplerate, reach)
 
-    def transform(self, bank: FilterBank, x: NDArray[Any], out: NDArray[Any]) -> None:
-        """Compute ``(trial, time, freq, channel)``."""
-        superlets(x, bank, self.members, self.output_kind, self.polyremoval, out)
+    def transform(self, bank: FilterBank, lines: NDArray[Any], out: NDArray[Any]) -> None:
+        """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
+        superlets(lines, bank, self.members, self.output_kind, out)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Also the means of one frequency."""
@@ -165,10 +174,10 @@ def _members(method: Superlet) -> tuple[list[list[tuple[int, float]]], list[tupl
 def points_of(times: TimePoints, length: int) -> Points:
     """Time points as samples of a line."""
     if times.offsets is None:
-        return Points(0, times.step, -(-length // times.step))
+        return Points(times.step, -(-length // times.step))
     if times.step:
-        return Points(times.first(length), times.step, len(times.offsets))
-    return Points(times.first(length), 1, times.offsets[-1] + 1, times.offsets)
+        return Points(times.step, len(times.offsets))
+    return Points(1, times.offsets[-1] + 1, times.offsets)
 
 
 def _ladder(length: int) -> list[int]:
@@ -180,11 +189,12 @@ def _taps(method: Wavelet, reach: int, i: int) -> tuple[NDArray[Any], int]:
 
 
 def _transformed(
-    method: Wavelet, length: int, x: NDArray[Any], out: NDArray[Any] | None = None
+    method: Wavelet, part: slice, x: NDArray[Any], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
+    length = part.stop - part.start
     bank = kept_bank((method, length), partial(method.bank, length))
     if out is None:
         dtype = np.complex64 if method.output_kind == "fourier" else np.float32
         out = np.empty((len(x), bank.points.n_rows, 1, len(method.foi), x.shape[2]), dtype)
-    method.transform(bank, x, out[:, :, 0])
+    method.transform(bank, detrended_lines(x, method.polyremoval, part), out[:, :, 0])
     return out

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from rayspy.config import config
 from rayspy.errors import InvalidValueError
-from rayspy.methods.base import InputSpec, Method, OutputSpec, inner_dims
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, inner_dims
 from rayspy.planning.memory import Memory
 from rayspy.planning.partition import Block, partition
-from rayspy.planning.work import block_bytes, shared_bytes, weighted_sizes
+from rayspy.planning.work import block_bytes, kernel_at, shared_bytes, weighted_sizes
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
 from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
@@ -200,12 +200,22 @@ class Plan:
     def chunks(self, block: Block) -> Iterator[tuple[int, int]]:
         """Runs of trials of equal length that are read and computed together."""
         lengths = self.spec.lengths[block.first_trial : block.stop_trial]
-        edges = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
+        changes = np.diff(lengths) != 0
+        if self.spec.variants is not None:
+            changes |= np.diff(self.spec.variants[block.first_trial : block.stop_trial]) != 0
+        edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(lengths)]
         for low, high in pairwise(edges):
             first, stop = block.first_trial + low, block.first_trial + high
             at_once = self.trials_at_once(first, block.n_channels)
             for k in range(first, stop, at_once):
                 yield k, min(k + at_once, stop)
+
+    def kernel_for(self, k: int) -> Kernel:
+        """Kernel of trial k and those like it."""
+        length = int(self.spec.lengths[k])
+        if self.spec.variants is None:
+            return self.method.kernel(length)
+        return kernel_at(self.method, length, int(self.spec.variants[k]))
 
     def trials_at_once(self, k: int, n_channels: int) -> int:
         """How many trials like trial k go through the kernel in one call."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.config import config
-from rayspy.methods.base import Method
+from rayspy.methods.base import Kernel, Method
 
 Sizes = NDArray[np.int64]
 _MOST_SUMS = 64
@@ -25,10 +25,10 @@ def weighted_sizes(
     """
     weight = getattr(method, "weight", None)
     if weight is None:
-        return input_bytes if average else np.maximum(input_bytes, output_bytes)
+        return input_bytes if average else np.asarray(np.maximum(input_bytes, output_bytes))
     known = {int(n): float(weight(int(n))) for n in np.unique(lengths)}
     factors = np.array([known[int(n)] for n in lengths])
-    return np.maximum(input_bytes, (output_bytes * factors).astype(np.int64))
+    return np.asarray(np.maximum(input_bytes, (output_bytes * factors).astype(np.int64)))
 
 
 def block_bytes(sizes: Sizes, average: bool) -> int:
@@ -41,3 +41,10 @@ def shared_bytes(method: Method, length: int) -> int:
     """Memory of a kernel call that does not grow with the number of lines: ``shared_bytes(length)``."""
     declared: Any = getattr(method, "shared_bytes", None)
     return 0 if declared is None else int(declared(length))
+
+
+def kernel_at(method: Method, length: int, variant: int) -> Kernel:
+    """Kernel for trials of a length and a variant: the method's ``kernel_at(length, variant)``."""
+    made: Any = method
+    kernel: Kernel = made.kernel_at(length, variant)
+    return kernel

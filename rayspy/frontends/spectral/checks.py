@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rayspy.checks import check_array, check_choice, check_integer, check_scalar, is_number
 from rayspy.data.analog import AnalogData

@@ -42,9 +42,7 @@ def check_fooof(method: Method, options: Any) -> dict[str, Any]:
         )
     checked = check_options(options)
     if find_spec("specparam") is None:
-        raise MissingPackageError(
-            'FOOOF outputs need the package specparam: pip install "rayspy[fooof]"'
-        )
+        raise MissingPackageError('FOOOF outputs need the package specparam: pip install "rayspy[fooof]"')
     return checked
 
 

@@ -18,7 +18,7 @@ from rayspy.frontends.spectral.checks import (
     whole_samples,
 )
 from rayspy.frontends.spectral.request import Given, Request, lengths_of
-from rayspy.frontends.spectral.times import check_toi, cut_to, overlap_step
+from rayspy.frontends.spectral.times import Placed, check_toi, cut_to, overlap_step, placed
 from rayspy.methods.mtmconvol import Mtmconvol, Welch
 from rayspy.methods.mtmfft import Mtmfft, Taper
 from rayspy.methods.timepoints import TimePoints
@@ -55,12 +55,13 @@ def mtmconvol(data: AnalogData, selection: Selection, given: Given) -> Request:
     n_window = _window_length(given, selection, float(data.samplerate or 0))
     toi = check_toi(given["toi"], fraction=True)
     if toi is None or isinstance(toi, float):
-        times, cut, exact = TimePoints(1 if toi is None else overlap_step(toi, n_window)), selection, None
+        times = Placed(TimePoints(1 if toi is None else overlap_step(toi, n_window)))
     else:
-        before = n_window // 2
-        times, cut, exact = cut_to(toi, selection, float(data.samplerate or 0), before, n_window - before - 1)
-    method = Mtmconvol(times=times, **_window_settings(data, given, output, n_window))
-    return Request(method, cut, _logged(given, method, "t_ftimwin", "toi"), exact)
+        times = placed(toi, selection, float(data.samplerate or 0))
+    before = n_window // 2
+    times, cut = cut_to(times, selection, before, n_window - before - 1)
+    method = Mtmconvol(times=times.points, **_window_settings(data, given, output, n_window))
+    return Request(method, cut, _logged(given, method, "t_ftimwin", "toi"), times)
 
 
 def welch(data: AnalogData, selection: Selection, given: Given) -> Request:

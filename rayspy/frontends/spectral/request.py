@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection
+from rayspy.frontends.spectral.times import Placed
 from rayspy.methods.base import Method
+from rayspy.methods.timepoints import TimePoints
 
 Given = Mapping[str, Any]
 
@@ -28,14 +30,14 @@ class Request:
         On what; trials may have been cut further.
     logged : dict
         What goes into the history.
-    times : tuple of float, optional
-        Times of the result in seconds where a samplerate cannot tell them.
+    times : Placed
+        Times of the result.
     """
 
     method: Method
     selection: Selection
     logged: dict[str, Any] = field(default_factory=dict)
-    times: tuple[float, ...] | None = None
+    times: Placed = field(default_factory=lambda: Placed(TimePoints()))
 
 
 Builder = Callable[[AnalogData, Selection, Given], Request]

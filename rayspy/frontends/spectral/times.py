@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,50 +41,50 @@ def overlap_step(overlap: float, n_window: int) -> int:
     return n_window - min(n_window - 1, int(np.floor(overlap * n_window + _SLACK)))
 
 
-def cut_to(
-    toi: Table, selection: Selection, rate: float, before: int, after: int
-) -> tuple[TimePoints, Selection, tuple[float, ...] | None]:
-    """Cut trials to what is needed for results at some times.
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Time points with what they mean for each trial.
 
-    Parameters
+    Attributes
     ----------
-    toi : ndarray
-        Times in seconds; the nearest samples are taken.
-    selection : Selection
-        Trials, which all have to have these times.
-    rate : float
-        Hz.
-    before, after : int
-        Samples needed besides the one at the time itself, where there are any.
-
-    Returns
-    -------
     points : TimePoints
-        The times as samples of the cut trials.
-    selection : Selection
-        With the cut trials.
-    exact : tuple of float or None
+        The times as samples from the first one on.
+    firsts : ndarray of int, optional
+        Per selected trial, the sample that is the first time.
+    exact : tuple of float, optional
         Times of the samples taken, if they are not equidistant.
     """
+
+    points: TimePoints
+    firsts: NDArray[np.int64] | None = None
+    exact: tuple[float, ...] | None = None
+
+
+def placed(toi: Table, selection: Selection, rate: float) -> Placed:
+    """Find the samples nearest to some times (seconds), which all selected trials must have."""
     trl = selection.trialdefinition
-    lengths = (trl[:, 1] - trl[:, 0]).astype(np.int64)
     samples = np.rint(toi * rate - trl[0, 2]).astype(np.int64)
     offsets = samples - samples[0]
     if (np.diff(offsets) < 1).any():
         raise InvalidValueError(f"times at least one sample, {1 / rate:g} s, apart", "toi", toi.tolist())
     firsts = np.rint(toi[0] * rate - trl[:, 2]).astype(np.int64)
-    _check_inside(toi, selection, firsts, firsts + offsets[-1], lengths, rate)
-    starts = np.maximum(0, firsts - before)
-    stops = np.minimum(lengths, firsts + offsets[-1] + after + 1)
-    starts, stops = _told_apart(firsts, starts, stops, lengths)
-    cut = trl.copy()
-    cut[:, 0], cut[:, 1], cut[:, 2] = trl[:, 0] + starts, trl[:, 0] + stops, trl[:, 2] + starts
-    pairs = np.unique(np.column_stack([stops - starts, firsts - starts]), axis=0)
+    _check_inside(toi, selection, firsts, firsts + offsets[-1], rate)
     steps = np.unique(np.diff(offsets))
     step = 1 if not len(steps) else int(steps[0]) if len(steps) == 1 else 0
-    points = TimePoints(step, tuple(offsets.tolist()), tuple((int(n), int(k)) for n, k in pairs))
     exact = None if step else tuple(((samples + trl[0, 2]) / rate).tolist())
-    return points, replace(selection, trialdefinition=cut), exact
+    return Placed(TimePoints(step, tuple(offsets.tolist())), firsts, exact)
+
+
+def cut_to(times: Placed, selection: Selection, before: int, after: int) -> tuple[Placed, Selection]:
+    """Cut trials to the times and, where they have them, some samples before and after."""
+    if times.firsts is None or times.points.offsets is None:
+        return times, selection
+    trl = selection.trialdefinition
+    starts = np.maximum(0, times.firsts - before)
+    stops = np.minimum(trl[:, 1] - trl[:, 0], times.firsts + times.points.offsets[-1] + after + 1)
+    cut = trl.copy()
+    cut[:, 0], cut[:, 1], cut[:, 2] = trl[:, 0] + starts, trl[:, 0] + stops, trl[:, 2] + starts
+    return replace(times, firsts=times.firsts - starts), replace(selection, trialdefinition=cut)
 
 
 def _check_inside(
@@ -92,9 +92,9 @@ def _check_inside(
     selection: Selection,
     firsts: NDArray[np.int64],
     lasts: NDArray[np.int64],
-    lengths: NDArray[np.int64],
     rate: float,
 ) -> None:
+    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
     outside = (firsts < 0) | (lasts >= lengths)
     if outside.any():
         k = int(np.flatnonzero(outside)[0])
@@ -105,24 +105,3 @@ def _check_inside(
             "toi",
             f"{toi[0]:g} to {toi[-1]:g} s",
         )
-
-
-def _told_apart(
-    firsts: NDArray[np.int64], starts: NDArray[np.int64], stops: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Keep some more samples of trials whose length would not tell where their first time is."""
-    known: dict[int, int] = {}
-    for k in range(len(firsts)):
-        while known.setdefault(int(stops[k] - starts[k]), int(firsts[k] - starts[k])) != firsts[k] - starts[k]:
-            if stops[k] < lengths[k]:
-                stops[k] += 1
-            elif starts[k] > 0:
-                starts[k] -= 1
-            else:
-                raise InvalidValueError(
-                    "times whose windows lie within the trials, where trials of equal length have "
-                    "different offsets",
-                    "toi",
-                    f"trial {k} of {lengths[k]} samples",
-                )
-    return starts, stops

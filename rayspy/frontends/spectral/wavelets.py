@@ -13,7 +13,7 @@ from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.spectral.checks import OUTPUTS, check_polyremoval, one_of_foi_and_foilim
 from rayspy.frontends.spectral.request import Given, Request, lengths_of
-from rayspy.frontends.spectral.times import check_toi, cut_to
+from rayspy.frontends.spectral.times import Placed, check_toi, placed
 from rayspy.kernels.wavelets import automatic_periods, fourier_factor, fractional_orders
 from rayspy.methods.timepoints import TimePoints
 from rayspy.methods.wavelet import Superlet, Wavelet
@@ -28,20 +28,20 @@ def wavelet(data: AnalogData, selection: Selection, given: Given) -> Request:
     """Check and resolve the parameters of `wavelet`."""
     family, parameter = _family(given)
     output = check_choice(given["output"], "output", OUTPUTS)
-    times, cut, exact = _times(data, selection, given)
+    times = _times(data, selection, given)
     freqs = _frequencies(data, selection, given, fourier_factor(family, parameter))
     if family == "DOG" and output not in ("pow", "abs", "real", "absreal"):
         warn("freqanalysis", f"{given['wavelet']} wavelets are real: output '{output}' tells little")
     method = Wavelet(
         samplerate=float(data.samplerate or 0),
-        times=times,
+        times=times.points,
         foi=tuple(freqs.tolist()),
         output_kind="fourier" if output == "complex" else output,
         polyremoval=check_polyremoval(given["polyremoval"]),
         family=family,
         parameter=parameter,
     )
-    return Request(method, cut, _logged(given, freqs, "wavelet", "width", "order"), exact)
+    return Request(method, selection, _logged(given, freqs, "wavelet", "width", "order"), times)
 
 
 def superlet(data: AnalogData, selection: Selection, given: Given) -> Request:
@@ -53,7 +53,7 @@ def superlet(data: AnalogData, selection: Selection, given: Given) -> Request:
     c_1 = check_integer(given["c_1"], "c_1", 1)
     adaptive = check_bool(given["adaptive"], "adaptive")
     output = check_choice(given["output"], "output", OUTPUTS)
-    times, cut, exact = _times(data, selection, given)
+    times = _times(data, selection, given)
     freqs = _frequencies(data, selection, given, fourier_factor("superlet", 0))
     if adaptive:
         freqs = _check_adaptive(freqs)
@@ -62,7 +62,7 @@ def superlet(data: AnalogData, selection: Selection, given: Given) -> Request:
         orders = np.full(len(freqs), float(order_max))
     method = Superlet(
         samplerate=float(data.samplerate or 0),
-        times=times,
+        times=times.points,
         foi=tuple(freqs.tolist()),
         output_kind="fourier" if output == "complex" else output,
         polyremoval=check_polyremoval(given["polyremoval"]),
@@ -71,7 +71,7 @@ def superlet(data: AnalogData, selection: Selection, given: Given) -> Request:
         c_1=c_1,
     )
     logged = _logged(given, freqs, "order_max", "order_min", "c_1", "adaptive")
-    return Request(method, cut, logged, exact)
+    return Request(method, selection, logged, times)
 
 
 def _family(given: Given) -> tuple[str, float]:
@@ -89,18 +89,14 @@ def _family(given: Given) -> tuple[str, float]:
     return ("Morlet", width) if name == "Morlet" else ("DOG", 2.0)
 
 
-def _times(
-    data: AnalogData, selection: Selection, given: Given
-) -> tuple[TimePoints, Selection, tuple[float, ...] | None]:
+def _times(data: AnalogData, selection: Selection, given: Given) -> Placed:
     toi = check_toi(given["toi"], fraction=False)
     if toi is None or isinstance(toi, float):
-        return TimePoints(), selection, None
-    return cut_to(toi, selection, float(data.samplerate or 0), 0, 0)
+        return Placed(TimePoints())
+    return placed(toi, selection, float(data.samplerate or 0))
 
 
-def _frequencies(
-    data: AnalogData, selection: Selection, given: Given, factor: float
-) -> NDArray[np.float64]:
+def _frequencies(data: AnalogData, selection: Selection, given: Given, factor: float) -> NDArray[np.float64]:
     """Frequencies as asked for, or four per octave from the shortest trial's length to Nyquist."""
     rate = float(data.samplerate or 0)
     name = one_of_foi_and_foilim(given["foi"], given["foilim"])
@@ -109,7 +105,7 @@ def _frequencies(
     if name == "foi":
         return np.maximum(check_array(given["foi"], "foi", 0, rate / 2), _LOWEST)
     low, high = sorted(check_array(given["foilim"], "foilim", 0, rate / 2, length=2))
-    return np.maximum(low + np.arange(int(high - low + 1e-9) + 1), _LOWEST)
+    return np.asarray(np.maximum(low + np.arange(int(high - low + 1e-9) + 1), _LOWEST))
 
 
 def _check_adaptive(freqs: NDArray[np.float64]) -> NDArray[np.float64]:
