@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rayspy.config import config
 from rayspy.executors.choose import Choice, choose
+from rayspy.executors.outlook import end_if_planning
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import Progress, message
 from rayspy.storage.parts import PartsTarget
@@ -41,6 +42,7 @@ def run_plan(plan: Plan, parallel: bool | None) -> tuple[ArraySource, Choice]:
     MemoryBudgetError, ScratchSpaceError
         It would not fit; nothing was computed.
     """
+    end_if_planning(plan, parallel)
     choice = choose(parallel, plan.memory, plan.name)
     message(plan.name, f"{_work(plan)} on {_workers(choice, plan.n_blocks)} ({choice.reason})")
     if plan.average or plan.memory.output <= config.inmemory_bytes:

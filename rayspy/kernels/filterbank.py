@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 BATCH_BYTES = 2**19
 """Outputs of this size are made at a time: they stay in the processor's cache."""
-BUFFER_BYTES = 2**22
+BUFFER_BYTES = 2**20
 """Results of this size are gathered before they are put in place."""
 _PADDINGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 """Lengths of padding as shares of the line; each in use costs one forward transform."""
@@ -63,14 +63,11 @@ class Bank(Protocol):
     """Filters bound to one length of line."""
 
     points: Points
-    n_filters: int
+    lengths: list[int]
+    """Length of the transform per filter."""
 
     def response(self, i: int) -> Response:
         """Filter number i."""
-        ...
-
-    def n_fft(self, i: int) -> int:
-        """Length of its transform; needs no filter to be made."""
         ...
 
 
@@ -126,13 +123,15 @@ def detrended_lines(x: Array, polyremoval: int | None, part: slice = slice(None)
 class Spectra:
     """Spectra of some lines, one per length of transform, each made when it is first asked for.
 
-    Lines are divided by a power of 2 near their largest value, `scale`.
+    With `scaled`, lines are divided by a power of 2 near their largest value, `scale`.
     """
 
-    def __init__(self, lines: Array) -> None:
-        _, exponents = np.frexp(np.abs(lines).max(axis=-1, keepdims=True))
-        self.scale = np.ldexp(1.0, exponents)
-        self._lines = lines / self.scale
+    def __init__(self, lines: Array, scaled: bool = False) -> None:
+        self.scale = np.ones((len(lines), 1))
+        if scaled:
+            self.scale = np.ldexp(1.0, np.frexp(np.abs(lines).max(axis=-1, keepdims=True))[1])
+            lines = lines / self.scale
+        self._lines = lines
         self._known: dict[int, Array] = {}
 
     def __len__(self) -> int:
@@ -179,7 +178,7 @@ Fill = Callable[[Spectra, range, Array], None]
 """Puts the results of some lines for a range of frequencies into an array (line, frequency, time)."""
 
 
-def over_batches(lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill) -> None:
+def over_batches(lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill, scaled: bool = False) -> None:
     """Cut the work into batches of lines and frequencies, and put their results in place.
 
     `lines` are (trial, channel, time).
@@ -187,11 +186,11 @@ def over_batches(lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill) 
     Results are gathered with time as the fastest axis and transposed in one go
     into `out`, of shape (trial, time, freq, channel), where channels are the fastest.
     """
-    longest = max(bank.n_fft(i) for i in range(bank.n_filters))
-    for trials, channels in batches(lines.shape[0], lines.shape[1], 8 * longest):
+    line_bytes = 8 * max(bank.lengths)
+    for trials, channels in batches(lines.shape[0], lines.shape[1], line_bytes):
         some = lines[trials, channels]
         n_trials, n_channels = some.shape[:2]
-        spectra = Spectra(some.reshape(n_trials * n_channels, -1))
+        spectra = Spectra(some.reshape(n_trials * n_channels, -1), scaled)
         at_once = max(1, BUFFER_BYTES // (len(spectra) * bank.points.n_rows * out.itemsize))
         for low in range(0, n_freq, at_once):
             wanted = range(low, min(low + at_once, n_freq))
@@ -217,8 +216,8 @@ def runs(bank: Bank, numbers: Sequence[int], n_lines: int) -> Iterator[list[int]
     """Split filters into consecutive ones with the same length of transform, a batch at most."""
     run: list[int] = []
     for i in numbers:
-        size = bank.n_fft(i)
-        if run and (bank.n_fft(run[0]) != size or (len(run) + 1) * n_lines * size * 8 > BATCH_BYTES):
+        size = bank.lengths[i]
+        if run and (bank.lengths[run[0]] != size or (len(run) + 1) * n_lines * size * 8 > BATCH_BYTES):
             yield run
             run = []
         run.append(i)
@@ -242,13 +241,11 @@ def filtered(lines: Array, bank: Bank, output: str, out: Array) -> None:
     """
 
     def fill(spectra: Spectra, wanted: range, target: Array) -> None:
-        scale = spectra.scale.astype(np.float32)[:, :, np.newaxis]
         for run in runs(bank, wanted, len(spectra)):
             values = outputs(spectra, [bank.response(i) for i in run], bank.points)
-            values *= scale
             converted(values, output, target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start])
 
-    over_batches(lines, bank.n_filters, bank, out, fill)
+    over_batches(lines, len(bank.lengths), bank, out, fill)
 
 
 def converted(values: Array, output: str, out: Array) -> None:
@@ -295,7 +292,7 @@ def superlets(lines: Array, bank: Bank, members: Members, output: str, out: Arra
             part = target[:, low - wanted.start : some.stop - wanted.start]
             _geometric_means(spectra, bank, [members[f] for f in some], output, part)
 
-    over_batches(lines, len(members), bank, out, fill)
+    over_batches(lines, len(members), bank, out, fill, scaled=True)
 
 
 def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:
@@ -304,7 +301,7 @@ def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str
     firsts = {some[0][0]: (f, some[0][1]) for f, some in enumerate(members)}
     others = {i: (f, weight) for f, some in enumerate(members) for i, weight in some[1:]}
     for group in (firsts, others):
-        numbers = sorted(group, key=lambda i: (bank.n_fft(i), i))
+        numbers = sorted(group, key=bank.lengths.__getitem__)
         for run in runs(bank, numbers, len(spectra)):
             values = outputs(spectra, [bank.response(i) for i in run], bank.points)
             means.add(values, [group[i] for i in run])

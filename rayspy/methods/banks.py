@@ -18,22 +18,17 @@ class FilterBank:
 
     def __init__(self, length: int, points: Points, reaches: list[int], taps: Callable[[int], Any]) -> None:
         self.points = points
-        self.n_filters = len(reaches)
-        self._lengths = [transform_length(length, reach, points.step) for reach in reaches]
+        self.lengths = [transform_length(length, reach, points.step) for reach in reaches]
         self._taps = taps
         self._made: dict[int, Response] = {}
         self.n_bytes = 0
-
-    def n_fft(self, i: int) -> int:
-        """Length of the transform of a filter."""
-        return self._lengths[i]
 
     def response(self, i: int) -> Response:
         """Return a filter."""
         found = self._made.get(i)
         if found is None:
             taps, first = self._taps(i)
-            found = response_of(taps, first, self._lengths[i], self.points)
+            found = response_of(taps, first, self.lengths[i], self.points)
             if _store.has_room(self, found.values.nbytes):
                 self._made[i] = found
         return found

@@ -106,8 +106,7 @@ class Wavelet:
 
     def shared_bytes(self, length: int) -> int:
         """Filters, a batch of outputs and the results of some lines."""
-        bank = self.bank(self.used(length))
-        filters = 8 * sum(bank.n_fft(i) for i in range(bank.n_filters))
+        filters = 8 * sum(self.bank(self.used(length)).lengths)
         return min(KEPT_BYTES, filters) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
 
     def weight(self, length: int) -> float:

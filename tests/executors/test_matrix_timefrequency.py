@@ -10,13 +10,18 @@ EXECUTORS = ["local-1", "local-2", "ray-2"]
 N_CHANNELS = 5
 METHODS = {
     "mtmconvol": {"method": "mtmconvol", "t_ftimwin": 0.3, "toi": 0.5},
-    "mtmconvol-toi": {"method": "mtmconvol", "t_ftimwin": 0.3, "toi": [-0.9, -0.83, -0.6], "output": "fourier"},
+    "mtmconvol-toi": {
+        "method": "mtmconvol", "t_ftimwin": 0.3, "toi": [-0.9, -0.83, -0.6], "output": "fourier",
+    },
     "mtmconvol-tapers": {
-        "method": "mtmconvol", "t_ftimwin": 0.4, "toi": "all", "tapsmofrq": 7, "keeptapers": True, "foi": [10, 20],
+        "method": "mtmconvol", "t_ftimwin": 0.4, "toi": "all", "tapsmofrq": 7, "keeptapers": True,
+        "foi": [10, 20],
     },
     "welch": {"method": "welch", "t_ftimwin": 0.2, "toi": 0.6, "polyremoval": 1},
     "wavelet": {"method": "wavelet"},
-    "wavelet-toi": {"method": "wavelet", "foi": [8, 20], "toi": [-0.9, -0.8, -0.7, -0.6], "output": "fourier"},
+    "wavelet-toi": {
+        "method": "wavelet", "foi": [8, 20], "toi": [-0.9, -0.8, -0.7, -0.6], "output": "fourier",
+    },
     "wavelet-uneven": {"method": "wavelet", "foi": [8, 20], "toi": [-0.9, -0.85, -0.6], "output": "angle"},
     "wavelet-real": {"method": "wavelet", "wavelet": "Ricker", "foi": [8, 20, 30], "output": "real"},
     "superlet": {"method": "superlet", "order_max": 3, "foilim": [6, 12]},
