@@ -26,8 +26,10 @@ BUFFER_BYTES = 2**20
 """Results of this size are gathered before they are put in place."""
 _PADDINGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 """Lengths of padding as shares of the line; each in use costs one forward transform."""
-_AT_ONCE = 8
-"""So many powers are multiplied before a logarithm is taken: neither overflow nor underflow."""
+_MOST_SINGLE = 4
+"""So many outputs, of lines of magnitude 1, are multiplied in single precision: they do not underflow."""
+_MOST_DOUBLE = 8
+"""So many of these products are multiplied in double precision before a logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -298,67 +300,100 @@ def superlets(lines: Array, bank: Bank, members: Members, output: str, out: Arra
 def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:
     kind = Magnitudes if output in ("pow", "abs") else Coefficients
     means = kind(len(spectra), members, bank.points.n_rows)
-    firsts = {some[0][0]: (f, some[0][1]) for f, some in enumerate(members)}
-    others = {i: (f, weight) for f, some in enumerate(members) for i, weight in some[1:]}
-    for group in (firsts, others):
-        numbers = sorted(group, key=bank.lengths.__getitem__)
-        for run in runs(bank, numbers, len(spectra)):
-            values = outputs(spectra, [bank.response(i) for i in run], bank.points)
-            means.add(values, [group[i] for i in run])
-    means.finish(spectra.scale[:, :, np.newaxis], output, out)
+    places = {i: (f, weight) for f, some in enumerate(members) for i, weight in some}
+    firsts = [some[0][0] for some in members]
+    others = sorted((i for some in members for i, _ in some[1:]), key=bank.lengths.__getitem__)
+    for run in (*runs(bank, firsts, len(spectra)), *runs(bank, others, len(spectra))):
+        values = outputs(spectra, [bank.response(i) for i in run], bank.points)
+        means.add(values, [places[i] for i in run])
+    means.finish(spectra.scale, output, out)
 
 
 class Magnitudes:
-    """Weighted geometric means of squared magnitudes, (line, frequency, time)."""
+    """Weighted geometric means of squared magnitudes, (line, frequency, time).
+
+    Outputs are multiplied as they are, a few at a time in single precision, then
+    their magnitudes in double precision, then logarithms are added: as far as
+    each goes without leaving the range of its numbers.
+    """
 
     def __init__(self, n_lines: int, members: Members, n_rows: int) -> None:
         self._total = [sum(weight for _, weight in some) for some in members]
-        self._product = np.ones((n_lines, len(members), n_rows))
-        self._count = [0] * len(members)
+        self._product = np.empty((n_lines, len(members), n_rows), np.complex64)
+        self._single = [0] * len(members)
+        self._double: dict[int, tuple[int, Array]] = {}
         self._logs: dict[int, Array] = {}
 
     def add(self, values: Array, places: Sequence[tuple[int, float]]) -> None:
         """Take outputs (line, filter, time) for the given frequencies with the given weights."""
-        power = np.abs(values)
-        np.square(power, out=power)
         for k, (f, weight) in enumerate(places):
+            product = self._product[:, f]
             if weight != 1:
-                self._add_log(f, weight, power[:, k].astype(np.float64))
+                self._add_log(f, weight, np.abs(values[:, k]).astype(np.float64))
                 continue
-            if self._count[f] == _AT_ONCE:
-                self._add_log(f, 1.0, self._product[:, f])
-                self._product[:, f], self._count[f] = 1, 0
-            self._product[:, f] *= power[:, k]
-            self._count[f] += 1
+            if self._single[f] == 0:
+                product[...] = values[:, k]
+            else:
+                np.multiply(product, values[:, k], out=product)
+            self._single[f] += 1
+            if self._single[f] == _MOST_SINGLE < self._total[f]:
+                self._to_double(f)
 
-    def _add_log(self, f: int, weight: float, power: Array) -> None:
+    def _to_double(self, f: int) -> None:
+        if self._single[f] == 0:
+            return
+        magnitude = np.abs(self._product[:, f])
+        self._single[f] = 0
+        if f not in self._double:
+            self._double[f] = 1, magnitude.astype(np.float64)
+            return
+        count, product = self._double[f]
+        product *= magnitude
+        self._double[f] = count + 1, product
+        if count + 1 == _MOST_DOUBLE:
+            self._add_log(f, 1.0, self._double.pop(f)[1])
+
+    def _add_log(self, f: int, weight: float, magnitude: Array) -> None:
         with np.errstate(divide="ignore"):
-            logs = np.log(power)
+            logs = np.log(magnitude)
         logs *= weight
         if f in self._logs:
             self._logs[f] += logs
         else:
             self._logs[f] = logs
 
-    def powers(self) -> Array:
-        """Take the roots."""
-        for f, total in enumerate(self._total):
-            mean = self._product[:, f]
-            if f not in self._logs and total in (1, 2, 4, 8):
-                for _ in range(int(total).bit_length() - 1):
-                    np.sqrt(mean, out=mean)
-                continue
-            self._add_log(f, 1.0, mean)
-            np.exp(np.divide(self._logs[f], total, out=mean), out=mean)
-        return self._product
+    def power(self, f: int) -> Array:
+        """Mean of one frequency, (line, time), in single or double precision."""
+        total = self._total[f]
+        if f not in self._double and f not in self._logs and total in (1, 2, 4):
+            return _squared_root(np.abs(self._product[:, f]), int(total))
+        self._to_double(f)
+        if f not in self._logs and total in (8, 16):
+            return _squared_root(self._double[f][1], int(total))
+        if f in self._double:
+            self._add_log(f, 1.0, self._double.pop(f)[1])
+        logs = self._logs[f]
+        logs *= 2 / total
+        return np.asarray(np.exp(logs, out=logs))
 
     def finish(self, scale: Array, output: str, out: Array) -> None:
-        """Put magnitudes or powers into `out`."""
-        powers = self.powers()
-        if output == "pow":
-            np.multiply(powers, scale**2, out=out, casting="same_kind")
-        else:
-            np.multiply(np.sqrt(powers, out=powers), scale, out=out, casting="same_kind")
+        """Put magnitudes or powers, times the scale (line, 1), into `out`."""
+        for f in range(len(self._total)):
+            power = self.power(f)
+            if output == "pow":
+                np.multiply(power, (scale**2).astype(power.dtype), out=out[:, f], casting="same_kind")
+                continue
+            magnitude = np.sqrt(power, out=power)
+            np.multiply(magnitude, scale.astype(power.dtype), out=out[:, f], casting="same_kind")
+
+
+def _squared_root(magnitude: Array, degree: int) -> Array:
+    """Magnitude to the power of 2 / degree, a power of 2; overwrites its input."""
+    if degree == 1:
+        return np.square(magnitude, out=magnitude)
+    for _ in range(degree.bit_length() - 2):
+        np.sqrt(magnitude, out=magnitude)
+    return magnitude
 
 
 class Coefficients(Magnitudes):
@@ -374,18 +409,12 @@ class Coefficients(Magnitudes):
         super().add(values, places)
         for k, (f, weight) in enumerate(places):
             if f in self._first:
-                turn = np.angle(values[:, k] * np.conj(self._first[f]))
-                self._turn[:, f] += weight * turn
+                self._turn[:, f] += weight * np.angle(values[:, k] * np.conj(self._first[f]))
             else:
                 self._first[f] = values[:, k].copy()
 
     def finish(self, scale: Array, output: str, out: Array) -> None:
         """Put coefficients, or what is made of them, into `out`."""
-        values = np.sqrt(self.powers()) * scale * np.exp(1j * self._phase())
-        convert(values, output, out)
-
-    def _phase(self) -> Array:
         for f, total in enumerate(self._total):
-            self._turn[:, f] /= total
-            self._turn[:, f] += np.angle(self._first[f])
-        return self._turn
+            phase = self._turn[:, f] / total + np.angle(self._first[f])
+            convert(np.sqrt(self.power(f)) * scale * np.exp(1j * phase), output, out[:, f])
