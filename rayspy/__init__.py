@@ -7,6 +7,8 @@ from rayspy.data import actions as _actions
 from rayspy.data.analog import AnalogData as AnalogData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.structdict import StructDict as StructDict
+from rayspy.frontends.explain import Explanation as Explanation
+from rayspy.frontends.explain import explain as explain
 from rayspy.frontends.freqanalysis import freqanalysis as freqanalysis
 from rayspy.frontends.housekeeping import cleanup as cleanup
 from rayspy.frontends.housekeeping import copy as copy
@@ -59,6 +61,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AnalogData",
+    "Explanation",
     "SpectralData",
     "StructDict",
     "ar2_network",
@@ -68,6 +71,7 @@ __all__ = [
     "config",
     "copy",
     "errors",
+    "explain",
     "freqanalysis",
     "get_defaults",
     "harmonic",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
 from rayspy.data.labels import NUMBERS, label_property
+from rayspy.data.trials import TrialIndexer
 
 
 class SpectralData(BaseData):
@@ -50,3 +52,24 @@ class SpectralData(BaseData):
     channel = label_property("channel", "Names of the channels.")
     taper = label_property("taper", "Names of the tapers.")
     freq = label_property("freq", "Frequencies in Hz.", NUMBERS)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Parameters of fitted models, for FOOOF results: see `rayspy.freqanalysis`."""
+        found: dict[str, Any] = self.__dict__.setdefault("_metadata", {})
+        return found
+
+    @metadata.setter
+    def metadata(self, value: dict[str, Any]) -> None:
+        self._metadata = value
+
+    @property
+    def time(self) -> TrialIndexer[NDArray[np.float64]] | None:
+        """Time axes in seconds, one array per trial; ``info["toi"]`` where times are not equidistant."""
+        toi = self.info.get("toi")
+        if self._samplerate is not None or toi is None or self._trialdefinition is None:
+            return super().time
+        lengths = (self._trialdefinition[:, 1] - self._trialdefinition[:, 0]).astype(int)
+        if (lengths != len(toi)).any():
+            return None
+        return TrialIndexer(lambda _: np.array(toi, dtype=np.float64), range(len(lengths)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rayspy.config import config
 from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
+from rayspy.executors.outlook import end_if_planning
 from rayspy.executors.resume import Journal
 from rayspy.executors.sinks import OnDisk, sink_for
 from rayspy.planning.plan import Plan, Receipt
@@ -38,6 +39,7 @@ def run_plan(plan: Plan, parallel: bool | None, observe: Collect | None = None) 
     MemoryBudgetError, ScratchSpaceError
         It would not fit; nothing was computed.
     """
+    end_if_planning(plan, parallel)
     choice = choose(parallel, plan.memory, plan.name)
     message(plan.name, f"{_work(plan)} on {_workers(choice, plan.n_blocks)} ({choice.reason})")
     return _run(plan, choice, observe), choice

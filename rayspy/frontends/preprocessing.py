@@ -12,7 +12,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, warn_unused
 from rayspy.frontends.compute import compute, plan_for, selected
-from rayspy.frontends.freqanalysis import check_input
+from rayspy.frontends.spectral.checks import check_input
 from rayspy.methods.filters import Butterworth, Sinc
 from rayspy.methods.preprocessing import Preprocessing
 from rayspy.planning.plan import Receipt

@@ -13,8 +13,8 @@ from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, warn_unused
 from rayspy.frontends.compute import compute, plan_for, selected
-from rayspy.frontends.freqanalysis import check_input
 from rayspy.frontends.preprocessing import sinc_order
+from rayspy.frontends.spectral.checks import check_input
 from rayspy.methods.filters import Sinc
 from rayspy.methods.resample import Downsample, Resample
 from rayspy.progress import message, warn

@@ -26,7 +26,7 @@ def window(name: str, n: int, options: Mapping[str, Any]) -> NDArray[np.float64]
     return taper
 
 
-def slepian(n: int, half_bandwidth: float, n_tapers: int) -> NDArray[np.float64]:
+def slepian(n: int, half_bandwidth: float, n_tapers: int, periodic: bool = False) -> NDArray[np.float64]:
     """Discrete prolate spheroidal sequences of unit energy, tapers x samples.
 
     Parameters
@@ -37,10 +37,12 @@ def slepian(n: int, half_bandwidth: float, n_tapers: int) -> NDArray[np.float64]
         Time-half-bandwidth product NW = W * n / samplerate.
     n_tapers : int
         Number of tapers.
+    periodic : bool
+        Return those of n + 1 samples without their last one.
     """
     from scipy.signal.windows import dpss
 
-    tapers: NDArray[np.float64] = dpss(n, half_bandwidth, n_tapers)
+    tapers: NDArray[np.float64] = dpss(n, half_bandwidth, n_tapers, sym=not periodic)
     return tapers
 
 

@@ -26,7 +26,8 @@ class InputSpec:
     """The selected input: everything a method may know before data are read.
 
     `labels` has an entry per dimension other than time; `trialdefinition` has a
-    row per selected trial.
+    row per selected trial. With `variants` the method's ``kernel_at(length, variant)``
+    is called instead of ``kernel(length)``.
     """
 
     kind: str
@@ -35,6 +36,8 @@ class InputSpec:
     samplerate: float | None
     trialdefinition: NDArray[np.float64]
     labels: Mapping[str, NDArray[Any]]
+    variants: NDArray[np.int64] | None = None
+    """Number per trial for methods that treat trials of equal length differently."""
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:

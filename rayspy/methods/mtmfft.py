@@ -37,10 +37,10 @@ class Taper:
             return [f"dpss{k}" for k in range(self.n_tapers)]
         return [self.name]
 
-    def sample(self, n: int) -> NDArray[np.float64]:
-        """Tapers x samples."""
+    def sample(self, n: int, periodic: bool = False) -> NDArray[np.float64]:
+        """Tapers x samples; `periodic` Slepian tapers are those of n + 1 samples without the last."""
         if self.name == "dpss":
-            return slepian(n, self.half_bandwidth, self.n_tapers)
+            return slepian(n, self.half_bandwidth, self.n_tapers, periodic)
         return window(self.name, n, _thawed(self.options))[np.newaxis]
 
 

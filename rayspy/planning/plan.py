@@ -17,6 +17,7 @@ from rayspy.errors import InvalidValueError
 from rayspy.methods.base import Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
 from rayspy.planning.memory import Memory
 from rayspy.planning.partition import Block, partition
+from rayspy.planning.work import block_bytes, kernel_at, shared_bytes, weighted_sizes
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
 from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
@@ -245,7 +246,10 @@ class Plan:
             yield from self._piece_chunks(block.first_trial, block.first_piece, block.stop_piece)
             return
         lengths = self.spec.lengths[block.first_trial : block.stop_trial]
-        edges = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
+        changes = np.diff(lengths) != 0
+        if self.spec.variants is not None:
+            changes |= np.diff(self.spec.variants[block.first_trial : block.stop_trial]) != 0
+        edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(lengths)]
         for low, high in pairwise(edges):
             first, stop = block.first_trial + low, block.first_trial + high
             at_once = self.trials_at_once(first, block.n_channels)
@@ -272,6 +276,8 @@ class Plan:
     def kernel(self, chunk: Chunk) -> Kernel:
         """Bind the method to a chunk."""
         length, rows = int(self.spec.lengths[chunk.first_trial]), int(self.output.rows[chunk.first_trial])
+        if self.spec.variants is not None:
+            return kernel_at(self.method, length, int(self.spec.variants[chunk.first_trial]))
         if chunk.n_rows == rows or not isinstance(self.method, Divisible):
             return self.method.kernel(length)
         return self.method.piece_kernel(length, chunk.first_row, chunk.stop_row)
@@ -384,10 +390,12 @@ def make_plan(
     sample_bytes = int(np.prod(inner, dtype=np.int64)) * spec.dtype.itemsize
     input_bytes = spec.lengths * sample_bytes
     output_bytes = output.rows * output.row_bytes
-    sizes = input_bytes if average else np.maximum(input_bytes, output_bytes)
+    sizes = weighted_sizes(method, spec.lengths, input_bytes, output_bytes, average)
+    sum_bytes = 2 * int(output_bytes.max()) if average else 0
+    target = block_bytes(sum_bytes)
     none = Memory(0, 0, 0, 0)
     bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, average, (), none)
-    blocks = partition(sizes, n_channels, config.block_bytes, chan_per_worker, _piece_counts(bare))
+    blocks = partition(sizes, n_channels, target, chan_per_worker, _piece_counts(bare))
     cut = replace(bare, blocks=blocks)
     return replace(cut, memory=_project(cut, int(input_bytes.sum()), int(output_bytes.sum())))
 
@@ -445,7 +453,8 @@ def _block_bytes(plan: Plan, block: Block) -> int:
         result = 2 * row * rows + chunk.n_trials * rows * row
     else:
         result = plan.block_shape(block)[0] * row
-    return 2 * read + working + result + _payload_bytes(plan, block)
+    shared = shared_bytes(plan.method, chunk.length)
+    return 2 * read + working + shared + result + _payload_bytes(plan, block)
 
 
 def _payload_bytes(plan: Plan, block: Block) -> int:

@@ -20,7 +20,7 @@ from rayspy.executors.driver import run_plan
 from rayspy.executors.local import LocalExecutor
 from rayspy.executors.run import PromiseError, run_block
 from rayspy.frontends.compute import plan_for, selected
-from rayspy.frontends.freqanalysis import _mtmfft
+from rayspy.frontends.spectral.fourier import mtmfft
 from rayspy.methods.copying import Copying
 from rayspy.planning.memory import Memory, affordable_workers
 
@@ -36,8 +36,7 @@ def noise(n_trials=12, n_samples=300, n_channels=5, dtype=np.float32):
 def plan_of(data, keeptrials=True, chan_per_worker=None, select=None, **settings):
     defaults = spy.get_defaults(spy.freqanalysis)
     selection = selected(data, select)
-    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
-    method = _mtmfft(data, lengths, {**defaults, **settings})
+    method = mtmfft(data, selection, {**defaults, **settings}).method
     return plan_for("freqanalysis", data, method, selection, keeptrials, chan_per_worker)
 
 

@@ -1,0 +1,243 @@
+"""`explain`: what a call would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rayspy.config import config
+from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, ScratchSpaceError
+from rayspy.executors.outlook import Outlook, Planned, foresee, planning_only
+from rayspy.executors.run import run_block
+from rayspy.frontends.calling import check_parallel
+from rayspy.frontends.freqanalysis import freqanalysis
+from rayspy.frontends.selectdata import selectdata
+from rayspy.planning.plan import Plan, make_plan
+from rayspy.storage.scratch import check_space, free_bytes, new_target
+
+EXPLAINED: tuple[Callable[..., Any], ...] = (freqanalysis, selectdata)
+"""Functions that end in a run, of which the plan can be caught."""
+_BRIEF = 1.0
+"""Seconds: a block that is faster is measured again, without what happens only once."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a call would do; print it.
+
+    Attributes
+    ----------
+    name, method : str
+        Front-end and method.
+    n_trials, n_channels : int
+        What is selected.
+    shape : tuple of int
+        Shape of the result, (time, taper, freq, channel) or (time, channel).
+    dtype : str
+        Type of its numbers.
+    bytes_read, bytes_written : int
+        Size of the input and of the result.
+    in_memory : bool
+        Whether the result stays in memory; otherwise it goes to the scratch folder.
+    scratch_free : int
+        Bytes that can be written there.
+    n_blocks : int
+        Number of blocks.
+    worker_bytes, driver_bytes : int
+        Projected peak memory of each worker and of the calling process.
+    executor : str
+        Kind of executor.
+    n_workers : int or None
+        Blocks at the same time; None: as many as the cluster allows.
+    reason : str
+        Why this executor.
+    block_seconds : float
+        Measured: one block.
+    seconds : float
+        Estimated: all blocks on these workers, on one if their number is not known.
+    """
+
+    name: str
+    method: str
+    n_trials: int
+    n_channels: int
+    shape: tuple[int, ...]
+    dtype: str
+    bytes_read: int
+    bytes_written: int
+    in_memory: bool
+    scratch_free: int
+    n_blocks: int
+    worker_bytes: int
+    driver_bytes: int
+    executor: str
+    n_workers: int | None
+    reason: str
+    block_seconds: float
+    seconds: float
+
+    def __str__(self) -> str:
+        shape = " x ".join(map(str, self.shape))
+        workers = "all workers" if self.n_workers is None else f"{self.n_workers} at a time"
+        free = f"scratch folder, where {_size(self.scratch_free)} are free"
+        lines = {
+            "input": f"{self.n_trials} trials x {self.n_channels} channels, {_size(self.bytes_read)} to read",
+            "result": f"[{shape}] {self.dtype}, {_size(self.bytes_written)}",
+            "goes to": "memory" if self.in_memory else free,
+            "runs on": f"{self.executor}, {workers} ({self.reason})",
+            "blocks": f"{self.n_blocks}, one took {_time(self.block_seconds)}",
+            "memory": f"{_size(self.worker_bytes)} per worker, {_size(self.driver_bytes)} in this process",
+            "time": f"about {_time(self.seconds)}{' on one worker' if self.n_workers is None else ''}",
+        }
+        return "\n".join([f"{self.name}, {self.method}", *(f"  {k:8s}: {v}" for k, v in lines.items())])
+
+
+def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
+    """Tell what a call would do: on what, how large, where, how long.
+
+    The call is checked and planned as usual, and one of its blocks is computed
+    to measure the time; nothing else runs, nothing is kept or started. Of FOOOF
+    outputs, the spectra are explained, not the fits that follow.
+
+    Parameters
+    ----------
+    function : callable
+        `freqanalysis`, `selectdata` ...
+    *args, **kwargs
+        Its arguments.
+
+    Returns
+    -------
+    Explanation
+        Frozen, prints as a table.
+
+    Raises
+    ------
+    MemoryBudgetError, ScratchSpaceError
+        The call is impossible; the message says what would fit.
+    InvalidTypeError, InvalidValueError
+        As the call itself would raise.
+
+    Examples
+    --------
+    >>> import rayspy as spy
+    >>> data = spy.synthdata.white_noise(nTrials=3, nSamples=200, nChannels=2, seed=1)
+    >>> spy.explain(spy.freqanalysis, data, method="wavelet", foi=[20, 40]).shape
+    (600, 1, 2, 2)
+    """
+    plan, parallel = _planned(function, args, kwargs)
+    outlook = _outlook(plan, check_parallel(parallel))
+    in_memory = plan.average or plan.memory.output <= config.inmemory_bytes
+    if not in_memory:
+        _check_scratch(plan)
+    seconds, share = _measured(plan, in_memory)
+    at_a_time = min(outlook.n_workers or 1, plan.n_blocks)
+    order = plan.stored(plan.output.dims)
+    return Explanation(
+        name=plan.name,
+        method=plan.method.name,
+        n_trials=len(plan.spec.trialdefinition),
+        n_channels=plan.n_channels,
+        shape=tuple(plan.result_shape[axis] for axis in order),
+        dtype=str(plan.output.dtype),
+        bytes_read=plan.memory.input,
+        bytes_written=plan.memory.output,
+        in_memory=in_memory,
+        scratch_free=free_bytes(),
+        n_blocks=plan.n_blocks,
+        worker_bytes=plan.memory.per_worker,
+        driver_bytes=plan.memory.driver,
+        executor=outlook.executor,
+        n_workers=outlook.n_workers,
+        reason=outlook.reason,
+        block_seconds=seconds,
+        seconds=max(seconds, seconds / share / at_a_time),
+    )
+
+
+def _planned(function: Any, args: Any, kwargs: Any) -> tuple[Plan, bool | None]:
+    """Call a front-end until it has made its plan."""
+    if not callable(function):
+        raise InvalidTypeError(function, "function", "rayspy function;")
+    if function not in EXPLAINED:
+        names = ", ".join(f"spy.{known.__name__}" for known in EXPLAINED)
+        raise InvalidValueError(f"one of {names}", "function", getattr(function, "__name__", function))
+    try:
+        with planning_only():
+            function(*args, **kwargs)
+    except Planned as stopped:
+        return stopped.plan, stopped.parallel
+    raise InvalidValueError("call that computes something", "function", function.__name__)
+
+
+def _outlook(plan: Plan, parallel: bool | None) -> Outlook:
+    try:
+        return foresee(parallel, plan.memory, plan.name)
+    except MemoryBudgetError as error:
+        raise MemoryBudgetError(f"{error}. {_what_fits(plan, parallel)}") from None
+
+
+def _what_fits(plan: Plan, parallel: bool | None) -> str:
+    """Find the largest number of channels at a time, a half, a quarter ... of all, that fits."""
+    width = plan.n_channels // 2
+    while width >= 1:
+        smaller = make_plan(
+            plan.name, plan.method, plan.source, plan.spec, plan.index, plan.average, chan_per_worker=width
+        )
+        try:
+            foresee(parallel, smaller.memory, plan.name)
+        except MemoryBudgetError:
+            width //= 2
+            continue
+        return f"chan_per_worker={width} would fit: {_size(smaller.memory.per_worker)} per worker"
+    return "Not even one channel at a time would fit"
+
+
+def _check_scratch(plan: Plan) -> None:
+    try:
+        check_space(plan.memory.output, f"the result of {plan.name}")
+    except ScratchSpaceError as error:
+        share = max(0, free_bytes()) / plan.memory.output
+        n_trials, n_channels = len(plan.spec.trialdefinition), plan.n_channels
+        raise ScratchSpaceError(
+            f"{error}. About {int(share * n_trials)} of the {n_trials} trials, or {int(share * n_channels)} "
+            f"of the {n_channels} channels, would fit; or average over trials with keeptrials=False"
+        ) from None
+
+
+def _measured(plan: Plan, in_memory: bool) -> tuple[float, float]:
+    """Compute one block; returns the seconds it took and its share of the work."""
+    number = plan.n_blocks // 2
+    work = [_work(plan, i) for i in range(plan.n_blocks)]
+    target = None if in_memory else new_target()[0]
+    bound = replace(plan, target=target)
+    try:
+        seconds = run_block(bound, number).seconds
+        if seconds < _BRIEF:
+            seconds = min(seconds, run_block(bound, number).seconds)
+    finally:
+        if target is not None:
+            target.discard()
+    return seconds, work[number] / sum(work)
+
+
+def _work(plan: Plan, i: int) -> int:
+    """Samples that a block reads."""
+    block = plan.blocks[i]
+    return int(plan.spec.lengths[block.first_trial : block.stop_trial].sum()) * block.n_channels
+
+
+def _size(n: int) -> str:
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n >= factor:
+            return f"{n / factor:.3g} {unit}"
+    return f"{n} bytes"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

@@ -1,0 +1,1 @@
+"""Parameters of the methods of `freqanalysis`: checked, resolved, one builder per method."""

@@ -1,0 +1,146 @@
+"""FOOOF outputs of `freqanalysis`: models fitted to the spectra of `mtmfft`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.checks import check_array, check_bool, check_choice, check_integer, check_scalar
+from rayspy.data.analog import AnalogData
+from rayspy.data.spectral import SpectralData
+from rayspy.errors import InvalidTypeError, InvalidValueError, MissingPackageError
+from rayspy.executors.driver import run_plan
+from rayspy.frontends.calling import check_parallel
+from rayspy.frontends.compute import compute
+from rayspy.kernels.fooof import N_FIXED
+from rayspy.methods.base import InputSpec, Method
+from rayspy.methods.copying import Copying
+from rayspy.methods.fooof import Fooof
+from rayspy.methods.mtmfft import Mtmfft
+from rayspy.planning.plan import Plan, make_plan
+from rayspy.storage.sources import ArraySource
+
+DEFAULTS: dict[str, Any] = {
+    "peak_width_limits": (0.5, 12.0),
+    "max_n_peaks": np.inf,
+    "min_peak_height": 0.0,
+    "peak_threshold": 2.0,
+    "aperiodic_mode": "fixed",
+    "verbose": False,
+}
+
+
+def check_fooof(method: Method, options: Any) -> dict[str, Any]:
+    """Check the frequencies and options of a FOOOF output, and that its package is there."""
+    if isinstance(method, Mtmfft) and method.freq.min() <= 0:
+        raise InvalidValueError(
+            "a frequency range that does not include zero", "foi/foilim", f"{method.freq.min():g} Hz"
+        )
+    checked = check_options(options)
+    if find_spec("specparam") is None:
+        raise MissingPackageError('FOOOF outputs need the package specparam: pip install "rayspy[fooof]"')
+    return checked
+
+
+def check_options(options: Any) -> dict[str, Any]:
+    """Check `fooof_opt` and add the defaults."""
+    if options is not None and not isinstance(options, Mapping):
+        raise InvalidTypeError(options, "fooof_opt", "dictionary or None;")
+    for key in options or {}:
+        if key not in DEFAULTS:
+            raise InvalidValueError(f"one of {', '.join(DEFAULTS)}", "fooof_opt key", key)
+    merged = {**DEFAULTS, **(options or {})}
+    limits = merged["peak_width_limits"]
+    limits = check_array(
+        list(limits) if isinstance(limits, tuple) else limits, "fooof_opt: peak_width_limits", 0, length=2
+    )
+    if limits[0] >= limits[1]:
+        raise InvalidValueError("[smallest, largest] width in Hz", "fooof_opt: peak_width_limits", limits)
+    most = merged["max_n_peaks"]
+    return {
+        "peak_width_limits": tuple(limits.tolist()),
+        "max_n_peaks": np.inf if most == np.inf else check_integer(most, "fooof_opt: max_n_peaks", 0),
+        "min_peak_height": check_scalar(merged["min_peak_height"], "fooof_opt: min_peak_height", 0),
+        "peak_threshold": check_scalar(merged["peak_threshold"], "fooof_opt: peak_threshold", 0),
+        "aperiodic_mode": check_choice(
+            merged["aperiodic_mode"], "fooof_opt: aperiodic_mode", ("fixed", "knee")
+        ),
+        "verbose": check_bool(merged["verbose"], "fooof_opt: verbose"),
+    }
+
+
+def parameterized(
+    spectra: Plan,
+    data: AnalogData,
+    settings: Mapping[str, Any],
+    parallel: bool | None,
+    logged: Mapping[str, Any],
+) -> SpectralData:
+    """Compute spectra and fit a model to each.
+
+    Parameters
+    ----------
+    spectra : Plan
+        Of power, averaged over trials or not.
+    data, settings, parallel, logged
+        See `rayspy.frontends.compute.compute`.
+    """
+    options = check_options(settings["fooof_opt"])
+    method = _method(spectra, settings["output"], options)
+    power, _ = run_plan(spectra, check_parallel(parallel))
+    fits = make_plan("freqanalysis", method, power, _spec_of(spectra), {})
+    packed, _ = run_plan(fits, parallel)
+    curves = {"freq": np.arange(len(method.foi))}
+    plan = make_plan("freqanalysis", Copying(), packed, _spec_of(spectra), curves)
+    logged = {**logged, "fooof_opt": {k: str(v) for k, v in options.items()}}
+    result: SpectralData = compute(plan, data, settings, parallel, log_settings=logged)
+    result.metadata = _metadata(packed, method)
+    return result
+
+
+def _method(spectra: Plan, kind: str, options: dict[str, Any]) -> Fooof:
+    freq = spectra.output.labels["freq"]
+    n_peaks = int(min(options["max_n_peaks"], max(1, len(freq) // 2)))
+    return Fooof(kind, tuple(freq.tolist()), tuple(options.items()), n_peaks)
+
+
+def _spec_of(spectra: Plan) -> InputSpec:
+    """Describe the result of the spectra as the input of what follows."""
+    out = spectra.output
+    trl = np.array([[0.0, 1.0, 0.0]]) if spectra.average else out.trialdefinition
+    return InputSpec(out.kind, out.dims, out.dtype, out.samplerate, trl, out.labels)
+
+
+def _metadata(packed: ArraySource, method: Fooof) -> dict[str, dict[str, Any]]:
+    """Parameters of the models: a dictionary per name, with keys ``name__trial_taper``."""
+    names = ("aperiodic_params", "error", "gaussian_params", "n_peaks", "peak_params", "r_squared")
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    shape, first = packed.shape, len(method.foi)
+    with packed.reader() as read:
+        for trial, taper in np.ndindex(shape[0], shape[1]):
+            region = (slice(trial, trial + 1), slice(taper, taper + 1), slice(first, shape[2]))
+            numbers = np.asarray(read((*region, slice(0, shape[3]))))[0, 0].astype(np.float64)
+            for name, value in _of_one_trial(numbers, method).items():
+                found[name][f"{name}__{trial}_{taper}"] = value
+    return found
+
+
+def _of_one_trial(numbers: NDArray[np.float64], method: Fooof) -> dict[str, Any]:
+    """Unpack (number, channel)."""
+    n = method.n_peaks
+    n_peaks = np.nan_to_num(numbers[5]).astype(np.int32)
+    fixed = dict(method.options)["aperiodic_mode"] == "fixed"
+    peaks, gaussians = numbers[N_FIXED : N_FIXED + 3 * n], numbers[N_FIXED + 3 * n :]
+    kept = np.minimum(n_peaks, n)
+    return {
+        "aperiodic_params": numbers[[0, 2] if fixed else [0, 1, 2]],
+        "error": numbers[3],
+        "r_squared": numbers[4],
+        "n_peaks": n_peaks,
+        "peak_params": [peaks[: 3 * k, c].reshape(-1, 3) for c, k in enumerate(kept)],
+        "gaussian_params": [gaussians[: 3 * k, c].reshape(-1, 3) for c, k in enumerate(kept)],
+    }

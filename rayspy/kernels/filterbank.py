@@ -1,0 +1,420 @@
+"""Banks of long filters by fast Fourier transforms.
+
+Each line (one channel of one trial) is transformed once per length of padding;
+the spectra are shared by all filters. The output of a filter needs one inverse
+transform, of a shorter length if only every d-th time point is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.detrend import detrended
+from rayspy.kernels.mtmfft import convert
+
+Array = NDArray[Any]
+
+BATCH_BYTES = 2**19
+"""Outputs of this size are made at a time: they stay in the processor's cache."""
+BUFFER_BYTES = 2**20
+"""Results of this size are gathered before they are put in place."""
+_PADDINGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+"""Lengths of padding as shares of the line; each in use costs one forward transform."""
+_MOST_SINGLE = 4
+"""So many outputs, of lines of magnitude 1, are multiplied in single precision: they do not underflow."""
+_MOST_DOUBLE = 8
+"""So many of these products are multiplied in double precision before a logarithm is taken."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Samples at which outputs are wanted: `n` of them from the first on in steps of `step`.
+
+    With `picks` only these of them are kept.
+    """
+
+    step: int
+    n: int
+    picks: tuple[int, ...] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of time points."""
+        return self.n if self.picks is None else len(self.picks)
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A filter as it is multiplied with a spectrum.
+
+    `values` belongs to all `n_fft` bins, or to the first half for real filters.
+    """
+
+    n_fft: int
+    values: Array
+    is_real: bool = False
+
+
+class Bank(Protocol):
+    """Filters bound to one length of line."""
+
+    points: Points
+    lengths: list[int]
+    """Length of the transform per filter."""
+
+    def response(self, i: int) -> Response:
+        """Filter number i."""
+        ...
+
+
+@lru_cache(maxsize=4096)
+def transform_length(length: int, reach: int, step: int = 1) -> int:
+    """Length of the transform for a line, a filter that reaches so many samples, and every step-th output."""
+    from scipy.fft import next_fast_len
+
+    padding = next((p for p in (int(share * length) for share in _PADDINGS) if p >= reach), length)
+    return step * int(next_fast_len(-(-(length + padding) // step)))
+
+
+def response_of(taps: Array, first: int, n_fft: int, points: Points) -> Response:
+    """Transform a filter.
+
+    Parameters
+    ----------
+    taps : ndarray, real or complex
+        Impulse response.
+    first : int
+        Lag of the first tap.
+    n_fft : int
+        Length of the transform, at least line + largest lag.
+    points : Points
+        Outputs wanted; the factor of the shorter inverse transform is in the result.
+    """
+    from scipy.fft import fft
+
+    wrapped = np.zeros(n_fft, np.complex128)
+    wrapped[(first + np.arange(len(taps))) % n_fft] = taps
+    values = (fft(wrapped, overwrite_x=True) / points.step).astype(np.complex64)
+    if np.isrealobj(taps) and points.step == 1:
+        return Response(n_fft, np.ascontiguousarray(values[: n_fft // 2 + 1]), True)
+    return Response(n_fft, values)
+
+
+def detrended_lines(x: Array, polyremoval: int | None, part: slice = slice(None)) -> Array:
+    """Signals in double precision as (trial, channel, time), detrended and then cut.
+
+    Parameters
+    ----------
+    x : ndarray, shape (trial, time, channel)
+        Real signals; not changed.
+    polyremoval : int or None
+        Trend that is removed from the whole trial.
+    part : slice
+        Samples that are kept.
+    """
+    lines = detrended(x.astype(np.float64), polyremoval)
+    return np.ascontiguousarray(lines[:, part].transpose(0, 2, 1))
+
+
+class Spectra:
+    """Spectra of some lines, one per length of transform, each made when it is first asked for.
+
+    With `scaled`, lines are divided by a power of 2 near their largest value, `scale`.
+    """
+
+    def __init__(self, lines: Array, scaled: bool = False) -> None:
+        self.scale = np.ones((len(lines), 1))
+        if scaled:
+            self.scale = np.ldexp(1.0, np.frexp(np.abs(lines).max(axis=-1, keepdims=True))[1])
+            lines = lines / self.scale
+        self._lines = lines
+        self._known: dict[int, Array] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, n_fft: int) -> Array:
+        if n_fft not in self._known:
+            self._known[n_fft] = _all_bins(self._lines, n_fft)
+        return self._known[n_fft]
+
+
+def _all_bins(lines: Array, n_fft: int) -> Array:
+    """Spectra of real lines with their negative frequencies, (line, bin), in single precision."""
+    from scipy.fft import rfft
+
+    n_half = n_fft // 2 + 1
+    every = np.empty((len(lines), n_fft), np.complex64)
+    every[:, :n_half] = rfft(lines, n=n_fft, axis=-1)
+    np.conjugate(every[:, 1 : n_fft - n_half + 1][:, ::-1], out=every[:, n_half:])
+    return every
+
+
+def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
+    """Outputs of filters with one length of transform: (line, filter, time), real if the filters are."""
+    from scipy.fft import ifft, irfft
+
+    n_fft, is_real = filters[0].n_fft, filters[0].is_real
+    source = spectra[n_fft][:, : n_fft // 2 + 1] if is_real else spectra[n_fft]
+    product = np.empty((len(spectra), len(filters), source.shape[1]), np.complex64)
+    for k, one in enumerate(filters):
+        np.multiply(source, one.values, out=product[:, k])
+    if is_real:
+        found: Array = irfft(product, n=n_fft, axis=-1, overwrite_x=True)
+    else:
+        if points.step > 1:
+            folded = product.reshape(*product.shape[:2], points.step, n_fft // points.step)
+            product = np.add.reduce(folded, axis=2)
+        found = ifft(product, axis=-1, overwrite_x=True)
+    found = found[..., : points.n]
+    return found if points.picks is None else found[..., list(points.picks)]
+
+
+Fill = Callable[[Spectra, range, Array], None]
+"""Puts the results of some lines for a range of frequencies into an array (line, frequency, time)."""
+
+
+def over_batches(lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill, scaled: bool = False) -> None:
+    """Cut the work into batches of lines and frequencies, and put their results in place.
+
+    `lines` are (trial, channel, time).
+
+    Results are gathered with time as the fastest axis and transposed in one go
+    into `out`, of shape (trial, time, freq, channel), where channels are the fastest.
+    """
+    line_bytes = 8 * max(bank.lengths)
+    for trials, channels in batches(lines.shape[0], lines.shape[1], line_bytes):
+        some = lines[trials, channels]
+        n_trials, n_channels = some.shape[:2]
+        spectra = Spectra(some.reshape(n_trials * n_channels, -1), scaled)
+        at_once = max(1, BUFFER_BYTES // (len(spectra) * bank.points.n_rows * out.itemsize))
+        for low in range(0, n_freq, at_once):
+            wanted = range(low, min(low + at_once, n_freq))
+            buffer = np.empty((n_trials, n_channels, len(wanted), bank.points.n_rows), out.dtype)
+            fill(spectra, wanted, buffer.reshape(len(spectra), len(wanted), -1))
+            out[trials, :, low : wanted.stop, channels] = buffer.transpose(0, 3, 2, 1)
+
+
+def batches(n_trials: int, n_channels: int, line_bytes: int) -> Iterator[tuple[slice, slice]]:
+    """Groups of lines that are computed together: whole trials, or some channels of one."""
+    at_once = max(1, BATCH_BYTES // line_bytes)
+    if n_channels <= at_once:
+        step = max(1, at_once // n_channels)
+        for k in range(0, n_trials, step):
+            yield slice(k, min(k + step, n_trials)), slice(0, n_channels)
+        return
+    for k in range(n_trials):
+        for low in range(0, n_channels, at_once):
+            yield slice(k, k + 1), slice(low, min(low + at_once, n_channels))
+
+
+def runs(bank: Bank, numbers: Sequence[int], n_lines: int) -> Iterator[list[int]]:
+    """Split filters into consecutive ones with the same length of transform, a batch at most."""
+    run: list[int] = []
+    for i in numbers:
+        size = bank.lengths[i]
+        if run and (bank.lengths[run[0]] != size or (len(run) + 1) * n_lines * size * 8 > BATCH_BYTES):
+            yield run
+            run = []
+        run.append(i)
+    if run:
+        yield run
+
+
+def filtered(lines: Array, bank: Bank, output: str, out: Array) -> None:
+    """Outputs of a bank with one filter per frequency.
+
+    Parameters
+    ----------
+    lines : ndarray, shape (trial, channel, time)
+        Signals in double precision; not changed.
+    bank : Bank
+        A filter per frequency.
+    output : str
+        As in `rayspy.kernels.mtmfft.tapered_spectra`.
+    out : ndarray, shape (trial, time, freq, channel)
+        Where to put the result, float32, or complex64 for 'fourier'.
+    """
+
+    def fill(spectra: Spectra, wanted: range, target: Array) -> None:
+        for run in runs(bank, wanted, len(spectra)):
+            values = outputs(spectra, [bank.response(i) for i in run], bank.points)
+            converted(values, output, target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start])
+
+    over_batches(lines, len(bank.lengths), bank, out, fill)
+
+
+def converted(values: Array, output: str, out: Array) -> None:
+    """Turn real or complex coefficients into what was asked for."""
+    if output == "pow":
+        np.square(np.abs(values, out=out), out=out)
+    elif values.dtype.kind == "f" and output in ("imag", "absimag"):
+        out[...] = 0
+    elif values.dtype.kind == "f" and output == "angle":
+        np.arctan2(np.float32(0), values, out=out)
+    elif values.dtype.kind == "f" and output in ("abs", "absreal"):
+        np.abs(values, out=out)
+    elif values.dtype.kind == "f":
+        out[...] = values
+    else:
+        convert(values, output, out)
+
+
+Members = Sequence[Sequence[tuple[int, float]]]
+"""Per frequency, numbers of filters and their weights."""
+
+
+def superlets(lines: Array, bank: Bank, members: Members, output: str, out: Array) -> None:
+    """Superlet transform: weighted geometric mean of the outputs of several filters per frequency.
+
+    The magnitude is the geometric mean. The phase is that of the first filter
+    plus the mean of the differences of the others to it, so that it does not
+    jump where one of them passes pi.
+
+    Parameters
+    ----------
+    lines, output, out
+        See `filtered`.
+    bank : Bank
+        All filters.
+    members : sequence of sequences of (int, float)
+        Per frequency, numbers of filters and their weights, of which the first is 1.
+    """
+
+    def fill(spectra: Spectra, wanted: range, target: Array) -> None:
+        at_once = max(1, BATCH_BYTES // (8 * len(spectra) * target.shape[-1]))
+        for low in range(wanted.start, wanted.stop, at_once):
+            some = range(low, min(low + at_once, wanted.stop))
+            part = target[:, low - wanted.start : some.stop - wanted.start]
+            _geometric_means(spectra, bank, [members[f] for f in some], output, part)
+
+    over_batches(lines, len(members), bank, out, fill, scaled=True)
+
+
+def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:
+    kind = Magnitudes if output in ("pow", "abs") else Coefficients
+    means = kind(len(spectra), members, bank.points.n_rows)
+    places = {i: (f, weight) for f, some in enumerate(members) for i, weight in some}
+    firsts = [some[0][0] for some in members]
+    others = sorted((i for some in members for i, _ in some[1:]), key=bank.lengths.__getitem__)
+    for run in (*runs(bank, firsts, len(spectra)), *runs(bank, others, len(spectra))):
+        values = outputs(spectra, [bank.response(i) for i in run], bank.points)
+        means.add(values, [places[i] for i in run])
+    means.finish(spectra.scale, output, out)
+
+
+class Magnitudes:
+    """Weighted geometric means of squared magnitudes, (line, frequency, time).
+
+    Outputs are multiplied as they are, a few at a time in single precision, then
+    their magnitudes in double precision, then logarithms are added: as far as
+    each goes without leaving the range of its numbers.
+    """
+
+    def __init__(self, n_lines: int, members: Members, n_rows: int) -> None:
+        self._total = [sum(weight for _, weight in some) for some in members]
+        self._product = np.empty((n_lines, len(members), n_rows), np.complex64)
+        self._single = [0] * len(members)
+        self._double: dict[int, tuple[int, Array]] = {}
+        self._logs: dict[int, Array] = {}
+
+    def add(self, values: Array, places: Sequence[tuple[int, float]]) -> None:
+        """Take outputs (line, filter, time) for the given frequencies with the given weights."""
+        for k, (f, weight) in enumerate(places):
+            product = self._product[:, f]
+            if weight != 1:
+                self._add_log(f, weight, np.abs(values[:, k]).astype(np.float64))
+                continue
+            if self._single[f] == 0:
+                product[...] = values[:, k]
+            else:
+                np.multiply(product, values[:, k], out=product)
+            self._single[f] += 1
+            if self._single[f] == _MOST_SINGLE < self._total[f]:
+                self._to_double(f)
+
+    def _to_double(self, f: int) -> None:
+        if self._single[f] == 0:
+            return
+        magnitude = np.abs(self._product[:, f])
+        self._single[f] = 0
+        if f not in self._double:
+            self._double[f] = 1, magnitude.astype(np.float64)
+            return
+        count, product = self._double[f]
+        product *= magnitude
+        self._double[f] = count + 1, product
+        if count + 1 == _MOST_DOUBLE:
+            self._add_log(f, 1.0, self._double.pop(f)[1])
+
+    def _add_log(self, f: int, weight: float, magnitude: Array) -> None:
+        with np.errstate(divide="ignore"):
+            logs = np.log(magnitude)
+        logs *= weight
+        if f in self._logs:
+            self._logs[f] += logs
+        else:
+            self._logs[f] = logs
+
+    def power(self, f: int) -> Array:
+        """Mean of one frequency, (line, time), in single or double precision."""
+        total = self._total[f]
+        if f not in self._double and f not in self._logs and total in (1, 2, 4):
+            return _squared_root(np.abs(self._product[:, f]), int(total))
+        self._to_double(f)
+        if f not in self._logs and total in (8, 16):
+            return _squared_root(self._double[f][1], int(total))
+        if f in self._double:
+            self._add_log(f, 1.0, self._double.pop(f)[1])
+        logs = self._logs[f]
+        logs *= 2 / total
+        return np.asarray(np.exp(logs, out=logs))
+
+    def finish(self, scale: Array, output: str, out: Array) -> None:
+        """Put magnitudes or powers, times the scale (line, 1), into `out`."""
+        for f in range(len(self._total)):
+            power = self.power(f)
+            if output == "pow":
+                np.multiply(power, (scale**2).astype(power.dtype), out=out[:, f], casting="same_kind")
+                continue
+            magnitude = np.sqrt(power, out=power)
+            np.multiply(magnitude, scale.astype(power.dtype), out=out[:, f], casting="same_kind")
+
+
+def _squared_root(magnitude: Array, degree: int) -> Array:
+    """Magnitude to the power of 2 / degree, a power of 2; overwrites its input."""
+    if degree == 1:
+        return np.square(magnitude, out=magnitude)
+    for _ in range(degree.bit_length() - 2):
+        np.sqrt(magnitude, out=magnitude)
+    return magnitude
+
+
+class Coefficients(Magnitudes):
+    """The same with the phase of the first filter plus the mean difference to it."""
+
+    def __init__(self, n_lines: int, members: Members, n_rows: int) -> None:
+        super().__init__(n_lines, members, n_rows)
+        self._first: dict[int, Array] = {}
+        self._turn = np.zeros(self._product.shape)
+
+    def add(self, values: Array, places: Sequence[tuple[int, float]]) -> None:
+        """Take outputs; those of the first filters come first."""
+        super().add(values, places)
+        for k, (f, weight) in enumerate(places):
+            if f in self._first:
+                self._turn[:, f] += weight * np.angle(values[:, k] * np.conj(self._first[f]))
+            else:
+                self._first[f] = values[:, k].copy()
+
+    def finish(self, scale: Array, output: str, out: Array) -> None:
+        """Put coefficients, or what is made of them, into `out`."""
+        for f, total in enumerate(self._total):
+            phase = self._turn[:, f] / total + np.angle(self._first[f])
+            convert(np.sqrt(self.power(f)) * scale * np.exp(1j * phase), output, out[:, f])

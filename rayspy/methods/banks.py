@@ -1,0 +1,69 @@
+"""Filters that are kept for the calls that follow, up to a total size."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from rayspy.kernels.filterbank import Points, Response, response_of, transform_length
+
+KEPT_BYTES = 96 * 2**20
+"""Filters of this size are kept per process."""
+
+
+class FilterBank:
+    """The filters of one method for one trial length; each is made when it is first asked for."""
+
+    def __init__(self, length: int, points: Points, reaches: list[int], taps: Callable[[int], Any]) -> None:
+        self.points = points
+        self.lengths = [transform_length(length, reach, points.step) for reach in reaches]
+        self._taps = taps
+        self._made: dict[int, Response] = {}
+        self.n_bytes = 0
+
+    def response(self, i: int) -> Response:
+        """Return a filter."""
+        found = self._made.get(i)
+        if found is None:
+            taps, first = self._taps(i)
+            found = response_of(taps, first, self.lengths[i], self.points)
+            if _store.has_room(self, found.values.nbytes):
+                self._made[i] = found
+        return found
+
+
+class _Store:
+    """Banks in the order of their last use; the oldest give way to those in use."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._banks: OrderedDict[Hashable, FilterBank] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], FilterBank]) -> FilterBank:
+        with self._lock:
+            if key not in self._banks:
+                self._banks[key] = make()
+            self._banks.move_to_end(key)
+            return self._banks[key]
+
+    def has_room(self, bank: FilterBank, n_bytes: int) -> bool:
+        """Account for a new filter of a bank; others may have to go."""
+        with self._lock:
+            while sum(b.n_bytes for b in self._banks.values()) + n_bytes > self.limit:
+                key, oldest = next(iter(self._banks.items()))
+                if oldest is bank:
+                    return False
+                del self._banks[key]
+            bank.n_bytes += n_bytes
+            return True
+
+
+_store = _Store(KEPT_BYTES)
+
+
+def kept_bank(key: Hashable, make: Callable[[], FilterBank]) -> FilterBank:
+    """Return the bank of this name, made anew if it is not there."""
+    return _store.get(key, make)

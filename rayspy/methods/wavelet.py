@@ -1,0 +1,199 @@
+"""Methods `wavelet` and `superlet`: continuous wavelet transforms and geometric means of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.filterbank import (
+    BATCH_BYTES,
+    BUFFER_BYTES,
+    Points,
+    detrended_lines,
+    filtered,
+    superlets,
+    transform_length,
+)
+from rayspy.kernels.wavelets import (
+    SUPPORT,
+    fourier_factor,
+    order_weights,
+    sampled_superlet,
+    sampled_wavelet,
+)
+from rayspy.methods.banks import KEPT_BYTES, FilterBank, kept_bank
+from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.timepoints import TimePoints
+
+
+@dataclass(frozen=True)
+class Wavelet:
+    """Parameters of `wavelet`, all resolved: see `rayspy.freqanalysis`."""
+
+    name: ClassVar[str] = "wavelet"
+
+    samplerate: float
+    times: TimePoints
+    foi: tuple[float, ...]
+    output_kind: str = "pow"
+    polyremoval: int | None = 0
+    family: str = "Morlet"
+    parameter: float = 6.0
+    """w0 of Morlet, order of Paul and DOG."""
+
+    @property
+    def freq(self) -> NDArray[np.float64]:
+        """Frequencies of the result in Hz."""
+        return np.array(self.foi)
+
+    @property
+    def scales(self) -> NDArray[np.float64]:
+        """Scale per frequency in seconds."""
+        return 1 / (self.freq * fourier_factor(self.family, self.parameter))
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """As many rows per trial as there are time points."""
+        return OutputSpec(
+            kind="SpectralData",
+            dims=("time", "taper", "freq", "channel"),
+            dtype=np.dtype(np.complex64 if self.output_kind == "fourier" else np.float32),
+            rows=self.times.rows(spec.lengths),
+            trialdefinition=self.times.trialdefinition(spec),
+            samplerate=self.times.samplerate(spec.samplerate),
+            labels={"taper": np.array(["None"]), "freq": self.freq, "channel": spec.labels["channel"]},
+        )
+
+    def durations(self) -> list[float]:
+        """Length of each filter in samples."""
+        return [float(n) for n in SUPPORT * self.scales * self.samplerate]
+
+    def taps(self, i: int, reach: int) -> tuple[NDArray[Any], int]:
+        """Filter number i as far as it matters, and the lag of its first tap."""
+        return sampled_wavelet(self.family, self.parameter, float(self.scales[i]), self.samplerate, reach)
+
+    def bank(self, length: int) -> FilterBank:
+        """All filters for trials of this length."""
+        reaches = [min(length - 1, math.ceil(n / 2) + 1) for n in self.durations()]
+        return FilterBank(length, points_of(self.times, length), reaches, partial(_taps, self, length - 1))
+
+    def transform(self, bank: FilterBank, lines: NDArray[Any], out: NDArray[Any]) -> None:
+        """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
+        filtered(lines, bank, self.output_kind, out)
+
+    def kernel(self, length: int) -> Kernel:
+        """Bind the filters for this trial length."""
+        return self.kernel_at(length, 0)
+
+    def kernel_at(self, length: int, variant: int) -> Kernel:
+        """Bind them for trials whose first time point is sample `variant`."""
+        bound: Kernel = partial(_transformed, self, slice(variant, variant + self.used(length)))
+        return bound
+
+    def used(self, length: int) -> int:
+        """Samples that are transformed: from the first time point to the last."""
+        return length if self.times.offsets is None else self.times.offsets[-1] + 1
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Lines in double precision, their spectra, and the outputs of one filter."""
+        n, step = self.used(length), self.times.step or 1
+        spectra = sum(8 * transform_length(n, reach, step) for reach in _ladder(n))
+        return 32 * length + spectra + 40 * transform_length(n, n - 1, step)
+
+    def shared_bytes(self, length: int) -> int:
+        """Filters, a batch of outputs and the results of some lines."""
+        filters = 8 * sum(self.bank(self.used(length)).lengths)
+        return min(KEPT_BYTES, filters) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
+
+    def weight(self, length: int) -> float:
+        """Work per byte of result, compared to a plain transform."""
+        return 2.0
+
+
+@dataclass(frozen=True)
+class Superlet(Wavelet):
+    """Parameters of `superlet`, all resolved: see `rayspy.freqanalysis`."""
+
+    name: ClassVar[str] = "superlet"
+
+    orders: tuple[float, ...] = ()
+    """Largest order per frequency, fractional in the adaptive case."""
+    order_min: int = 1
+    c_1: int = 3
+    family: str = "superlet"
+
+    @property
+    def members(self) -> list[list[tuple[int, float]]]:
+        """Per frequency, the filters and their weights."""
+        return _members(self)[0]
+
+    def durations(self) -> list[float]:
+        """Length of each filter in samples."""
+        return [SUPPORT * scale * self.c_1 * order * self.samplerate for scale, order in _members(self)[1]]
+
+    def taps(self, i: int, reach: int) -> tuple[NDArray[Any], int]:
+        """Filter number i as far as it matters, and the lag of its first tap."""
+        scale, order = _members(self)[1][i]
+        return sampled_superlet(self.c_1 * order, scale, self.samplerate, reach)
+
+    def transform(self, bank: FilterBank, lines: NDArray[Any], out: NDArray[Any]) -> None:
+        """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
+        superlets(lines, bank, self.members, self.output_kind, out)
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Also the means of one frequency."""
+        extra = 24 if self.output_kind in ("pow", "abs") else 96
+        return super().working_bytes(length, itemsize) + extra * length
+
+    def shared_bytes(self, length: int) -> int:
+        """Also the means of some frequencies."""
+        return super().shared_bytes(length) + 8 * BATCH_BYTES
+
+    def weight(self, length: int) -> float:
+        """Work per byte of result, compared to a plain transform."""
+        return 2.0 * len(_members(self)[1]) / len(self.foi)
+
+
+@lru_cache(maxsize=32)
+def _members(method: Superlet) -> tuple[list[list[tuple[int, float]]], list[tuple[float, int]]]:
+    """Filters with weights per frequency, and (scale, order) per filter."""
+    members: list[list[tuple[int, float]]] = []
+    filters: list[tuple[float, int]] = []
+    for scale, largest in zip(method.scales.tolist(), method.orders, strict=True):
+        weights = order_weights(largest, method.order_min)
+        members.append([(len(filters) + k, weight) for k, (_, weight) in enumerate(weights)])
+        filters += [(scale, order) for order, _ in weights]
+    return members, filters
+
+
+def points_of(times: TimePoints, length: int) -> Points:
+    """Time points as samples of a line."""
+    if times.offsets is None:
+        return Points(times.step, -(-length // times.step))
+    if times.step:
+        return Points(times.step, len(times.offsets))
+    return Points(1, times.offsets[-1] + 1, times.offsets)
+
+
+def _ladder(length: int) -> list[int]:
+    return [length // 16, length // 8, length // 4, length // 2, length - 1]
+
+
+def _taps(method: Wavelet, reach: int, i: int) -> tuple[NDArray[Any], int]:
+    return method.taps(i, reach)
+
+
+def _transformed(
+    method: Wavelet, part: slice, x: NDArray[Any], out: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    length = part.stop - part.start
+    bank = kept_bank((method, length), partial(method.bank, length))
+    if out is None:
+        dtype = np.complex64 if method.output_kind == "fourier" else np.float32
+        out = np.empty((len(x), bank.points.n_rows, 1, len(method.foi), x.shape[2]), dtype)
+    method.transform(bank, detrended_lines(x, method.polyremoval, part), out[:, :, 0])
+    return out

@@ -1,0 +1,52 @@
+"""What methods may tell about their work besides what every method declares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.config import config
+from rayspy.methods.base import Kernel, Method
+
+Sizes = NDArray[np.int64]
+
+_SMALL_SUM = 2**18
+"""Sums of fewer bytes than this are sent as often as it takes."""
+
+
+def weighted_sizes(
+    method: Method, lengths: Sizes, input_bytes: Sizes, output_bytes: Sizes, average: bool
+) -> Sizes:
+    """Size of each trial for the partitioner.
+
+    The larger of input and output, times the method's ``weight(length)`` where it
+    has one: the work per byte of output, compared to a plain transform. What is
+    averaged counts as its input alone for methods without a weight.
+    """
+    weight = getattr(method, "weight", None)
+    if weight is None:
+        return input_bytes if average else np.asarray(np.maximum(input_bytes, output_bytes))
+    known = {int(n): float(weight(int(n))) for n in np.unique(lengths)}
+    factors = np.array([known[int(n)] for n in lengths])
+    return np.asarray(np.maximum(input_bytes, (output_bytes * factors).astype(np.int64)))
+
+
+def block_bytes(sum_bytes: int) -> int:
+    """Size of block to aim for: of a large sum, what comes back is at most a quarter of what was read."""
+    wanted: int = config.block_bytes
+    return wanted if sum_bytes < _SMALL_SUM else max(wanted, 4 * sum_bytes)
+
+
+def shared_bytes(method: Method, length: int) -> int:
+    """Memory of a kernel call that does not grow with the number of lines: ``shared_bytes(length)``."""
+    declared: Any = getattr(method, "shared_bytes", None)
+    return 0 if declared is None else int(declared(length))
+
+
+def kernel_at(method: Method, length: int, variant: int) -> Kernel:
+    """Kernel for trials of a length and a variant: the method's ``kernel_at(length, variant)``."""
+    made: Any = method
+    kernel: Kernel = made.kernel_at(length, variant)
+    return kernel
