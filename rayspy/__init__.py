@@ -5,8 +5,14 @@ from rayspy import synthdata as synthdata
 from rayspy.config import config as config
 from rayspy.data import actions as _actions
 from rayspy.data.analog import AnalogData as AnalogData
+from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.structdict import StructDict as StructDict
+from rayspy.frontends.arithmetic import arithmetic as _arithmetic
+from rayspy.frontends.arithmetic import concat as concat
+from rayspy.frontends.arithmetic import equal as _equal
+from rayspy.frontends.definetrial import definetrial as definetrial
+from rayspy.frontends.definetrial import redefinetrial as redefinetrial
 from rayspy.frontends.freqanalysis import freqanalysis as freqanalysis
 from rayspy.frontends.housekeeping import cleanup as cleanup
 from rayspy.frontends.housekeeping import copy as copy
@@ -34,7 +40,8 @@ from rayspy.synthdata import white_noise as white_noise
 
 __version__ = "0.1.0.dev0"
 
-_actions.register(selectdata=selectdata, show=show, save=save, load_as=_load_as)
+_actions.register(arithmetic=_arithmetic, equal=_equal)
+_actions.register(definetrial=definetrial, selectdata=selectdata, show=show, save=save, load_as=_load_as)
 _actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
 _actions.register(to_dask=lambda data: __getattr__("to_dask")(data))  # type: ignore[operator]
 
@@ -57,14 +64,17 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AnalogData",
+    "EventData",
     "SpectralData",
     "StructDict",
     "ar2_network",
     "ar2_peak_freq",
     "cleanup",
     "collect_trials",
+    "concat",
     "config",
     "copy",
+    "definetrial",
     "errors",
     "freqanalysis",
     "get_defaults",
@@ -78,6 +88,7 @@ __all__ = [
     "phase_diffusion",
     "raw_binary",
     "red_noise",
+    "redefinetrial",
     "save",
     "selectdata",
     "set_loglevel",
