@@ -11,12 +11,14 @@ from rayspy.data.structdict import StructDict as StructDict
 from rayspy.frontends.arithmetic import arithmetic as _arithmetic
 from rayspy.frontends.arithmetic import concat as concat
 from rayspy.frontends.arithmetic import equal as _equal
+from rayspy.frontends.baseline import baseline as baseline
 from rayspy.frontends.definetrial import definetrial as definetrial
 from rayspy.frontends.definetrial import redefinetrial as redefinetrial
 from rayspy.frontends.freqanalysis import freqanalysis as freqanalysis
 from rayspy.frontends.housekeeping import cleanup as cleanup
 from rayspy.frontends.housekeeping import copy as copy
 from rayspy.frontends.housekeeping import get_defaults as get_defaults
+from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
 from rayspy.io.brainvision import load_brainvision as load_brainvision
@@ -69,6 +71,7 @@ __all__ = [
     "StructDict",
     "ar2_network",
     "ar2_peak_freq",
+    "baseline",
     "cleanup",
     "collect_trials",
     "concat",
@@ -89,6 +92,7 @@ __all__ = [
     "raw_binary",
     "red_noise",
     "redefinetrial",
+    "rereference",
     "save",
     "selectdata",
     "set_loglevel",

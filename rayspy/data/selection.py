@@ -17,7 +17,7 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 T = TypeVar("T")
 Indices = NDArray[np.int64]
 LATENCY_WORDS = ("maxperiod", "minperiod", "prestim", "poststim")
-_SAMPLE_SLACK = 1e-6
+SAMPLE_SLACK = 1e-6
 """Rounding of seconds to samples: a time this close to a sample (in samples) is that sample."""
 
 
@@ -199,9 +199,9 @@ def _trial_indices(value: Any, n_trials: int) -> Indices:
     return numbers.astype(np.int64)
 
 
-def label_indices(value: Any, labels: NDArray[Any], key: str) -> Indices:
-    """Find labels given by name or number, in the order asked for."""
-    varname = f"select: {key}"
+def label_indices(value: Any, labels: NDArray[Any], key: str, name: str | None = None) -> Indices:
+    """Find labels given by name or number, in the order asked for; `name` is that of the parameter."""
+    varname = name or f"select: {key}"
     legal = f"list/array of {key} existing names or indices (0 to {len(labels) - 1})"
     if isinstance(value, (slice, range)):
         picked = range(*value.indices(len(labels))) if isinstance(value, slice) else value
@@ -297,8 +297,8 @@ def _cut(
     if intervals is None or samplerate is None:
         raise InvalidValueError("object with a samplerate", "select: latency", "samplerate is None")
     low, high = _window(value, intervals, covering)
-    first = np.ceil(low * samplerate - trl[:, 2] - _SAMPLE_SLACK)
-    stop = np.floor(high * samplerate - trl[:, 2] + _SAMPLE_SLACK) + 1
+    first = np.ceil(low * samplerate - trl[:, 2] - SAMPLE_SLACK)
+    stop = np.floor(high * samplerate - trl[:, 2] + SAMPLE_SLACK) + 1
     lengths = trl[:, 1] - trl[:, 0]
     if covering:
         keep = (first >= 0) & (stop <= lengths) & (first < stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
@@ -14,7 +13,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.labels import default_names
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.pointwise import Stacked, run_pointwise, stacked
+from rayspy.frontends.pointwise import Stacked, run_pointwise, stacked, wrapped
 from rayspy.methods.copying import Copying
 from rayspy.storage.derived import Computed, Constant, Operand, Repeated
 from rayspy.storage.region import pieces
@@ -66,24 +65,11 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
         dtype = result_dtype(operation, kind, own.source.dtype)
         source = Computed(operation, made, own.source, own.source.shape, dtype)
     settings = {"left": _text(left), "operation": operation, "right": _text(right)}
-    return _wrapped("arithmetic", base, source, own, own.labels, settings)
-
-
-def _wrapped(
-    name: str,
-    base: BaseData,
-    source: ArraySource,
-    rows: Stacked,
-    labels: Mapping[str, Array],
-    settings: Mapping[str, Any],
-) -> BaseData:
-    """Compute a source and make an object of it that otherwise is like `base`."""
-    result, used_parallel = run_pointwise(name, Copying(), base, source, labels)
-    made = type(base).from_parts(result, rows.trialdefinition, base.samplerate, labels, tuple(base.dimord))
-    made.info.update(base.info)
-    made._log = list(base._log)
-    made.record(name, settings, used_parallel)
-    return made
+    result, used_parallel = run_pointwise("arithmetic", Copying(), base, source, own.labels)
+    combined: BaseData = wrapped(
+        "arithmetic", base, result, own.trialdefinition, own.labels, settings, used_parallel
+    )
+    return combined
 
 
 def _text(operand: Any) -> str:
@@ -259,7 +245,8 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
     source = ConcatSource((first.source, second.source), spy_obj1.dimord.index(dim))
     labels = {**first.labels, dim: _joined(first.labels[dim], second.labels[dim], dim)}
     settings = {"spy_obj1": _text(spy_obj1), "spy_obj2": _text(spy_obj2), "dim": dim}
-    return _wrapped("concat", spy_obj1, source, first, labels, settings)
+    result, used_parallel = run_pointwise("concat", Copying(), spy_obj1, source, labels)
+    return wrapped("concat", spy_obj1, result, first.trialdefinition, labels, settings, used_parallel)
 
 
 def _check_dim(data: BaseData, dim: Any) -> None:

@@ -54,6 +54,25 @@ def runs_of(data: BaseData, selection: Selection) -> ArraySource:
     return RunsSource(data.source, axis, starts, stops, index)
 
 
+def wrapped(
+    name: str,
+    base: BaseData,
+    source: ArraySource,
+    trl: NDArray[np.float64],
+    labels: Mapping[str, NDArray[Any]],
+    settings: Mapping[str, Any],
+    used_parallel: bool,
+    cfg: dict[str, Any] | None = None,
+) -> Any:
+    """Make an object of a result that otherwise is like `base`."""
+    made = type(base).from_parts(source, trl, base.samplerate, labels, tuple(base.dimord))
+    made.cfg = {} if cfg is None else cfg
+    made.info.update(base.info)
+    made._log = list(base._log)
+    made.record(name, settings, used_parallel)
+    return made
+
+
 def run_pointwise(
     name: str,
     method: Method,
