@@ -87,13 +87,13 @@ def definetrial(
         raise InvalidValueError("object with data", "obj", f"empty {type(obj).__name__}")
     keywords = {"pre": pre, "post": post, "start": start, "trigger": trigger, "stop": stop}
     given = {key: value for key, value in keywords.items() if value is not None}
-    if given or check_bool(clip_edges, "clip_edges"):
-        events = _events(obj, trialdefinition)
-        obj.trialdefinition = _from_events(obj, events, given, clip_edges)
-    elif isinstance(trialdefinition, EventData):
-        obj.trialdefinition = _converted(obj, trialdefinition)
-    else:
+    check_bool(clip_edges, "clip_edges")
+    if not given and not clip_edges and not isinstance(trialdefinition, EventData):
         obj.trialdefinition = trialdefinition
+    else:
+        events = _events(obj, trialdefinition)
+        trl = _from_events(obj, events, given) if given else _converted(obj, events)
+        obj.trialdefinition = _within(trl, obj.n_samples, clip_edges)
     n_trials, n_columns = obj.describe().trialdefinition.shape
     obj.log = f"updated trial-definition with [{n_trials} x {n_columns}] element array"
 
@@ -123,14 +123,19 @@ def _ratio(obj: BaseData, events: EventData) -> float:
 
 
 def _converted(obj: BaseData, events: EventData) -> NDArray[np.float64]:
-    if events.data is None:
-        raise InvalidValueError("EventData with events", "trialdefinition", "empty EventData")
-    return check_trials(rescaled(events.describe().trialdefinition, _ratio(obj, events)), obj.n_samples, "")
+    """Trials of events, in samples of the object."""
+    return rescaled(events.describe().trialdefinition, _ratio(obj, events))
 
 
-def _from_events(
-    obj: BaseData, events: EventData, given: Mapping[str, Any], clip_edges: bool
-) -> NDArray[np.float64]:
+def _within(trl: NDArray[np.float64], n_samples: float, clip_edges: bool) -> NDArray[np.float64]:
+    """Trials that lie within the recording."""
+    if clip_edges:
+        return check_trials(clipped(trl, 0, n_samples), n_samples, "")
+    return check_trials(trl, n_samples, " (or clip_edges=True)")
+
+
+def _from_events(obj: BaseData, events: EventData, given: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Trials between or around events, in samples of the object."""
     _check_complete(given)
     margins = {key: _margin(given[key], key) for key in ("pre", "post") if key in given}
     wanted = {key: _codes(given[key], key) for key in EVENT_KEYS if key in given}
@@ -144,10 +149,7 @@ def _from_events(
     rate = 1.0 if events.samplerate is None else ratio * events.samplerate
     samples = events.column("sample")
     seconds = {kind: samples[rows] * ratio / rate for kind, rows in marks.rows.items()}
-    trl = trials_of_marks(seconds, margins.get("pre"), margins.get("post"), rate)
-    if clip_edges:
-        return check_trials(clipped(trl, 0, obj.n_samples), obj.n_samples, "")
-    return check_trials(trl, obj.n_samples, " (or clip_edges=True)")
+    return trials_of_marks(seconds, margins.get("pre"), margins.get("post"), rate)
 
 
 def _check_complete(given: Mapping[str, Any]) -> None:

@@ -13,38 +13,16 @@ from rayspy.kernels.detrend import pairwise_sum
 Array = NDArray[Any]
 
 
-def _absolute(x: Array, mean: Array, window: Array) -> Array:
-    return x - mean
-
-
-def _relative(x: Array, mean: Array, window: Array) -> Array:
-    return np.asarray(x / mean)
-
-
-def _relchange(x: Array, mean: Array, window: Array) -> Array:
-    return np.asarray((x - mean) / mean)
-
-
-def _normchange(x: Array, mean: Array, window: Array) -> Array:
-    return np.asarray((x - mean) / (x + mean))
-
-
-def _decibel(x: Array, mean: Array, window: Array) -> Array:
-    return np.asarray(10 * np.log10(x / mean))
-
-
-def _zscore(x: Array, mean: Array, window: Array) -> Array:
-    variance = _mean_over_time((window - mean) ** 2)
-    return np.asarray((x - mean) / np.sqrt(variance))
-
+_PIECE = 2**16
+"""Numbers that are turned to double precision at a time."""
 
 MODES: dict[str, Callable[[Array, Array, Array], Array]] = {
-    "absolute": _absolute,
-    "relative": _relative,
-    "relchange": _relchange,
-    "normchange": _normchange,
-    "db": _decibel,
-    "zscore": _zscore,
+    "absolute": lambda x, m, s: x - m,
+    "relative": lambda x, m, s: np.divide(x, m),
+    "relchange": lambda x, m, s: np.divide(x - m, m),
+    "normchange": lambda x, m, s: np.divide(x - m, x + m),
+    "db": lambda x, m, s: 10 * np.log10(x / m),
+    "zscore": lambda x, m, s: np.divide(x - m, s),
 }
 """What becomes of a signal x with mean m and population standard deviation s in the baseline:
 x - m, x / m, (x - m) / m, (x - m) / (x + m), 10 log10(x / m), (x - m) / s."""
@@ -70,12 +48,18 @@ def baseline_corrected(x: Array, n_window: int, mode: str, out: Array | None = N
         float32, complex64 for complex numbers; infinite or NaN where a baseline is 0.
     """
     is_complex = x.dtype.kind == "c"
-    wide = x.astype(np.complex128 if is_complex else np.float64)
-    window, rest = wide[:, :n_window], wide[:, n_window:]
+    wide = np.complex128 if is_complex else np.float64
     if out is None:
-        out = np.empty(rest.shape, np.complex64 if is_complex else np.float32)
+        shape = (x.shape[0], x.shape[1] - n_window, *x.shape[2:])
+        out = np.empty(shape, np.complex64 if is_complex else np.float32)
+    window = x[:, :n_window].astype(wide)
     with np.errstate(all="ignore"):
-        np.copyto(out, MODES[mode](rest, _mean_over_time(window), window), casting="same_kind")
+        mean = _mean_over_time(window)
+        deviation = np.sqrt(_mean_over_time((window - mean) ** 2)) if mode == "zscore" else mean
+        step = max(1, _PIECE * out.shape[1] // max(1, out.size))
+        for low in range(0, out.shape[1], step):
+            piece = x[:, n_window + low : n_window + low + step].astype(wide)
+            np.copyto(out[:, low : low + step], MODES[mode](piece, mean, deviation), casting="same_kind")
     return out
 
 

@@ -37,5 +37,5 @@ class Baseline:
         return bound
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Samples in double precision, and up to three intermediate results."""
-        return 4 * length * (16 if itemsize > 8 else 8)
+        """The baseline in double precision, three times; what follows goes in small pieces."""
+        return 3 * self.n_window * (16 if itemsize > 8 else 8)

@@ -53,7 +53,7 @@ def normchange(trial: Any, times: Any, window: Any) -> Any:
 @pytest.mark.parametrize("mode", [*MNE_MODES, "normchange"])
 @pytest.mark.parametrize("window", [(-0.2, -0.05), (-0.1, 0), [0.03, 0.1]])
 def test_against_mne(make: Any, mode: str, window: Any) -> None:
-    mne = pytest.importorskip("mne")
+    mne_baseline = pytest.importorskip("mne.baseline")
     data = make()
     found = spy.baseline(data, window, mode)
     assert found.data.dtype == np.float32
@@ -64,7 +64,7 @@ def test_against_mne(make: Any, mode: str, window: Any) -> None:
             wanted = normchange(trial.astype(float), times, window)
         else:
             moved = np.moveaxis(trial.astype(float), 0, -1)
-            rescaled = mne.baseline.rescale(moved, times, tuple(window), MNE_MODES[mode], verbose="error")
+            rescaled = mne_baseline.rescale(moved, times, tuple(window), MNE_MODES[mode], verbose="error")
             wanted = np.moveaxis(rescaled, -1, 0) * (10 if mode == "db" else 1)
         np.testing.assert_allclose(found.trials[k], wanted, rtol=2e-5, atol=1e-5)
         np.testing.assert_array_equal(found.time[k], times)
