@@ -5,8 +5,15 @@ from rayspy import synthdata as synthdata
 from rayspy.config import config as config
 from rayspy.data import actions as _actions
 from rayspy.data.analog import AnalogData as AnalogData
+from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.structdict import StructDict as StructDict
+from rayspy.frontends.arithmetic import arithmetic as _arithmetic
+from rayspy.frontends.arithmetic import concat as concat
+from rayspy.frontends.arithmetic import equal as _equal
+from rayspy.frontends.baseline import baseline as baseline
+from rayspy.frontends.definetrial import definetrial as definetrial
+from rayspy.frontends.definetrial import redefinetrial as redefinetrial
 from rayspy.frontends.explain import Explanation as Explanation
 from rayspy.frontends.explain import explain as explain
 from rayspy.frontends.freqanalysis import freqanalysis as freqanalysis
@@ -14,6 +21,7 @@ from rayspy.frontends.housekeeping import cleanup as cleanup
 from rayspy.frontends.housekeeping import copy as copy
 from rayspy.frontends.housekeeping import get_defaults as get_defaults
 from rayspy.frontends.preprocessing import preprocessing as preprocessing
+from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.resampledata import resampledata as resampledata
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
@@ -38,7 +46,8 @@ from rayspy.synthdata import white_noise as white_noise
 
 __version__ = "0.1.0.dev0"
 
-_actions.register(selectdata=selectdata, show=show, save=save, load_as=_load_as)
+_actions.register(arithmetic=_arithmetic, equal=_equal)
+_actions.register(definetrial=definetrial, selectdata=selectdata, show=show, save=save, load_as=_load_as)
 _actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
 _actions.register(to_dask=lambda data: __getattr__("to_dask")(data))  # type: ignore[operator]
 
@@ -61,15 +70,19 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AnalogData",
+    "EventData",
     "Explanation",
     "SpectralData",
     "StructDict",
     "ar2_network",
     "ar2_peak_freq",
+    "baseline",
     "cleanup",
     "collect_trials",
+    "concat",
     "config",
     "copy",
+    "definetrial",
     "errors",
     "explain",
     "freqanalysis",
@@ -85,6 +98,8 @@ __all__ = [
     "preprocessing",
     "raw_binary",
     "red_noise",
+    "redefinetrial",
+    "rereference",
     "resampledata",
     "save",
     "selectdata",

@@ -43,11 +43,18 @@ _MODULES = {
 _KNOWN = frozenset({*_MODULES, *(f"{top}.{module}" for top, below in _MODULES.items() for module in below)})
 
 
-def install_as_syncopy() -> None:
+def install_as_syncopy(strict: bool = False) -> None:
     """Make ``import syncopy`` and its submodules mean rayspy in this process.
 
     An installed Syncopy is neither changed nor used. Has to come before the
     first ``import syncopy``.
+
+    Parameters
+    ----------
+    strict : bool
+        Calculate as Syncopy does where it swaps operands: ``1 - x`` gives
+        ``x - 1``, ``1 / x`` gives ``x / 1``, ``2 ** x`` is refused. Holds for all
+        of rayspy in this process.
 
     Raises
     ------
@@ -61,6 +68,16 @@ def install_as_syncopy() -> None:
         )
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+    if strict:
+        _swap_operands()
+
+
+def _swap_operands() -> None:
+    """Let reflected operations put the object on the left."""
+    operators: Any = importlib.import_module("rayspy.data.operators").Operators
+    operators.__rsub__ = operators.__sub__
+    operators.__rtruediv__ = operators.__truediv__
+    operators.__rpow__ = lambda data, other: NotImplemented
 
 
 class _Alias(types.ModuleType):

@@ -11,6 +11,7 @@ import time as clock
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -27,6 +28,7 @@ from rayspy.data.builder import (
     from_trials,
     is_open_dataset,
 )
+from rayspy.data.operators import Operators
 from rayspy.data.selection import Description, Selection, resolve, trial_intervals, trial_times
 from rayspy.data.structdict import SerializableDict, serializable
 from rayspy.data.trials import TrialIndexer, check_trialdefinition, one_trial, stacked_trials
@@ -44,8 +46,8 @@ class History(str):
         return str(self)
 
 
-class BaseData:
-    """Common part of all data classes; see `AnalogData` and `SpectralData`."""
+class BaseData(Operators):
+    """Common part of all data classes; see `AnalogData`, `SpectralData` and `EventData`."""
 
     default_dimord: ClassVar[tuple[str, ...]] = ()
     label_dims: ClassVar[tuple[str, ...]] = ()
@@ -95,7 +97,7 @@ class BaseData:
             self.save(filename=filename)
 
     def _set_data(self, data: Any) -> None:
-        ndim, axis = len(self._dimord), self._stack_axis
+        ndim, axis = self._ndim, self._stack_axis
         if isinstance(data, BaseData):
             self._adopt(data)
         elif isinstance(data, np.ndarray):
@@ -133,27 +135,31 @@ class BaseData:
         if (path / "object.json").is_file():
             self._adopt(actions.call("load_as", path, type(self)))
         else:
-            self._attach(from_file(path, len(self._dimord)))
+            self._attach(from_file(path, self._ndim))
 
     def _check_source(self, source: ArraySource) -> ArraySource:
-        if len(source.shape) != len(self._dimord) or 0 in source.shape:
+        if len(source.shape) != self._ndim or 0 in source.shape:
             raise InvalidValueError(
-                f"non-empty {len(self._dimord)}d-array", "data", f"array of shape {source.shape}"
+                f"non-empty {self._ndim}d-array", "data", f"array of shape {source.shape}"
             )
         return source
 
     def _attach(self, source: ArraySource) -> None:
-        """Take over an array as one trial; labels that do not fit any more start anew."""
+        """Take over an array as one trial."""
+        self._place(source)
+        self._trialdefinition = self._as_one_trial()
+
+    def _place(self, source: ArraySource) -> None:
+        """Take over an array; labels that do not fit any more start anew."""
         self._source = source
         self._filename = source.location or None
-        self._trialdefinition = one_trial(source.shape[self._stack_axis])
         self._selection = None
         self._label_store = {
             dim: labels for dim, labels in self._label_store.items() if len(labels) == self._size_of(dim)
         }
 
     def _stack(self, trials: Iterable[Any], equal: bool) -> None:
-        source, lengths = from_trials(trials, len(self._dimord), self._stack_axis, equal)
+        source, lengths = from_trials(trials, self._ndim, self._stack_axis, equal)
         self._attach(source)
         self._trialdefinition = stacked_trials(lengths, -(self._samplerate or 0.0))
 
@@ -222,7 +228,7 @@ class BaseData:
         """
         made = cls.__new__(cls)
         BaseData.__init__(made, None if dimord is None else list(dimord))
-        made._attach(source)
+        made._place(source)
         made._trialdefinition = trialdefinition
         made._samplerate = samplerate
         made._label_store = {dim: np.array(values) for dim, values in labels.items()}
@@ -240,8 +246,21 @@ class BaseData:
         return tuple(dimord)
 
     @property
+    def _ndim(self) -> int:
+        return len(self._dimord)
+
+    @property
     def _stack_axis(self) -> int:
         return self._dimord.index("time")
+
+    def _as_one_trial(self) -> NDArray[np.float64]:
+        """Trial definition of the whole recording."""
+        return one_trial(self._array.shape[self._stack_axis])
+
+    @property
+    def n_samples(self) -> float:
+        """Number of samples that trials may take up."""
+        return self._array.shape[self._stack_axis]
 
     @property
     def _array(self) -> ArraySource:
@@ -299,7 +318,7 @@ class BaseData:
             raise InvalidValueError(f"dataset with shape {old.shape}", "data", f"shape {value.shape}")
         if value.dtype != old.dtype:
             raise InvalidValueError(f"dataset of type {old.dtype}", "data", f"type {value.dtype}")
-        self._source = from_array(value, len(self._dimord), self._stack_axis)
+        self._source = from_array(value, self._ndim, self._stack_axis)
         self._filename = self._source.location or None
 
     @property
@@ -329,8 +348,8 @@ class BaseData:
 
     @trialdefinition.setter
     def trialdefinition(self, trl: Any) -> None:
-        n = self._array.shape[self._stack_axis]
-        self._trialdefinition = one_trial(n) if trl is None else check_trialdefinition(trl, n)
+        n = self.n_samples
+        self._trialdefinition = self._as_one_trial() if trl is None else check_trialdefinition(trl, n)
         self._selection = None
 
     @property
@@ -464,20 +483,26 @@ class BaseData:
     @property
     def selection(self) -> Selection | None:
         """The active in-place selection, or None; assign a dictionary, 'all' or None."""
-        return None if self._selection is None else replace(self._selection, read=self._get_selected)
+        found = self._selection
+        if found is None:
+            return None
+        return replace(found, read=partial(self.read_selected, found), clock=partial(self._times_of, found))
 
     @selection.setter
     def selection(self, select: Any) -> None:
         self._selection = None if select is None else resolve(select, self.describe())
 
-    def _get_selected(self, k: int) -> NDArray[Any]:
-        if self._selection is None:
-            raise InvalidValueError("object with an active selection", "selection", "None")
-        start, stop = (int(s) for s in self._selection.trialdefinition[k, :2])
-        index = [self._selection.index.get(dim, slice(None)) for dim in self._dimord]
+    def read_selected(self, selection: Selection, k: int) -> NDArray[Any]:
+        """Read the k-th trial of a selection."""
+        start, stop = (int(s) for s in selection.trialdefinition[k, :2])
+        index = [selection.index.get(dim, slice(None)) for dim in self._dimord]
         index[self._stack_axis] = slice(start, stop)
         array: NDArray[Any] = ArrayView(self._array)[tuple(index)]
         return array
+
+    def _times_of(self, selection: Selection, k: int) -> NDArray[np.float64]:
+        """Times of the k-th trial of a selection in seconds."""
+        return trial_times(selection.trialdefinition[k], self._samplerate or np.nan)
 
     # -- methods -------------------------------------------------------------
 
@@ -493,18 +518,9 @@ class BaseData:
     def clear(self) -> None:
         """Do nothing: no data is cached. Kept for scripts written for Syncopy."""
 
-    def definetrial(self, trialdefinition: Any = None) -> None:
-        """Cut the recording into trials, in place.
-
-        Parameters
-        ----------
-        trialdefinition : ndarray of shape (nTrials, 3 or more), optional
-            Start sample, stop sample (exclusive), offset, trialinfo ...; None
-            makes the whole recording one trial.
-        """
-        self.trialdefinition = trialdefinition
-        n_trials, n_columns = self._trl.shape
-        self.log = f"updated trial-definition with [{n_trials} x {n_columns}] element array"
+    def definetrial(self, trialdefinition: Any = None, **kwargs: Any) -> None:
+        """Cut the recording into trials, in place; see `rayspy.definetrial`."""
+        actions.call("definetrial", self, trialdefinition, **kwargs)
 
     def selectdata(self, **kwargs: Any) -> Any:
         """Select trials, channels, times ...; see `rayspy.selectdata`."""
@@ -545,7 +561,7 @@ class BaseData:
             name
             for name in dir(type(self))
             if not name.startswith("_")
-            and name not in (*self._hidden, "source")
+            and name not in (*self._hidden, "source", "n_samples")
             and isinstance(getattr(type(self), name), property)
         )
         return [(name, self._field_text(name)) for name in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 T = TypeVar("T")
 Indices = NDArray[np.int64]
 LATENCY_WORDS = ("maxperiod", "minperiod", "prestim", "poststim")
-_SAMPLE_SLACK = 1e-6
+SAMPLE_SLACK = 1e-6
 """Rounding of seconds to samples: a time this close to a sample (in samples) is that sample."""
 
 
@@ -30,7 +31,7 @@ class Description:
     trialdefinition: NDArray[np.float64]
     samplerate: float | None
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """Labels per dimension: channel, taper (text) and freq (Hz)."""
+    """Labels per dimension: channel, taper (text), freq (Hz) and eventid (codes)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,8 @@ class Selection:
     index: dict[str, Indices]
     read: Callable[[int], NDArray[Any]] | None = field(default=None, repr=False)
     """Reads the k-th selected trial; set where the selection is taken from an object."""
+    clock: Callable[[int], NDArray[np.float64]] | None = field(default=None, repr=False)
+    """Gives the times of the k-th selected trial where they are not on a regular grid."""
 
     @property
     def trials(self) -> TrialIndexer[NDArray[Any]] | None:
@@ -68,7 +71,7 @@ class Selection:
         rate = self.description.samplerate
         if rate is None:
             return None
-        return self._by_number(lambda k: trial_times(self.trialdefinition[k], rate))
+        return self._by_number(self.clock or (lambda k: trial_times(self.trialdefinition[k], rate)))
 
     def _by_number(self, get: Callable[[int], T]) -> TrialIndexer[T]:
         places = {int(number): k for k, number in reversed(list(enumerate(self.trial_ids)))}
@@ -90,7 +93,7 @@ class Selection:
         return labels[self.index[dim]] if dim in self.index else labels
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("channel", "taper", "freq") and name in self.description.labels:
+        if not name.startswith("_") and name in self.description.labels:
             return self.labels(name)
         raise AttributeError(name)
 
@@ -145,7 +148,7 @@ def resolve(select: Any, description: Description, covering: bool = False) -> Se
     Parameters
     ----------
     select : dict, 'all' or None
-        Keys are those of the class: trials, channel, latency, frequency, taper.
+        Keys are those of the class: trials, channel, latency, frequency, taper, eventid.
     description : Description
         What is selected from.
     covering : bool
@@ -160,12 +163,11 @@ def resolve(select: Any, description: Description, covering: bool = False) -> Se
     """
     chosen = check_keys(select, description.keys, description.kind)
     trials = _trial_indices(chosen.get("trials"), len(description.trialdefinition))
-    index = {}
-    for key, dim in (("channel", "channel"), ("taper", "taper")):
-        if _is_given(chosen, key):
-            index[dim] = label_indices(chosen[key], description.labels[dim], key)
-    if _is_given(chosen, "frequency"):
-        index["freq"] = _frequency_indices(chosen["frequency"], description.labels["freq"])
+    index = {
+        dim: find(chosen[key], description.labels[dim])
+        for key, (dim, find) in _FINDERS.items()
+        if _is_given(chosen, key)
+    }
     trl = description.trialdefinition[trials]
     if _is_given(chosen, "latency"):
         trials, trl = _cut(chosen["latency"], trials, trl, description.samplerate, covering)
@@ -197,9 +199,9 @@ def _trial_indices(value: Any, n_trials: int) -> Indices:
     return numbers.astype(np.int64)
 
 
-def label_indices(value: Any, labels: NDArray[Any], key: str) -> Indices:
-    """Find labels given by name or number, in the order asked for."""
-    varname = f"select: {key}"
+def label_indices(value: Any, labels: NDArray[Any], key: str, name: str | None = None) -> Indices:
+    """Find labels given by name or number, in the order asked for; `name` is that of the parameter."""
+    varname = name or f"select: {key}"
     legal = f"list/array of {key} existing names or indices (0 to {len(labels) - 1})"
     if isinstance(value, (slice, range)):
         picked = range(*value.indices(len(labels))) if isinstance(value, slice) else value
@@ -244,6 +246,37 @@ def _frequency_indices(value: Any, freq: NDArray[Any]) -> Indices:
     return found
 
 
+def _code_indices(value: Any, codes: NDArray[Any]) -> Indices:
+    """Positions of the given codes among those that exist, in ascending order."""
+    name = "select: eventid"
+    if isinstance(value, range) or is_number(value):
+        value = list(value) if isinstance(value, range) else [value]
+    if not isinstance(value, (list, np.ndarray)):
+        raise InvalidTypeError(value, name, "number, list, numpy.ndarray or range of event codes")
+    places = {int(code): k for k, code in enumerate(codes)}
+    legal = f"existing event codes ({_some(codes)})"
+    if not len(value):
+        raise InvalidValueError(legal, name, value)
+    for item in value:
+        if not is_whole(item) or int(item) not in places:
+            raise InvalidValueError(legal, name, item)
+    return np.array(sorted({places[int(item)] for item in value}), dtype=np.int64)
+
+
+def _some(items: NDArray[Any], most: int = 8) -> str:
+    shown = ", ".join(str(item) for item in items[:most])
+    return shown if len(items) <= most else f"{shown} ..."
+
+
+_FINDERS: dict[str, tuple[str, Callable[[Any, NDArray[Any]], Indices]]] = {
+    "channel": ("channel", partial(label_indices, key="channel")),
+    "taper": ("taper", partial(label_indices, key="taper")),
+    "frequency": ("freq", _frequency_indices),
+    "eventid": ("eventid", _code_indices),
+}
+"""Per selector: the dimension it acts on, and how its value becomes indices."""
+
+
 def _pair(value: Any, name: str, legal: str) -> NDArray[np.float64]:
     try:
         return np.asarray(value, dtype=np.float64)
@@ -264,8 +297,8 @@ def _cut(
     if intervals is None or samplerate is None:
         raise InvalidValueError("object with a samplerate", "select: latency", "samplerate is None")
     low, high = _window(value, intervals, covering)
-    first = np.ceil(low * samplerate - trl[:, 2] - _SAMPLE_SLACK)
-    stop = np.floor(high * samplerate - trl[:, 2] + _SAMPLE_SLACK) + 1
+    first = np.ceil(low * samplerate - trl[:, 2] - SAMPLE_SLACK)
+    stop = np.floor(high * samplerate - trl[:, 2] + SAMPLE_SLACK) + 1
     lengths = trl[:, 1] - trl[:, 0]
     if covering:
         keep = (first >= 0) & (stop <= lengths) & (first < stop)

@@ -21,7 +21,7 @@ Trialdefinition = NDArray[np.float64]
 T = TypeVar("T")
 
 
-def check_trialdefinition(trl: Any, n_samples: int) -> Trialdefinition:
+def check_trialdefinition(trl: Any, n_samples: float) -> Trialdefinition:
     """Check a trial definition against the length of the recording and return a copy.
 
     Raises

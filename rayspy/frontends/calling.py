@@ -15,7 +15,6 @@ from rayspy.progress import warn
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_DATA_KEYS = ("data", "dataset")
 
 
 def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
@@ -27,15 +26,16 @@ def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
     used. The signature stays as written.
     """
     names = list(inspect.signature(function).parameters)
+    first = names[0]
 
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> R:
         positional, keywords = _merged(function.__name__, args, kwargs)
-        keywords = _with_positional(function.__name__, names, positional, keywords)
-        if "data" not in keywords:
-            raise TypeError(f"{function.__name__}() missing 1 required argument: 'data'")
-        if not isinstance(keywords["data"], BaseData):
-            raise InvalidTypeError(keywords["data"], "data", "rayspy data object;")
+        keywords = _with_positional(function.__name__, names, positional, _one_data(keywords, first))
+        if first not in keywords:
+            raise TypeError(f"{function.__name__}() missing 1 required argument: '{first}'")
+        if not isinstance(keywords[first], BaseData):
+            raise InvalidTypeError(keywords[first], first, "rayspy data object;")
         run: Callable[..., R] = function
         return run(**keywords)
 
@@ -76,7 +76,7 @@ def _merged(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tupl
                 f"`{key}` not set in both `cfg` and via explicit keyword", f"cfg/{key}", value
             )
     settings = {key: _yes_no(value) for key, value in settings.items()}
-    return positional, _one_data({**settings, **keywords})
+    return positional, {**settings, **keywords}
 
 
 def _yes_no(value: Any) -> Any:
@@ -84,12 +84,14 @@ def _yes_no(value: Any) -> Any:
     return {"yes": True, "no": False}.get(value, value) if isinstance(value, str) else value
 
 
-def _one_data(keywords: dict[str, Any]) -> dict[str, Any]:
-    given = [key for key in _DATA_KEYS if key in keywords]
+def _one_data(keywords: dict[str, Any], first: str) -> dict[str, Any]:
+    """Give the data object the name of the first parameter, under whatever name it came."""
+    keys = dict.fromkeys((first, "data", "dataset"))
+    given = [key for key in keys if key in keywords]
     if len(given) > 1:
-        raise InvalidValueError("either `data` or `dataset`", "data", "both")
-    if given == ["dataset"]:
-        keywords["data"] = keywords.pop("dataset")
+        raise InvalidValueError("either `data` or `dataset`", "data", " and ".join(given))
+    if given and given != [first]:
+        keywords[first] = keywords.pop(given[0])
     return keywords
 
 
@@ -102,9 +104,9 @@ def _with_positional(
         raise InvalidValueError("only one data object", "data", f"{len(objects)} objects")
     if objects:
         positional = [objects[0], *(a for a in positional if a is not objects[0])]
-    if positional and "data" in keywords and (objects or isinstance(keywords["data"], BaseData)):
+    if positional and names[0] in keywords and (objects or isinstance(keywords[names[0]], BaseData)):
         raise InvalidValueError("either data in `cfg`/keyword or as positional argument", "cfg/data", "both")
-    order = names if "data" not in keywords else names[1:]
+    order = names if names[0] not in keywords else names[1:]
     if len(positional) > len(order):
         raise TypeError(f"{function}() takes at most {len(names)} positional arguments")
     for name, value in zip(order, positional, strict=False):

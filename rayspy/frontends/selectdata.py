@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from rayspy.checks import check_bool
 from rayspy.data.base import BaseData
+from rayspy.data.builder import from_array
+from rayspy.data.discrete import DiscreteData
 from rayspy.data.selection import Selection, resolve
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg
+from rayspy.frontends.calling import accepts_cfg, check_parallel, recorded
 from rayspy.frontends.compute import compute, input_spec, plan_for
 from rayspy.methods.copying import Copying
 from rayspy.planning.partition import Block
@@ -26,9 +28,13 @@ def selectdata(
     data: BaseData,
     trials: Any = None,
     channel: Any = None,
+    channel_i: Any = None,
+    channel_j: Any = None,
     latency: Any = None,
     frequency: Any = None,
     taper: Any = None,
+    unit: Any = None,
+    eventid: Any = None,
     inplace: bool = False,
     clear: bool = False,
     parallel: bool | None = None,
@@ -44,10 +50,16 @@ def selectdata(
         Trial numbers; order and repetitions are kept.
     channel, taper : str, int, list, ndarray, slice or range, 'all', optional
         Names or numbers; order and repetitions are kept.
+    channel_i, channel_j, unit
+        Only for classes that have them.
     latency : [t0, t1], 'maxperiod', 'minperiod', 'prestim', 'poststim', 'all', optional
         Closed window in seconds. Trials that do not cover all of it are left out.
+        The words are windows from the first or latest start, or zero, to the last
+        or earliest end, or zero, of the selected trials.
     frequency : float or [fmin, fmax], 'all', optional
         Nearest bin, or closed interval in Hz.
+    eventid : int, list, ndarray or range of int, 'all', optional
+        Event codes.
     inplace : bool
         Attach the selection to the object instead of copying: later
         computations see only what is selected.
@@ -59,8 +71,8 @@ def selectdata(
     Returns
     -------
     data object or None
-        A new object with the selected data, trials counted anew; None with
-        `inplace` or `clear`.
+        A new object with the selected data; None with `inplace` or `clear`. Trials
+        are counted anew, those of events keep their sample numbers.
 
     Raises
     ------
@@ -76,7 +88,10 @@ def selectdata(
     """
     check_bool(inplace, "inplace")
     check_bool(clear, "clear")
-    given = {"trials": trials, "channel": channel, "latency": latency, "frequency": frequency, "taper": taper}
+    given = {
+        "trials": trials, "channel": channel, "channel_i": channel_i, "channel_j": channel_j,
+        "latency": latency, "frequency": frequency, "taper": taper, "unit": unit, "eventid": eventid,
+    }  # fmt: skip
     select = {key: value for key, value in given.items() if value is not None}
     check_selectors(data, select, kwargs)
     if clear:
@@ -91,8 +106,28 @@ def selectdata(
         data._selection = selection
         data.cfg["selectdata"] = entry
         return None
+    check_parallel(parallel)
+    if isinstance(data, DiscreteData):
+        return _selected_events(data, selection, select, parallel)
     plan = plan_for("selectdata", data, Copying(), selection)
     return compute(plan, data, _plain(select, data), parallel)
+
+
+def _selected_events(
+    data: DiscreteData, selection: Selection, select: Mapping[str, Any], parallel: bool | None
+) -> BaseData:
+    """Rows of the selected events, in a new object."""
+    cfg = recorded("selectdata", data, select)
+    cfg["selectdata"]["parallel"] = parallel
+    source = from_array(data.selected_rows(selection), 2, 0)
+    made = type(data).from_parts(
+        source, selection.trialdefinition.copy(), data.samplerate, {}, tuple(data.dimord)
+    )
+    made.cfg = cfg
+    made.info.update(data.info)
+    made._log = list(data._log)
+    made.record("selectdata", select, False)
+    return made
 
 
 def check_selectors(data: BaseData, select: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
@@ -154,18 +189,25 @@ def show(data: BaseData, squeeze: bool = True, **kwargs: Any) -> NDArray[Any] | 
     selection = resolve(kwargs, data.describe(), covering=True)
     _check_ascending(kwargs, selection)
     _tell_dropped(data, kwargs, selection)
+    arrays = _arrays(data, selection)
+    if squeeze:
+        arrays = [array.squeeze() for array in arrays]
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def _arrays(data: BaseData, selection: Selection) -> list[NDArray[Any]]:
+    """Selected trials as arrays."""
+    if isinstance(data, DiscreteData):
+        return [data.read_selected(selection, k) for k in range(len(selection.trial_ids))]
     plan = make_plan("show", Copying(), data.source, input_spec(data, selection), selection.index)
     order = plan.stored(plan.spec.dims)
     everything = Block(0, len(plan.spec.trialdefinition), 0, plan.n_channels)
     with data.source.reader() as read:
         bound = plan.input_of(read, everything)
-        arrays = [
+        return [
             np.array(bound.trials(*plan.bounds(k, k + 1))[0].transpose(order))
             for k in range(everything.stop_trial)
         ]
-    if squeeze:
-        arrays = [array.squeeze() for array in arrays]
-    return arrays[0] if len(arrays) == 1 else arrays
 
 
 def _check_ascending(selectors: Mapping[str, Any], selection: Selection) -> None:

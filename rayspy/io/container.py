@@ -24,6 +24,7 @@ from rayspy.checks import check_bool
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.event import EventData
 from rayspy.data.spectral import SpectralData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError, RayspyError
@@ -37,7 +38,7 @@ _DESCRIPTION = "object.json"
 _TRIALS = "trials.arrow"
 _CHUNK = 2**22
 _PART_BYTES = 2**24
-CLASSES: dict[str, type[BaseData]] = {cls.extension: cls for cls in (AnalogData, SpectralData)}
+CLASSES: dict[str, type[BaseData]] = {cls.extension: cls for cls in (AnalogData, SpectralData, EventData)}
 
 
 # -- names ---------------------------------------------------------------------
@@ -171,7 +172,7 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         "class": type(data).__name__,
         "dimord": data.dimord,
         "samplerate": data.samplerate,
-        "labels": {dim: serializable(labels, dim) for dim, labels in data.describe().labels.items()},
+        "labels": {dim: serializable(data.describe().labels[dim], dim) for dim in data.label_dims},
         "cfg": serializable(data.cfg, "cfg"),
         "info": serializable(data.info, "info"),
         "log": data._log,

@@ -352,6 +352,11 @@ class Plan:
         )
 
 
+def needs_all_channels(method: Method) -> bool:
+    """Whether a method cannot be given the channels in parts; it declares so with an attribute."""
+    return bool(getattr(method, "needs_all_channels", False))
+
+
 def _span(wanted: Indices, n: int, axis: int) -> tuple[slice, Any]:
     """What to read, and how to pick from it; None where the indices are consecutive."""
     if len(wanted) == 1 or (np.diff(wanted) == 1).all():
@@ -386,6 +391,8 @@ def make_plan(
             f"results of {output.rows.min()} to {output.rows.max()} time points",
         )
     n_channels = len(spec.labels["channel"])
+    if needs_all_channels(method):
+        chan_per_worker = n_channels
     inner = [len(spec.labels[dim]) for dim in inner_dims(spec.dims)]
     sample_bytes = int(np.prod(inner, dtype=np.int64)) * spec.dtype.itemsize
     input_bytes = spec.lengths * sample_bytes
@@ -477,4 +484,6 @@ def _columns_read(plan: Plan, block: Block) -> int:
 
 def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
     """Channels of one long trial that go through the kernel at a time."""
+    if needs_all_channels(plan.method):
+        return n_channels
     return min(n_channels, max(1, TILE_BYTES // max(1, length * plan._sample_bytes(1))))

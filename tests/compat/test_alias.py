@@ -118,3 +118,22 @@ def test_importing_the_package_imports_neither_dask_nor_ray(tmp_path):
     print([name for name in ("dask", "distributed", "ray") if name in sys.modules])
     """
     assert run("-c", textwrap.dedent(code), folder=tmp_path).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("strict", "expected"),
+    [("", "[[-1.0], [-3.0]] [[0.5], [0.25]]"), ("True", "[[1.0], [3.0]] [[2.0], [4.0]]")],
+)
+def test_reflected_operations(strict, expected, tmp_path):
+    code = f"import rayspy_compat; rayspy_compat.install_as_syncopy({strict})"
+    code += """
+import syncopy as spy, numpy as np
+data = spy.AnalogData(np.array([[2.0], [4.0]]))
+print((1 - data).data[()].tolist(), (1 / data).data[()].tolist())
+try:
+    2 ** data
+except TypeError:
+    print("refused")
+"""
+    lines = run("-c", code, folder=tmp_path).stdout.splitlines()
+    assert lines == [expected] + ["refused"] * bool(strict)

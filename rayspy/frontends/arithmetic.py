@@ -1,0 +1,340 @@
+"""Arithmetic between data objects, arrays and numbers, `concat`, and comparison."""
+
+from __future__ import annotations
+
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.config import config
+from rayspy.data.base import BaseData
+from rayspy.data.discrete import DiscreteData
+from rayspy.data.labels import default_names
+from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.frontends.pointwise import Stacked, run_pointwise, stacked, wrapped
+from rayspy.methods.copying import Copying
+from rayspy.storage.derived import Computed, Constant, Operand, Repeated
+from rayspy.storage.region import pieces
+from rayspy.storage.sources import ArraySource, ConcatSource, is_storable
+
+Array = NDArray[Any]
+_EXPECTED = "rayspy object, scalar or array-like;"
+_RTOL, _ATOL = 1e-5, 1e-8
+"""Objects are equal up to this difference, relative to each number and to the largest one."""
+
+
+def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
+    """Combine a data object with another one, an array or a number, trial by trial.
+
+    Parameters
+    ----------
+    operation : {'+', '-', '*', '/', '**'}
+        What to do.
+    left, right : data object, number, list or ndarray
+        At least one is a data object with AnalogData's or SpectralData's kind of
+        array. Arrays are broadcast against each trial. Two objects must be of the
+        same class, with the same dimord, samplerate and shapes of trials. Active
+        selections count.
+
+    Returns
+    -------
+    data object
+        Labels, trials, samplerate, info and history of the (left) object, no cfg.
+        The type of the numbers follows NumPy's rules; numbers that are no arrays
+        do not widen it. Division of whole numbers, and powers that need not be
+        whole, give float64.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        The operand cannot be used; nothing was computed.
+    """
+    base, other = (left, right) if isinstance(left, BaseData) else (right, left)
+    _check_base(base)
+    own = stacked(base)
+    made = _operand(other, base, own)
+    if operation == "/" and base is left and isinstance(made, Constant) and made.value == 0:
+        raise InvalidValueError("non-zero number to divide by", "operand", other)
+    kind = _kind(made, other)
+    if base is left:
+        dtype = result_dtype(operation, own.source.dtype, kind)
+        source = Computed(operation, own.source, made, own.source.shape, dtype)
+    else:
+        dtype = result_dtype(operation, kind, own.source.dtype)
+        source = Computed(operation, made, own.source, own.source.shape, dtype)
+    settings = {"left": _text(left), "operation": operation, "right": _text(right)}
+    result, used_parallel = run_pointwise("arithmetic", Copying(), base, source, own.labels)
+    combined: BaseData = wrapped(
+        "arithmetic", base, result, own.trialdefinition, own.labels, settings, used_parallel
+    )
+    return combined
+
+
+def _text(operand: Any) -> str:
+    """What an operand is, for the history."""
+    if isinstance(operand, BaseData):
+        sizes = " x ".join(map(str, operand.source.shape))
+        return f"{type(operand).__name__} [{sizes}] {operand.source.dtype}"
+    if isinstance(operand, (list, np.ndarray)):
+        array = np.asarray(operand)
+        return f"array of shape {array.shape} {array.dtype}"
+    return str(operand)
+
+
+# -- operands ------------------------------------------------------------------------
+
+
+def _check_base(base: BaseData, name: str = "base") -> None:
+    if isinstance(base, DiscreteData):
+        raise InvalidTypeError(base, name, "AnalogData or SpectralData;")
+    if base.data is None:
+        raise InvalidValueError("object with data", name, f"empty {type(base).__name__}")
+
+
+def _operand(other: Any, base: BaseData, own: Stacked) -> Operand:
+    """Check the other operand and bring it into the form in which it is read."""
+    if isinstance(other, BaseData):
+        return _matching(other, base, own).source
+    if isinstance(other, Number) and not isinstance(other, (bool, np.bool_)):
+        return Constant(_finite(other))
+    if isinstance(other, (list, np.ndarray)):
+        return _repeated(other, base, own)
+    raise InvalidTypeError(other, "operand", _EXPECTED)
+
+
+def _finite(value: Any) -> Any:
+    """Accept a finite number of up to double precision."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(plain, (int, float, complex)):
+        raise InvalidTypeError(value, "operand", _EXPECTED)
+    if not np.isfinite(complex(plain)):
+        raise InvalidValueError("finite number", "operand", value)
+    if isinstance(plain, int) and np.min_scalar_type(plain).kind == "O":
+        raise InvalidValueError("number of up to 64 bit", "operand", value)
+    return plain
+
+
+def _matching(other: BaseData, base: BaseData, own: Stacked) -> Stacked:
+    """Accept an object whose selected trials have the shapes of the base object's."""
+    if type(other) is not type(base):
+        raise InvalidTypeError(other, "operand", f"{type(base).__name__}, scalar or array-like;")
+    _check_base(other, "operand")
+    for what in ("dimord", "samplerate"):
+        mine, theirs = getattr(base, what), getattr(other, what)
+        if mine != theirs:
+            raise InvalidValueError(f"object with {what} {mine}", "operand", theirs)
+    found = stacked(other)
+    if len(found.lengths) != len(own.lengths):
+        raise InvalidValueError(
+            f"object with {len(own.lengths)} trials", "operand", f"{len(found.lengths)} trials"
+        )
+    if (found.lengths != own.lengths).any():
+        k = int(np.flatnonzero(found.lengths != own.lengths)[0])
+        legal = f"trials of the same lengths ({own.lengths[k]} samples in trial {k})"
+        raise InvalidValueError(legal, "operand", f"{found.lengths[k]} samples")
+    if found.source.shape != own.source.shape:
+        raise InvalidValueError(
+            f"array of shape {own.source.shape}", "operand", f"shape {found.source.shape}"
+        )
+    return found
+
+
+def _repeated(other: Any, base: BaseData, own: Stacked) -> Repeated:
+    """Accept an array that can be broadcast against each trial."""
+    try:
+        array = np.asarray(other)
+    except ValueError:
+        raise InvalidValueError(
+            "rows of equal length", "operand", "list of lists of different lengths"
+        ) from None
+    if not is_storable(array.dtype):
+        raise InvalidTypeError(
+            array.dtype, "operand", f"{_EXPECTED} array of numbers, not dtype {array.dtype};"
+        )
+    axis, shape = base.dimord.index("time"), list(own.source.shape)
+    shape[axis] = int(own.lengths[0])
+    fits = array.ndim <= len(shape) and array.size > 0
+    wide = array.reshape((1,) * (len(shape) - array.ndim) + array.shape) if fits else array
+    if not fits or any(n not in (1, size) for n, size in zip(wide.shape, shape, strict=True)):
+        legal = f"array that can be broadcast against trials of shape {tuple(shape)}"
+        raise InvalidValueError(legal, "operand", f"array of shape {array.shape}")
+    if wide.shape[axis] > 1 and (own.lengths != own.lengths[0]).any():
+        legal = "array without a time axis, for trials of different lengths"
+        raise InvalidValueError(legal, "operand", f"array of shape {array.shape}")
+    return Repeated(np.array(wide, dtype=array.dtype.newbyteorder("=")), axis)
+
+
+# -- types -----------------------------------------------------------------------------
+
+
+def _kind(operand: Operand, given: Any) -> Any:
+    """Type of an operand; plain numbers stand for themselves."""
+    if isinstance(operand, Constant):
+        return operand.value
+    return operand.array.dtype if isinstance(operand, Repeated) else given.source.dtype
+
+
+def result_dtype(operation: str, left: Any, right: Any) -> np.dtype[Any]:
+    """Type of the result of an operation.
+
+    Parameters
+    ----------
+    operation : str
+        '+', '-', '*', '/' or '**'.
+    left, right : numpy.dtype or number
+        Types of arrays, or plain numbers, which count less.
+    """
+    dtype: np.dtype[Any] = np.result_type(*_weighed(left, right))
+    whole = dtype.kind in "iu"
+    safe_power = operation == "**" and isinstance(right, int) and right >= 0
+    if whole and (operation == "/" or (operation == "**" and not safe_power)):
+        return np.dtype(np.float64)
+    return dtype
+
+
+def _weighed(left: Any, right: Any) -> tuple[Any, Any]:
+    """Give plain numbers the smallest type that holds them beside an array."""
+    pair = [left, right]
+    for k, other in ((0, right), (1, left)):
+        value = pair[k]
+        if isinstance(value, int):
+            pair[k] = np.min_scalar_type(value) if other.kind in "iu" else value
+        elif isinstance(value, (float, complex)) and other.kind in "fc":
+            largest = np.finfo(other).max
+            pair[k] = value if abs(value) <= largest else np.result_type(np.float64, type(value))
+    return pair[0], pair[1]
+
+
+# -- concat -----------------------------------------------------------------------------
+
+
+def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
+    """Put two objects side by side along a dimension, trial by trial.
+
+    Parameters
+    ----------
+    spy_obj1, spy_obj2 : AnalogData or SpectralData
+        Same class, dimord, samplerate and shapes of trials except along `dim`.
+        Active selections count.
+    dim : str
+        A dimension with labels: 'channel', for spectra also 'taper' and 'freq'.
+        Trials are put one behind the other with ``AnalogData([a, b])``.
+
+    Returns
+    -------
+    data object
+        Trials and samplerate of the first object. Labels of both if they are all
+        different, else default labels.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError
+        The objects do not fit together; the message says why.
+    """
+    for data, name in ((spy_obj1, "spy_obj1"), (spy_obj2, "spy_obj2")):
+        if not isinstance(data, BaseData):
+            raise InvalidTypeError(data, name, "AnalogData or SpectralData;")
+        _check_base(data, name)
+    if type(spy_obj1) is not type(spy_obj2):
+        raise InvalidTypeError(spy_obj2, "spy_obj2", f"{type(spy_obj1).__name__};")
+    _check_dim(spy_obj1, dim)
+    first, second = stacked(spy_obj1), stacked(spy_obj2)
+    _check_beside(spy_obj1, spy_obj2, first, second, dim)
+    source = ConcatSource((first.source, second.source), spy_obj1.dimord.index(dim))
+    labels = {**first.labels, dim: _joined(first.labels[dim], second.labels[dim], dim)}
+    settings = {"spy_obj1": _text(spy_obj1), "spy_obj2": _text(spy_obj2), "dim": dim}
+    result, used_parallel = run_pointwise("concat", Copying(), spy_obj1, source, labels)
+    return wrapped("concat", spy_obj1, result, first.trialdefinition, labels, settings, used_parallel)
+
+
+def _check_dim(data: BaseData, dim: Any) -> None:
+    if not isinstance(dim, str):
+        raise InvalidTypeError(dim, "dim", "str;")
+    if dim not in data.label_dims:
+        hint = (
+            "; put trials one behind the other with AnalogData([a, b])" if dim in ("time", "trials") else ""
+        )
+        raise InvalidValueError(f"one of {', '.join(data.label_dims)}{hint}", "dim", dim)
+
+
+def _check_beside(a: BaseData, b: BaseData, first: Stacked, second: Stacked, dim: str) -> None:
+    for what in ("dimord", "samplerate"):
+        if getattr(a, what) != getattr(b, what):
+            legal = f"objects with equal {what} ({getattr(a, what)})"
+            raise InvalidValueError(legal, "spy_obj2", getattr(b, what))
+    if not np.array_equal(first.lengths, second.lengths):
+        text = f"{len(second.lengths)} trials of {second.lengths.min()} to {second.lengths.max()} samples"
+        raise InvalidValueError("matching shapes (trials of equal lengths)", "spy_obj2", text)
+    for name, labels in first.labels.items():
+        if name != dim and len(labels) != len(second.labels[name]):
+            legal = f"matching shapes ({len(labels)} along {name})"
+            raise InvalidValueError(legal, "spy_obj2", len(second.labels[name]))
+
+
+def _joined(first: Array, second: Array, dim: str) -> Array:
+    both = np.concatenate([first, second])
+    return (
+        both if len(np.unique(both)) == len(both) or both.dtype.kind != "U" else default_names(dim, len(both))
+    )
+
+
+# -- comparison ---------------------------------------------------------------------------
+
+
+def equal(one: BaseData, other: Any) -> bool:
+    """Whether two objects have the same class, labels, trials, info and, up to rounding, numbers.
+
+    Numbers are equal if they differ by no more than 1e-5 of their size or 1e-8 of
+    the largest number nearby, whatever their unit; NaN equals NaN. History, cfg
+    and what lies between trials do not count.
+
+    Raises
+    ------
+    InvalidValueError
+        One of the objects has an active selection.
+    """
+    if one is other:
+        return True
+    if not isinstance(other, BaseData) or type(other) is not type(one) or one.dimord != other.dimord:
+        return False
+    for data, name in ((one, "left"), (other, "right")):
+        if data.selection is not None:
+            raise InvalidValueError("object without an active selection", name, data.selection)
+    if one.data is None or other.data is None:
+        return one.data is None and other.data is None
+    return _same_description(one, other) and _same_numbers(one, other)
+
+
+def _same_description(one: BaseData, other: BaseData) -> bool:
+    if one.samplerate != other.samplerate or one.info != other.info:
+        return False
+    if not np.array_equal(one.describe().trialdefinition, other.describe().trialdefinition, equal_nan=True):
+        return False
+    theirs = other.describe().labels
+    return all(np.array_equal(labels, theirs[dim]) for dim, labels in one.describe().labels.items())
+
+
+def _same_numbers(one: BaseData, other: BaseData) -> bool:
+    a, b = (_compared(data) for data in (one, other))
+    if a is b:
+        return True
+    if a.shape != b.shape:
+        return False
+    limit = min(config.block_bytes, 2**22)
+    with a.reader() as read_a, b.reader() as read_b:
+        regions = pieces(a.shape, max(a.dtype.itemsize, b.dtype.itemsize), limit)
+        return all(_close(read_a(region), read_b(region)) for region in regions)
+
+
+def _compared(data: BaseData) -> ArraySource:
+    """Trials of an object, or its table of events."""
+    return data.source if isinstance(data, DiscreteData) else stacked(data).source
+
+
+def _close(a: Array, b: Array) -> bool:
+    if a.dtype.kind in "iu" and b.dtype.kind in "iu":
+        return np.array_equal(a, b)
+    largest = float(np.nanmax(np.abs(b), initial=0, where=np.isfinite(b)))
+    return np.allclose(a, b, rtol=_RTOL, atol=_ATOL * largest, equal_nan=True)

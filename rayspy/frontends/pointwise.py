@@ -1,0 +1,118 @@
+"""The way of functions that treat every time point by itself: a recording is cut into short pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.data.base import BaseData
+from rayspy.data.selection import Selection
+from rayspy.executors.driver import run_plan
+from rayspy.frontends.compute import selected
+from rayspy.methods.base import InputSpec, Method
+from rayspy.planning.plan import TILE_BYTES, make_plan
+from rayspy.storage.derived import RunsSource
+from rayspy.storage.sources import ArraySource
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """What is selected of an object: its trials one behind the other, without gaps."""
+
+    source: ArraySource
+    trialdefinition: NDArray[np.float64]
+    labels: Mapping[str, NDArray[Any]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Samples per trial."""
+        return (self.trialdefinition[:, 1] - self.trialdefinition[:, 0]).astype(np.int64)
+
+
+def stacked(data: BaseData, select: Any = None) -> Stacked:
+    """Take what is selected of an object, its active selection included; reads no data."""
+    selection = selected(data, select)
+    trl = selection.trialdefinition.copy()
+    stops = np.cumsum(trl[:, 1] - trl[:, 0])
+    trl[:, 0], trl[:, 1] = stops - (trl[:, 1] - trl[:, 0]), stops
+    labels = {dim: selection.labels(dim) for dim in selection.description.labels}
+    return Stacked(runs_of(data, selection), trl, labels)
+
+
+def runs_of(data: BaseData, selection: Selection) -> ArraySource:
+    """Selected trials of an object as one array; the object's own where all of it is selected."""
+    axis = data.dimord.index("time")
+    starts, stops = (selection.trialdefinition[:, k].astype(np.int64) for k in (0, 1))
+    whole = starts[0] == 0 and stops[-1] == data.source.shape[axis] and (starts[1:] == stops[:-1]).all()
+    if whole and not selection.index:
+        return data.source
+    index = {data.dimord.index(dim): indices for dim, indices in selection.index.items()}
+    return RunsSource(data.source, axis, starts, stops, index)
+
+
+def wrapped(
+    name: str,
+    base: BaseData,
+    source: ArraySource,
+    trl: NDArray[np.float64],
+    labels: Mapping[str, NDArray[Any]],
+    settings: Mapping[str, Any],
+    used_parallel: bool,
+    cfg: dict[str, Any] | None = None,
+) -> Any:
+    """Make an object of a result that otherwise is like `base`."""
+    made = type(base).from_parts(source, trl, base.samplerate, labels, tuple(base.dimord))
+    made.cfg = {} if cfg is None else cfg
+    made.info.update(base.info)
+    made._log = list(base._log)
+    made.record(name, settings, used_parallel)
+    return made
+
+
+def run_pointwise(
+    name: str,
+    method: Method,
+    template: BaseData,
+    source: ArraySource,
+    labels: Mapping[str, NDArray[Any]],
+    parallel: bool | None = None,
+    chan_per_worker: int | None = None,
+) -> tuple[ArraySource, bool]:
+    """Run a method that treats every time point by itself, in pieces that fit into the processor's cache.
+
+    Parameters
+    ----------
+    name : str
+        Front-end, for messages.
+    method : Method
+        What to do.
+    template : BaseData
+        Object whose class, order of dimensions and samplerate the result has.
+    source : ArraySource
+        Selected data, trials one behind the other.
+    labels : mapping of str to ndarray
+        Labels of `source`.
+    parallel, chan_per_worker
+        As in `freqanalysis`.
+
+    Returns
+    -------
+    source : ArraySource
+        The result, with the same rows.
+    used_parallel : bool
+        Whether more than one worker ran.
+    """
+    dims = tuple(template.dimord)
+    rows = source.shape[dims.index("time")]
+    row_bytes = int(np.prod(source.shape, dtype=np.int64)) // max(1, rows) * max(4, source.dtype.itemsize)
+    edges = np.append(np.arange(0, rows, max(1, TILE_BYTES // max(1, row_bytes))), rows).astype(np.float64)
+    pieces = np.column_stack([edges[:-1], edges[1:], np.zeros(len(edges) - 1)])
+    kind = type(template).__name__
+    spec = InputSpec(kind, dims, source.dtype, template.samplerate, pieces, dict(labels))
+    plan = make_plan(name, method, source, spec, {}, chan_per_worker=chan_per_worker)
+    result, choice = run_plan(plan, parallel)
+    return result, choice.executor.n_workers > 1 or choice.executor.name != "local"

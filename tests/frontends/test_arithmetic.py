@@ -1,0 +1,334 @@
+"""Arithmetic and comparison of data objects against NumPy on their trials."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rayspy as spy
+from rayspy.frontends.arithmetic import result_dtype
+from rayspy.storage.derived import RunsSource
+from rayspy.storage.sources import MemorySource
+from tests.helpers import EXECUTORS, run_on
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
+TRL = np.array([[0, 20, -5, 1], [20, 45, -5, 2], [50, 65, 0, 3], [60, 100, -10, 4]], dtype=float)
+EQUAL = np.array([[0, 20, -5, 1], [25, 45, -5, 2], [80, 100, 0, 3]], dtype=float)
+
+
+def make(
+    seed: int = 0, dtype: str = "f4", trl: Any = TRL, dimord: Any = None, **options: Any
+) -> spy.AnalogData:
+    rng = np.random.default_rng(seed)
+    array = rng.uniform(1, 9, size=(100, 4)).astype(dtype)
+    if array.dtype.kind == "c":
+        array = array + (1j * rng.uniform(1, 9, size=(100, 4))).astype(dtype)
+    array = array.T if dimord else array
+    return spy.AnalogData(
+        array, samplerate=10, trialdefinition=trl, channel=list("abcd"), dimord=dimord, **options
+    )
+
+
+def check(found: Any, expected: list[Any], dtype: Any) -> None:
+    assert found.data.dtype == dtype
+    for got, wanted in zip(found.trials, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6 if np.dtype(dtype).itemsize > 4 else 1e-5)
+
+
+# -- numbers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symbol", OPERATORS)
+@pytest.mark.parametrize("scalar", [2, 2.5, 1.5j, np.float64(2.5), np.int8(3), np.float32(0.5)])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i2"])
+def test_numbers_on_both_sides(symbol: str, scalar: Any, dtype: str) -> None:
+    data, operate = make(dtype=dtype), OPERATORS[symbol]
+    plain = scalar.item() if isinstance(scalar, np.generic) else scalar
+    for found, swapped in ((operate(data, scalar), False), (operate(scalar, data), True)):
+        pairs = [(plain, t) if swapped else (t, plain) for t in data.trials]
+        wide = [(a + 0.0, b) if dtype == "i2" and symbol in ("/", "**") else (a, b) for a, b in pairs]
+        expected = [operate(a, b) for a, b in wide]
+        whole = dtype == "i2" and symbol == "**" and not swapped and isinstance(plain, int)
+        check(found, expected, np.dtype(dtype) if whole else expected[0].dtype)
+        assert found.channel.tolist() == list("abcd")
+        assert found.samplerate == 10
+        np.testing.assert_array_equal(found.trialinfo, data.trialinfo)
+        np.testing.assert_array_equal(found.trialdefinition[:, 2], TRL[:, 2])
+    np.testing.assert_array_equal(found.sampleinfo, [[0, 20], [20, 45], [45, 60], [60, 100]])
+
+
+def test_reflected_operations_keep_the_order_of_their_operands() -> None:
+    data = make()
+    np.testing.assert_allclose((1 - data).trials[1], 1 - data.trials[1], rtol=1e-6)
+    np.testing.assert_allclose((2 / data).trials[1], 2 / data.trials[1], rtol=1e-6)
+    np.testing.assert_allclose((2**data).trials[1], 2 ** data.trials[1], rtol=1e-6)
+    array = np.array([1.0, 2, 3, 4])
+    found = array - data
+    assert isinstance(found, spy.AnalogData)
+    np.testing.assert_allclose(found.trials[1], array - data.trials[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("operation", "left", "right", "expected"),
+    [
+        ("+", "f4", 2.5, "f4"), ("+", "f4", "f8", "f8"), ("*", "f4", 1j, "c8"), ("+", "f4", 1e300, "f8"),
+        ("-", "i2", 3, "i2"), ("+", "i2", 100_000, "i8"), ("+", "u1", -1, "i2"), ("/", "i2", 2, "f8"),
+        ("/", "i2", "i2", "f8"), ("+", "i2", 0.5, "f8"), ("**", "i2", 2, "i2"), ("**", "i2", -1, "f8"),
+        ("**", 2, "i2", "f8"), ("**", "i2", "i2", "f8"), ("+", "c8", "f8", "c16"), ("*", "f4", "c8", "c8"),
+        ("+", "i8", "f4", "f8"), ("-", 1, "u1", "u1"), ("*", "f2", 2, "f2"), ("*", "f2", 1e6, "f8"),
+    ],
+)  # fmt: skip
+def test_types(operation: str, left: Any, right: Any, expected: str) -> None:
+    kinds = [np.dtype(side) if isinstance(side, str) else side for side in (left, right)]
+    assert result_dtype(operation, *kinds) == np.dtype(expected)
+
+
+def test_whole_numbers_do_not_overflow_silently() -> None:
+    data = spy.AnalogData(np.array([[30_000], [-30_000]], dtype="i2"))
+    assert (data + 100_000).data[()].ravel().tolist() == [130_000, 70_000]
+    np.testing.assert_allclose((data**-1).data[()].ravel(), [1 / 30_000, -1 / 30_000])
+
+
+# -- arrays --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symbol", OPERATORS)
+@pytest.mark.parametrize(
+    ("shape", "trl"),
+    [((4,), TRL), ((1, 4), TRL), ((1, 1), TRL), ((), TRL), ((20, 4), EQUAL), ((20, 1), EQUAL), ((1,), EQUAL)],
+)
+def test_arrays_are_laid_over_each_trial(symbol: str, shape: tuple[int, ...], trl: Any) -> None:
+    array = np.random.default_rng(1).uniform(1, 3, size=shape)
+    data, operate = make(trl=trl), OPERATORS[symbol]
+    check(operate(data, array), [operate(t, array) for t in data.trials], "f8")
+    check(operate(array, data), [operate(array, t) for t in data.trials], "f8")
+    check(
+        operate(data, array.tolist() or [1.0]), [operate(t, array) for t in data.trials], "f8"
+    ) if shape else None
+    flipped = make(trl=trl, dimord=["channel", "time"])
+    if len(shape) == 2:
+        check(operate(flipped, array.T), [operate(t, array.T) for t in flipped.trials], "f8")
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(1, 7),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(1, 400),
+    st.sampled_from(list("+-*/")),
+)
+def test_blocks_do_not_matter(length: int, n_trials: int, n_channels: int, block: int, symbol: str) -> None:
+    rng = np.random.default_rng(2)
+    trials = rng.uniform(1, 2, size=(n_trials, length, n_channels))
+    array = rng.uniform(1, 2, size=(length, n_channels))
+    with spy.config.using(block_bytes=block, inmemory_bytes=100):
+        data = spy.AnalogData(iter(trials), samplerate=1)
+        found = OPERATORS[symbol](data, array)
+    np.testing.assert_array_equal(np.array(list(found.trials)), OPERATORS[symbol](trials, array))
+
+
+# -- objects ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symbol", OPERATORS)
+@pytest.mark.parametrize(
+    ("first", "second"), [("f4", "f4"), ("f4", "f8"), ("i2", "f4"), ("c8", "f4"), ("f4", "c8")]
+)
+def test_two_objects(symbol: str, first: str, second: str) -> None:
+    a, b, operate = make(1, first), make(2, second), OPERATORS[symbol]
+    expected = [operate(x, y) for x, y in zip(a.trials, b.trials, strict=True)]
+    check(operate(a, b), expected, expected[0].dtype)
+
+
+def test_an_object_with_itself() -> None:
+    data = make()
+    assert data + data == 2 * data
+    assert (data - data).data[()].max() == 0
+    assert data * data == data**2
+
+
+def test_trials_may_lie_at_different_places() -> None:
+    a, b = make(1), make(2)
+    b.trialdefinition = np.array([[70, 90, 0], [5, 30, 0], [31, 46, 0], [40, 80, 0]])
+    check(a + b, [x + y for x, y in zip(a.trials, b.trials, strict=True)], "f4")
+    np.testing.assert_array_equal((a + b).trialdefinition[:, 2:], TRL[:, 2:])
+
+
+@pytest.mark.parametrize("symbol", ["-", "/"])
+def test_active_selections_count(symbol: str) -> None:
+    a, b, operate = make(1), make(2), OPERATORS[symbol]
+    a.selection = {"trials": [3, 0, 0], "channel": ["d", "b"], "latency": [-0.5, 0.3]}
+    b.selection = {"trials": [1, 2, 1], "channel": [0, 3], "latency": [0, 0.8]}
+    pairs = zip(a.selection.trial_ids, b.selection.trial_ids, strict=True)
+    expected = [operate(a.selection.trials[i], b.selection.trials[j]) for i, j in pairs]
+    found = operate(a, b)
+    check(found, expected, "f4")
+    assert found.channel.tolist() == ["d", "b"]
+    assert found.trialinfo[:, 0].tolist() == [4, 1, 1]
+    check(operate(3, a), [operate(3, a.selection.trials[i]) for i in a.selection.trial_ids], "f4")
+    assert a.selection is not None
+    assert b.selection is not None
+
+
+def test_spectra() -> None:
+    data = make(trl=EQUAL)
+    power = spy.freqanalysis(data, parallel=False)
+    spectra = spy.freqanalysis(data, output="fourier", parallel=False)
+    mean = power.data[()].mean(axis=0, keepdims=True)
+    relative = power / mean[0]
+    np.testing.assert_allclose(relative.data[()], power.data[()] / mean, rtol=1e-6)
+    np.testing.assert_array_equal(relative.freq, power.freq)
+    assert relative.taper.tolist() == power.taper.tolist()
+    squared = spectra * spectra
+    assert squared.data.dtype == np.complex64
+    np.testing.assert_allclose(squared.data[()], spectra.data[()] ** 2, rtol=1e-5, atol=1e-6)
+
+
+def test_history_info_and_cfg_of_the_result() -> None:
+    data = make()
+    data.cfg = {"preprocessing": spy.StructDict(freq=3)}
+    data.info["probe"] = 7
+    data.log = "made"
+    found = (1 - data) * np.ones(4)
+    assert found.cfg == {}
+    assert found.info == {"probe": 7}
+    assert "made" in found.log
+    assert "left = 1" in found.log
+    assert "operation = -" in found.log
+    assert "right = array of shape (4,) float64" in found.log
+    assert data.cfg == {"preprocessing": {"freq": 3}}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_same_bits_on_every_executor(executor: str, request: Any, tmp_path: Path) -> None:
+    a, b = make(1), make(2, "f8")
+    a.data[()].tofile(tmp_path / "a.raw")
+    raw = spy.AnalogData(spy.raw_binary(tmp_path / "a.raw", "float32", 4), samplerate=10, trialdefinition=TRL)
+    raw.selection = {"trials": [3, 1]}
+    a.selection = b.selection = {"trials": [3, 1]}
+    expected = [t**0.3 / u for t, u in zip(a.selection.trials, b.selection.trials, strict=True)]
+    with run_on(executor, request), spy.config.using(block_bytes=500, inmemory_bytes=200):
+        for left in (a, raw):
+            found = left**0.3 / spy.selectdata(b, trials=[3, 1])
+            for got, wanted in zip(found.trials, expected, strict=True):
+                np.testing.assert_array_equal(got, wanted)
+
+
+def test_division_by_zeros_in_the_data_is_silent() -> None:
+    data = spy.AnalogData(np.zeros((3, 1), "f4"))
+    assert np.isinf((1 / data).data[()]).all()
+    assert np.isnan((data / data).data[()]).all()
+
+
+# -- comparison --------------------------------------------------------------------------------
+
+
+def test_equal() -> None:
+    data = make()
+    same = make()
+    same.log = "another history"
+    same.cfg = {"x": 1}
+    assert data == data
+    assert data == same
+    assert (data != same) is False
+    assert data == spy.copy(data)
+    assert data == spy.AnalogData(data)
+    assert spy.AnalogData() == spy.AnalogData()
+    assert data != spy.AnalogData()
+    assert data != 3
+    assert data is not None
+    assert data != None  # noqa: E711
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(data)
+
+
+def test_what_makes_a_difference() -> None:
+    changes: list[Callable[[Any], Any]] = [
+        lambda d: setattr(d, "samplerate", 11),
+        lambda d: setattr(d, "channel", list("abce")),
+        lambda d: setattr(d, "trialdefinition", TRL[:3]),
+        lambda d: setattr(d, "trialdefinition", TRL + np.array([0, 0, 1, 0])),
+        lambda d: d.info.update(x=1),
+        lambda d: setattr(d, "data", d.data[()] + np.float32(0.01)),
+    ]
+    for change in changes:
+        other = make()
+        change(other)
+        assert make() != other
+    assert make() != make(dimord=["channel", "time"])
+    assert make(dtype="f4") == make(dtype="f4").copy()
+
+
+def test_between_trials_nothing_is_compared() -> None:
+    a, b = make(), make()
+    array = b.data[()]
+    array[45:50] = -1
+    b.data = array
+    assert a == b
+    array[44] = -1
+    b.data = array
+    assert a != b
+
+
+@pytest.mark.parametrize("unit", [1e-15, 1.0, 1e15])
+def test_rounding_is_relative_to_the_numbers(unit: float) -> None:
+    array = np.random.default_rng(0).normal(size=(1000, 3)) * unit
+    data = spy.AnalogData(array)
+    assert data == spy.AnalogData(array * (1 + 1e-6))
+    assert data != spy.AnalogData(array * (1 + 1e-3))
+    assert data * 3 / 3 == data
+    array[5] = np.nan
+    assert spy.AnalogData(array) == spy.AnalogData(array.copy())
+
+
+def test_a_selection_is_refused() -> None:
+    data = make()
+    data.selection = {"trials": [1]}
+    with pytest.raises(ValueError, match="active selection"):
+        _ = data == make()
+    with pytest.raises(ValueError, match="active selection"):
+        _ = make() == data
+
+
+# -- the source behind it -------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 29), st.integers(0, 8)), min_size=1, max_size=6),
+    st.lists(st.integers(0, 4), min_size=1, max_size=6) | st.none(),
+    st.integers(0, 1),
+    st.data(),
+)
+def test_runs_of_rows(runs: Any, picks: Any, axis: int, data: Any) -> None:
+    array = np.arange(150).reshape(30, 5)
+    array = array if axis == 0 else array.T.copy()
+    starts = np.array([a for a, _ in runs])
+    stops = np.minimum(starts + [n for _, n in runs], 30)
+    rows = np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)]).astype(int)
+    columns = list(range(5)) if picks is None else picks
+    model = array[np.ix_(rows, columns)] if axis == 0 else array[np.ix_(columns, rows)]
+    index = {} if picks is None else {1 - axis: np.array(picks)}
+    source = RunsSource(MemorySource(array), axis, starts, stops, index)
+    assert source.shape == model.shape
+    region = tuple(
+        slice(*sorted((data.draw(st.integers(0, n)), data.draw(st.integers(0, n))))) for n in model.shape
+    )
+    if 0 in (s.stop - s.start for s in region):
+        return
+    with source.reader() as read:
+        np.testing.assert_array_equal(read(region), model[region])
