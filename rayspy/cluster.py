@@ -104,6 +104,8 @@ class _LocalRay:
 
 
 _local: _LocalRay | None = None
+_starting: Path | None = None
+"""Folder of a Ray that is just being started."""
 _guard = threading.RLock()
 
 
@@ -190,7 +192,7 @@ def _dashboard() -> str:
 # --- connecting --------------------------------------------------------------------------------------------
 
 
-def connect_existing(address: str | None = None) -> ClusterInfo:
+def connect_existing(address: str | None = None, *, temp_dir: str | None = None) -> ClusterInfo:
     """Connect to a Ray that runs already.
 
     Parameters
@@ -198,6 +200,8 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
     address : str, optional
         ``"host:port"``; default: ``RAY_ADDRESS``. A Ray that happens to run on this
         machine is never joined without being asked for.
+    temp_dir : str, optional
+        Folder of the node on this machine to go through; default: any of that Ray.
 
     Raises
     ------
@@ -213,8 +217,9 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
     if "://" in address:
         raise ParallelError(f"cannot connect to '{address}': only a direct address 'host:port' is supported")
     ray = _import_ray()
+    through = {} if temp_dir is None else {"_temp_dir": temp_dir}
     try:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False, **through)
     except Exception as error:
         raise ParallelError(
             f"cannot connect to Ray at '{address}': {_first_line(error)}; if that Ray uses tokens, set "
@@ -230,6 +235,18 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
     return info
 
 
+def disconnect_from(address: str) -> None:
+    """Disconnect from the Ray at this address, if this process is connected to it."""
+    if ray_is_connected() and _context().gcs_address == address:
+        sys.modules["ray"].shutdown()
+
+
+def refresh_token() -> None:
+    """Have Ray use the token that the environment names now."""
+    if "ray" in sys.modules:
+        _refresh_ray_environment()
+
+
 # --- starting ----------------------------------------------------------------------------------------------
 
 
@@ -237,6 +254,7 @@ def start_local_ray(
     num_cpus: int | None = None,
     *,
     dashboard: bool | None = None,
+    dashboard_host: str = "127.0.0.1",
     memory: int | None = None,
     node_ip: str | None = None,
 ) -> ClusterInfo:
@@ -248,6 +266,8 @@ def start_local_ray(
         Default: ``spy.config.num_cpus``, else all CPUs this process may run on.
     dashboard : bool, optional
         Start Ray's dashboard. Default: where 4 GB of memory are available.
+    dashboard_host : str
+        Address the dashboard listens at; it asks for the token too.
     memory : int, optional
         Memory in bytes Ray may count on; default: what is available.
     node_ip : str, optional
@@ -276,6 +296,7 @@ def start_local_ray(
             "num_cpus": config.num_cpus or _usable_cpus() if num_cpus is None else num_cpus,
             "object_store_memory": _store_size(available),
             "include_dashboard": available >= _DASHBOARD_MEMORY if dashboard is None else dashboard,
+            "dashboard_host": dashboard_host,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
         }
@@ -304,9 +325,16 @@ def shutdown_local_ray() -> None:
         _undo(local, disconnect=ours)
 
 
+def remove_unfinished() -> None:
+    """Remove the folder of a Ray whose start hangs; its processes must be gone."""
+    if _starting is not None:
+        _remove_folder(_starting)
+
+
 def _start(ray: Any, options: dict[str, Any]) -> None:
-    global _local
+    global _local, _starting
     folder, lock = _claim_folder()
+    _starting = folder
     sigterm = signal.getsignal(signal.SIGTERM)
     local = _LocalRay(folder, lock, _enable_token(folder), sigterm, os.getpid())
     try:
@@ -315,9 +343,11 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
         _local = replace(local, address=_context().gcs_address)
     except BaseException as error:
         _undo(local, disconnect=True)
+        _starting = None
         if isinstance(error, Exception):
             raise ParallelError(f"Ray cannot be started: {_first_line(error)}") from error
         raise
+    _starting = None
     _restore_sigterm(local.sigterm, unless=signal.SIG_DFL)
     atexit.unregister(shutdown_local_ray)
     atexit.register(shutdown_local_ray)
