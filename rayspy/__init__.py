@@ -19,6 +19,8 @@ from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
+from rayspy.launch.connecting import connect as connect
+from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
 from rayspy.plotting import singlepanelplot as singlepanelplot
 from rayspy.progress import set_loglevel as set_loglevel
@@ -62,8 +64,10 @@ __all__ = [
     "ar2_network",
     "ar2_peak_freq",
     "cleanup",
+    "cluster_info",
     "collect_trials",
     "config",
+    "connect",
     "copy",
     "errors",
     "freqanalysis",

@@ -31,6 +31,8 @@ _LOOK_SECONDS = 0.2
 _END_SECONDS = 5.0
 """How long a script or a step may take to end after a signal."""
 _HOSTS_NAMED = 8
+_NO_BINDING = "lacks support for cpu binding"
+"""srun says so where it does what was asked for anyway."""
 
 
 def _seconds(name: str, default: float) -> float:
@@ -247,7 +249,7 @@ class _Step:
         for line in self.process.stdout or ():
             if line.startswith(READY):
                 self.ready.set()
-            elif line.strip():
+            elif line.strip() and _NO_BINDING not in line:
                 self.last = line.strip()
                 sys.stderr.write(f"[{self.host}] {line}")
             said()
@@ -273,10 +275,10 @@ class Nodes:
 
     def start(self, share: Share) -> None:
         """Start a node on one host; returns at once."""
-        spec = NodeSpec(self._address, "", share.cpus, share.memory)
+        spec = NodeSpec(self._address, "", share.cpus, share.memory, leash=True)
         process = subprocess.Popen(
             [*_srun(share.host), *spec.arguments()],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -330,14 +332,16 @@ class Nodes:
                 warn("job", f"the Ray node on {step.host} is gone; its blocks run elsewhere")
 
     def stop(self) -> None:
-        """End all steps."""
+        """End all steps: by closing their input; srun answers a signal by killing them at once."""
         alive = [step for step in self._steps if not step.ended.is_set()]
         for step in alive:
             step.reported = True
-            step.process.send_signal(signal.SIGTERM)
+            if step.process.stdin is not None:
+                step.process.stdin.close()
         deadline = time.monotonic() + _END_SECONDS
         for step in alive:
-            step.ended.wait(max(0.0, deadline - time.monotonic()))
+            if not step.ended.wait(max(0.0, deadline - time.monotonic())):
+                step.process.send_signal(signal.SIGTERM)
 
 
 def _srun(host: str) -> list[str]:
@@ -350,7 +354,6 @@ def _srun(host: str) -> list[str]:
         f"--nodelist={host}",
         "--no-kill",
         "--kill-on-bad-exit=0",
-        "--input=none",
         "--cpu-bind=none",
         "--mpi=none",
         "--unbuffered",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -48,6 +49,8 @@ class NodeSpec:
     """A resource of this name marks the node."""
     parent: int = 0
     """Process the node must not outlive; 0: the one that starts it."""
+    leash: bool = False
+    """End when standard input is closed."""
 
     def arguments(self) -> list[str]:
         """Return a command line that starts this node."""
@@ -134,7 +137,7 @@ def _look_after(
     ray: subprocess.Popen[bytes], spec: NodeSpec, folder: Path, parent: int, say: Callable[[str], None]
 ) -> int:
     ready, misses, next_look = False, 0, time.monotonic()
-    while os.getppid() == parent:
+    while os.getppid() == parent and not (spec.leash and _input_closed()):
         if not ready and "Ray runtime started" in _output(folder):
             ready = True
             say(f"{READY}{folder}")
@@ -149,6 +152,10 @@ def _look_after(
                 return 0
         time.sleep(_LOOK_SECONDS)
     return 0
+
+
+def _input_closed() -> bool:
+    return bool(select.select([0], [], [], 0)[0]) and not os.read(0, 1024)
 
 
 def _output(folder: Path) -> str:

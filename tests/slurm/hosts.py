@@ -293,7 +293,7 @@ SlurmdPort={bed.ports[1]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={bed.root}/munge/socket
+AuthInfo=socket={bed.root}/munge/socket,cred_expire=5
 StateSaveLocation={bed.root}/state
 SlurmdSpoolDir={bed.root}/%n/spool
 SlurmctldPidFile={bed.root}/ctld.pid
