@@ -12,7 +12,9 @@ import rayspy as spy
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=5000)
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--output", default="spectra.spectral")

@@ -10,7 +10,9 @@ import rayspy as spy
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--job", help="SLURM job of the cluster; default: the newest")
     parser.add_argument("--trials", type=int, default=5000)
     parser.add_argument("--channels", type=int, default=32)

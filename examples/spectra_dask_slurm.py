@@ -12,7 +12,9 @@ import rayspy as spy
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--queue", required=True, help="SLURM partition")
     parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--memory", default="8 GB", help="per job")
@@ -21,9 +23,7 @@ def main():
     parser.add_argument("--output", default="spectra.spectral")
     args = parser.parse_args()
 
-    cluster = SLURMCluster(
-        cores=1, memory=args.memory, processes=1, local_directory="/tmp", queue=args.queue
-    )
+    cluster = SLURMCluster(cores=1, memory=args.memory, processes=1, local_directory="/tmp", queue=args.queue)
     cluster.scale(args.jobs)
     client = dd.Client(cluster)
 

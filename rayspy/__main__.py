@@ -8,8 +8,10 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rayspy.errors import RayspyError
 
@@ -26,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rayspy", description="rayspy on this machine and on clusters")
+    parser = argparse.ArgumentParser(
+        prog="python -m rayspy", description="rayspy on this machine and on clusters"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, function: object, text: str, job: bool = False) -> argparse.ArgumentParser:
@@ -79,20 +83,37 @@ def _submit(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--"]
     environ = {**os.environ, **connection.environment()}
     environ.pop("RAY_AUTH_TOKEN", None)
-    words = ["cd", str(Path.cwd()), "&&", "exec", *shlex.split(entry)]
+    words = ["bash", "-c", f"cd {shlex.quote(str(Path.cwd()))} && exec {entry}"]
     return subprocess.run([*command, *words], env=environ, check=False).returncode
 
 
 def _job(options: argparse.Namespace) -> int:
     from rayspy.launch.job import run_script
 
-    return run_script([options.script, *options.arguments])
+    return _at_once(lambda: run_script([options.script, *options.arguments]))
 
 
 def _cluster(options: argparse.Namespace) -> int:
     from rayspy.launch.job import run_cluster
 
-    return run_cluster()
+    return _at_once(run_cluster)
+
+
+def _at_once(run: Callable[[], int]) -> NoReturn:
+    """End this process without Ray's own way to end, which waits for a Ray that is gone."""
+    try:
+        status = run()
+    except RayspyError as error:
+        print(f"rayspy: {error}", file=sys.stderr)
+        status = 1
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _workers(options: argparse.Namespace) -> int:

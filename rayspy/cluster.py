@@ -325,6 +325,21 @@ def shutdown_local_ray() -> None:
         _undo(local, disconnect=ours)
 
 
+def kill_local_ray() -> None:
+    """End the Ray that `start_local_ray` started at once; this process has to end next.
+
+    Shutting Ray down takes many seconds when some of its processes got a signal already.
+    """
+    global _local
+    local, _local = _local, None
+    if local is None or local.owner != os.getpid():
+        return
+    atexit.unregister(shutdown_local_ray)
+    _end_processes(_ray_processes(), patience=0.0)
+    _remove_folder(local.folder)
+    local.lock.close()
+
+
 def remove_unfinished() -> None:
     """Remove the folder of a Ray whose start hangs; its processes must be gone."""
     if _starting is not None:

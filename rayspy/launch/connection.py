@@ -1,4 +1,4 @@
-"""The file that tells how to get to a standing cluster: ``~/.rayspy/clusters/<job>.json``, for its owner only."""
+"""How to get to a standing cluster: ``~/.rayspy/clusters/<job>.json``, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def check_versions(connection: Connection) -> None:
     """
     own = own_versions()
     there = asdict(connection)
-    different = [f"{name} {there[name]} (here {found})" for name, found in own.items() if there[name] != found]
+    pairs = [(name, there[name], found) for name, found in own.items()]
+    different = [f"{name} {a} (here {b})" for name, a, b in pairs if a != b]
     if different:
         raise ParallelError(
             f"the cluster of job {connection.job} runs {', '.join(different)}; use the environment it was "
@@ -92,7 +93,8 @@ def cluster_folder() -> Path:
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise ParallelError(
-            f"{folder} is not a private folder of yours (`chmod 700 {folder}`); RAYSPY_CLUSTER_DIR names another"
+            f"{folder} is not a private folder of yours (`chmod 700 {folder}`); RAYSPY_CLUSTER_DIR "
+            "names another"
         )
     return folder
 
@@ -157,9 +159,9 @@ def find_connection(job: int | str | None = None, timeout: float = 0.0) -> Conne
     began, next_line = time.monotonic(), _LINE_SECONDS
     while True:
         for connection in connections():
-            if job in (None, connection.job) or str(job) == connection.job:
-                if answers(connection.address):
-                    return connection
+            wanted = job is None or str(job) == connection.job
+            if wanted and answers(connection.address):
+                return connection
         elapsed = time.monotonic() - began
         if elapsed >= timeout:
             raise ParallelError(_nothing_found(job, timeout))
@@ -176,7 +178,7 @@ def _name(job: int | str | None) -> str:
 def _nothing_found(job: int | str | None, timeout: float) -> str:
     listed = ", ".join(f"{c.job} ({c.address})" for c in connections())
     return (
-        f"{_name(job)} did not answer within {timeout:g} s; start one with `sbatch slurm/ray_cluster.sbatch`, "
-        f"see `squeue --me` for its state. {cluster_folder()} lists "
+        f"{_name(job)} did not answer within {timeout:g} s; start one with "
+        f"`sbatch slurm/ray_cluster.sbatch`, see `squeue --me` for its state. {cluster_folder()} lists "
         + (f"clusters of jobs {listed}" if listed else "none")
     )

@@ -74,7 +74,9 @@ def _quota() -> str:
 
 def _versions() -> str:
     found = {**own_versions(), "python": platform.python_version()}
-    return f"version rayspy {found['rayspy']}, Ray {found['ray']}, Python {found['python']} ({_environment()})"
+    return (
+        f"version rayspy {found['rayspy']}, Ray {found['ray']}, Python {found['python']} ({_environment()})"
+    )
 
 
 def _environment() -> Path:

@@ -57,6 +57,8 @@ def _node_seconds() -> float:
 def run_script(command: Sequence[str]) -> int:
     """Run a Python script on a Ray of all hosts of this job; returns its exit status.
 
+    As with `run_cluster`, this process has to end with `os._exit` afterwards.
+
     Parameters
     ----------
     command : sequence of str
@@ -177,8 +179,8 @@ def _ray_on(allocation: Allocation, dashboard: bool) -> Iterator[tuple[cluster.C
     finally:
         if nodes is not None:
             nodes.stop()
-        cluster.shutdown_local_ray()
         end_descendants()
+        cluster.kill_local_ray()
         token.unlink(missing_ok=True)
 
 
@@ -320,7 +322,10 @@ class Nodes:
             why = f"failed: {step.last}" if step.ended.is_set() else f"is not up after {seconds:g} s"
             warn("job", f"the Ray node on {step.host} {why}")
         if missing:
-            warn("job", f"{len(missing)} of {len(self._steps)} nodes beside the head are missing; going on without")
+            warn(
+                "job",
+                f"{len(missing)} of {len(self._steps)} nodes beside the head are missing; going on without",
+            )
         elif self._steps:
             message("job", f"all {len(self._steps)} nodes have joined after {_since(self._began)}")
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rayspy import cluster
-from rayspy.launch.processes import adopt_orphans, end_descendants, end_on_signals
+from rayspy.launch.processes import adopt_orphans, die_with_parent, end_descendants, end_on_signals
 from rayspy.planning.memory import available_memory
 
 READY = "rayspy-node-ready "
@@ -120,6 +120,7 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
+                preexec_fn=die_with_parent,
             )
         return _look_after(ray, spec, folder, parent, say)
     finally:

@@ -12,13 +12,21 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends, so that `end_descendants` finds them."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if _libc is not None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends; for a `preexec_fn`."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end_descendants(patience: float = 5.0) -> None:
@@ -39,7 +47,7 @@ def end_descendants(patience: float = 5.0) -> None:
 
 
 def end_on_signals() -> None:
-    """Raise SystemExit in the main thread at SIGTERM, SIGINT and SIGHUP: once, so that tidying is finished."""
+    """Raise SystemExit in the main thread at SIGTERM, SIGINT and SIGHUP; once, tidying is not disturbed."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
     def end(number: int, frame: FrameType | None) -> None:

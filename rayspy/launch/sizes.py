@@ -1,4 +1,4 @@
-"""What a SLURM allocation gives: hosts, CPUs, memory, addresses. Pure functions of the environment where possible."""
+"""What a SLURM allocation gives: hosts, CPUs, memory, addresses."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _address_of_interface(name: str) -> str:
             f"RAYSPY_INTERFACE: {socket.gethostname()} has no network interface '{name}' with an IPv4 "
             f"address; it has {there}"
         )
-    return addresses[name][0]
+    return str(addresses[name][0])
 
 
 def _resolved(host: str) -> str:

@@ -13,15 +13,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def bed() -> Iterator[hosts.Testbed]:
+def bed() -> Iterator[hosts.Bed]:
     if reason := hosts.missing():
         pytest.skip(reason)
-    with hosts.testbed() as running:
+    with hosts.started() as running:
         yield running
 
 
 @pytest.fixture
-def slurm(bed: hosts.Testbed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosts.Testbed:
+def slurm(bed: hosts.Bed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosts.Bed:
     """The cluster, all hosts free; scripts run in this environment and write to `tmp_path`."""
     for name in [name for name in os.environ if name.startswith("RAY_")]:
         monkeypatch.delenv(name)

@@ -42,7 +42,9 @@ def missing() -> str:
     absent = [name for name in COMMANDS if shutil.which(name, path=path) is None]
     if absent:
         return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge iproute2 util-linux"
-    done = subprocess.run(["unshare", "--net", "--pid", "--fork", "--mount-proc", "true"], capture_output=True)
+    done = subprocess.run(
+        ["unshare", "--net", "--pid", "--fork", "--mount-proc", "true"], capture_output=True
+    )
     return f"namespaces are not allowed here: {done.stderr.decode().strip()}" if done.returncode else ""
 
 
@@ -101,7 +103,7 @@ class Host:
 
 
 @dataclass
-class Testbed:
+class Bed:
     """The cluster."""
 
     root: Path
@@ -156,7 +158,12 @@ class Testbed:
             "log-file": folder / "log",
             "seed-file": folder / "seed",
         }
-        command = ["munged", "--foreground", "--force", *(f"--{name}={value}" for name, value in options.items())]
+        command = [
+            "munged",
+            "--foreground",
+            "--force",
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
         self._daemons.append(self._spawn(command))
         _wait_for((folder / "socket").exists, "munged", folder / "log")
 
@@ -364,14 +371,14 @@ def _remove_abandoned() -> None:
 
 
 @contextlib.contextmanager
-def testbed(names: tuple[str, ...] = ("n1", "n2", "n3")) -> Iterator[Testbed]:
+def started(names: tuple[str, ...] = ("n1", "n2", "n3")) -> Iterator[Bed]:
     """Run a cluster for the length of a ``with`` block."""
     _remove_abandoned()
     pid = os.getpid()
     root = Path(tempfile.mkdtemp(prefix=f"rsl{pid}-"))
     root.chmod(0o755)
     control, daemon = _free_ports(2)
-    bed = Testbed(root, _free_network(), f"rsl{pid}", (control, daemon))
+    bed = Bed(root, _free_network(), f"rsl{pid}", (control, daemon))
     try:
         bed.start(names)
         yield bed
