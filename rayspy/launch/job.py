@@ -28,6 +28,7 @@ from rayspy.launch.sizes import Allocation, Share, own_address, read_allocation
 from rayspy.progress import message, warn
 
 _LOOK_SECONDS = 0.2
+_HEAD_LOOK_SECONDS = 2.0
 _END_SECONDS = 5.0
 """How long a script or a step may take to end after a signal."""
 _HOSTS_NAMED = 8
@@ -105,9 +106,9 @@ def run_cluster() -> int:
         try:
             nodes.wait(_node_seconds())
             message("job", f"the cluster is up: spy.connect(job={allocation.job}), {path}")
-            while cluster.ray_is_ours() and _head_lives():
+            while _head_lives():
                 nodes.report_losses()
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_HEAD_LOOK_SECONDS)
         finally:
             path.unlink(missing_ok=True)
     message("job", "the head of this Ray ended by itself")

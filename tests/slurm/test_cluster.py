@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -96,16 +97,17 @@ def test_nobody_gets_in_without_the_token(standing, tmp_path):
     assert caught.value.code == 401
     caught.value.close()
     (tmp_path / "wrong").write_text("0" * 64)
-    home = {**environ, "HOME": str(tmp_path)}
-    submit = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--address", connection.dashboard]
-    init = f"import ray; ray.init(address={connection.address!r}); print('connected')"
-    for strange in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "wrong")}):
-        refused = run([*submit, "--no-wait", "--", "true"], {**home, **strange}, tmp_path)
-        assert refused.returncode != 0
-        assert "authentication" in refused.stderr
-        refused = run([sys.executable, "-c", init], {**home, **strange}, tmp_path)
-        assert refused.returncode != 0
-        assert "connected" not in refused.stdout
+    without = {**environ, "HOME": str(tmp_path)}
+    wrong = {**without, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "wrong")}
+    submit = ["-m", "ray.scripts.scripts", "job", "submit", "--address", connection.dashboard, "--", "true"]
+    init = ["-c", f"import ray; ray.init(address={connection.address!r}); print('connected')"]
+    with ThreadPoolExecutor() as pool:
+        tries = [(submit, without), (init, without), (init, wrong)]
+        refused = [pool.submit(run, [sys.executable, *words], known, tmp_path) for words, known in tries]
+    for each in refused:
+        assert each.result().returncode != 0
+        assert "connected" not in each.result().stdout
+    assert "authentication" in refused[0].result().stderr
 
 
 def near_here(address):
@@ -121,11 +123,11 @@ def near_here(address):
     return found
 
 
-def test_connect_and_more_workers(standing, slurm, tmp_path, monkeypatch):
+def test_connect_and_more_workers(standing, bed, tmp_path):
     """A session on the login node; meanwhile a job array brings a third node."""
     connection, environ = standing
     log = tmp_path / "workers.log"
-    array = slurm.submit(
+    array = bed.submit(
         f"--output={log}", "--array=3", "--nodelist=n3", "-c1", "--mem=1500M", SLURM / "ray_workers.sbatch",
         "--job", connection.job, environ=environ,
     )  # fmt: skip
@@ -146,7 +148,7 @@ def test_connect_and_more_workers(standing, slurm, tmp_path, monkeypatch):
     same_bits(output)
     wait_until(lambda: not near_here(connection.address), 10, "the end of the session's node")
     subprocess.run(["scancel", array], check=True)
-    wait_until(lambda: not slurm.hosts["n3"].litter(), 20, "the end of the third node")
+    wait_until(lambda: not bed.hosts["n3"].litter(), 20, "the end of the third node")
 
 
 KILLED = """
