@@ -74,6 +74,7 @@ def _connection(options: argparse.Namespace) -> int:
 
 
 def _submit(options: argparse.Namespace) -> int:
+    from rayspy.cluster import STARTED_BY_US
     from rayspy.launch.connection import check_versions, find_connection
 
     connection = find_connection(options.job)
@@ -83,7 +84,8 @@ def _submit(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--"]
     environ = {**os.environ, **connection.environment()}
     environ.pop("RAY_AUTH_TOKEN", None)
-    words = ["bash", "-c", f"cd {shlex.quote(str(Path.cwd()))} && exec {entry}"]
+    mark = f"{STARTED_BY_US}={connection.address}"
+    words = ["bash", "-c", f"cd {shlex.quote(str(Path.cwd()))} && {mark} exec {entry}"]
     return subprocess.run([*command, *words], env=environ, check=False).returncode
 
 

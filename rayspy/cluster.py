@@ -51,6 +51,9 @@ ONE_THREAD = {
 }
 """Environment of a worker that computes one block at a time."""
 
+STARTED_BY_US = "RAYSPY_RAY"
+"""Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
+
 _MIN_STORE = 80 * 2**20
 _MAX_STORE = 2 * 10**9
 _DASHBOARD_MEMORY = 4 * 2**30
@@ -133,6 +136,11 @@ def running_in_ray() -> str | None:
     if os.environ.get("RAY_ADDRESS", "local") not in ("", "local"):
         return "RAY_ADDRESS is set"
     return None
+
+
+def one_thread_per_worker() -> bool:
+    """Whether the workers of the connected Ray have `ONE_THREAD` in their environment already."""
+    return ray_is_ours() or os.environ.get(STARTED_BY_US) == _context().gcs_address
 
 
 def ray_is_ours() -> bool:

@@ -89,7 +89,11 @@ def _still_connected(connection: Connection) -> cluster.ClusterInfo:
 def _join(connection: Connection) -> _Joined:
     head = connection.address.rsplit(":", 1)[0]
     spec = NodeSpec(connection.address, own_address((head,)), cpus=0, parent=os.getpid())
-    changes = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": connection.token_file}
+    changes = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": connection.token_file,
+        cluster.STARTED_BY_US: connection.address,
+    }
     before = {name: os.environ.get(name) for name in (*changes, "RAY_AUTH_TOKEN")}
     os.environ.pop("RAY_AUTH_TOKEN", None)
     os.environ.update(changes)

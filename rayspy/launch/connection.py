@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rayspy.cluster import STARTED_BY_US
 from rayspy.errors import ParallelError
 from rayspy.launch.node import answers
 from rayspy.progress import message
@@ -47,6 +48,7 @@ class Connection:
             "RAY_API_SERVER_ADDRESS": self.dashboard,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": self.token_file,
+            STARTED_BY_US: self.address,
         }
 
 

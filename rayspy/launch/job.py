@@ -23,7 +23,12 @@ from rayspy.launch.connection import (
     write_token,
 )
 from rayspy.launch.node import READY, NodeSpec, memory_and_store
-from rayspy.launch.processes import Patience, adopt_orphans, end_descendants, end_on_signals
+from rayspy.launch.processes import (
+    Patience,
+    adopt_orphans,
+    end_descendants,
+    end_on_signals,
+)
 from rayspy.launch.sizes import Allocation, Share, own_address, read_allocation
 from rayspy.progress import message, warn
 
@@ -32,6 +37,8 @@ _HEAD_LOOK_SECONDS = 2.0
 _END_SECONDS = 5.0
 """How long a script or a step may take to end after a signal."""
 _HOSTS_NAMED = 8
+_DASHBOARD, _DRIVER = 10**9, 5 * 10**8
+"""Memory in bytes that is left for them on the first host."""
 _NO_BINDING = "lacks support for cpu binding"
 """srun says so where it does what was asked for anyway."""
 
@@ -77,9 +84,7 @@ def run_script(command: Sequence[str]) -> int:
     with _ray_on(allocation, dashboard=False) as (info, token, nodes):
         nodes.wait(_node_seconds())
         environ = {**os.environ, **_way_to(info, token), "PYTHONUNBUFFERED": "1"}
-        with _ended_at_exit(
-            subprocess.Popen([sys.executable, *command], env=environ, stdin=subprocess.DEVNULL)
-        ) as process:
+        with _started([sys.executable, *command], environ) as process:
             while process.poll() is None:
                 nodes.report_losses()
                 time.sleep(_LOOK_SECONDS)
@@ -162,7 +167,12 @@ def _begin(what: str) -> Allocation:
 
 def _way_to(info: cluster.ClusterInfo, token: Path) -> dict[str, str]:
     """Environment with which Ray is found and entered."""
-    found = {"RAY_ADDRESS": info.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    found = {
+        "RAY_ADDRESS": info.address,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        cluster.STARTED_BY_US: info.address,
+    }
     return {**found, "RAY_API_SERVER_ADDRESS": info.dashboard} if info.dashboard else found
 
 
@@ -201,7 +211,7 @@ def _start_head(allocation: Allocation, token: Path, dashboard: bool) -> cluster
     with Patience(seconds, give_up):
         info = cluster.start_local_ray(
             num_cpus=own.cpus,
-            memory=sum(memory_and_store(own.memory)),
+            memory=memory_and_store(own.memory, _DASHBOARD if dashboard else _DRIVER)[0],
             dashboard=dashboard,
             dashboard_host=address,
             node_ip=address,
@@ -222,8 +232,9 @@ def _head_lives() -> bool:
 
 
 @contextlib.contextmanager
-def _ended_at_exit(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Ask a process to end when the block is left early, and give it a moment for it."""
+def _started(command: Sequence[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process; it is asked to end, and given a moment for it, when the block is left early."""
+    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:

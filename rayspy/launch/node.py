@@ -57,18 +57,20 @@ class NodeSpec:
         return [sys.executable, "-m", "rayspy", "node", json.dumps(asdict(self))]
 
 
-def memory_and_store(wanted: int) -> tuple[int, int]:
+def memory_and_store(wanted: int, others: int = 0) -> tuple[int, int]:
     """Split memory into what blocks may use and the object store.
 
     Parameters
     ----------
     wanted : int
         Bytes the whole node may use; 0: all there is.
+    others : int
+        Bytes to leave for other processes on the node, at most a quarter of it.
     """
     available = min(wanted or 2**62, available_memory())
     size = cluster._store_size(available)
     store = max(cluster._MIN_STORE, min(available // _SHARE_OF_STORE, size))
-    own = min(10**9, available // _OWN_SHARE)
+    own = min(10**9, available // _OWN_SHARE) + min(others, available // 4)
     return max(available - store - own, available // 2), store
 
 

@@ -14,8 +14,18 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 def test_on_this_machine(tmp_path):
     output = tmp_path / "x.spectral"
-    command = [sys.executable, EXAMPLES / "spectra.py", "--trials", "3", "--channels", "2", "--output", output]
-    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    command = [
+        sys.executable,
+        EXAMPLES / "spectra.py",
+        "--trials",
+        "3",
+        "--channels",
+        "2",
+        "--output",
+        output,
+    ]
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "no Ray or Dask is running" in done.stdout
     data = spy.synthdata.white_noise(nTrials=3, nChannels=2, seed=1)

@@ -107,6 +107,7 @@ def test_blocks_and_store_stay_within_the_limit(monkeypatch, limit):
     assert limit * 0.8 < memory + store < limit
     assert store >= cluster._MIN_STORE
     assert node.memory_and_store(0)[0] > memory
+    assert node.memory_and_store(limit, 5 * 10**8)[0] < memory
 
 
 def test_command_of_a_node(tmp_path, monkeypatch):

@@ -111,7 +111,7 @@ class Bed:
     bridge: str
     ports: tuple[int, int]
     cpus: int = 2
-    memory: int = 4000
+    memory: int = 9000
     hosts: dict[str, Host] = field(default_factory=dict)
     _daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 

@@ -48,6 +48,7 @@ def cluster(bed):
             local_directory=folder,
             log_directory=folder,
             queue="debug",
+            job_extra_directives=["--exclude=n3"],
         )
         with running:
             yield running
@@ -121,8 +122,7 @@ def test_it_waits_starts_with_what_is_there_and_uses_what_comes(slurm, cluster, 
     raylets = {
         name: len([p for p in host.processes() if p.name() == "raylet"]) for name, host in slurm.hosts.items()
     }
-    assert sum(raylets.values()) == 3
-    assert max(raylets.values()) == 2
+    assert sorted(raylets.values()) == [0, 1, 2]
     assert all(found["memory"] + found["object_store_memory"] <= 1.2e9 for found in nodes())
     token = ray_cluster._local.environ and os.environ["RAY_AUTH_TOKEN_PATH"]
     secret = open(token).read()  # noqa: SIM115, PTH123
@@ -130,7 +130,7 @@ def test_it_waits_starts_with_what_is_there_and_uses_what_comes(slurm, cluster, 
         assert not [line for line in host.litter() if secret in line]
 
 
-def test_a_cancelled_job_in_mid_run(slurm, client):
+def test_a_cancelled_job_in_mid_run(bed, client):
     """Its worker and the node inside are gone; the rest does the work."""
     seen = []
 
@@ -145,7 +145,7 @@ def test_a_cancelled_job_in_mid_run(slurm, client):
     wait_until(lambda: len(nodes()) <= 2, 40, "the end of a node")
 
 
-def test_all_jobs_gone_is_an_error_after_a_while(slurm, cluster, client):
+def test_all_jobs_gone_is_an_error_after_a_while(bed, cluster, client):
     def collect(receipt):
         if cluster.workers:
             cluster.scale(0)
@@ -156,16 +156,16 @@ def test_all_jobs_gone_is_an_error_after_a_while(slurm, cluster, client):
         spy.freqanalysis(spy.white_noise(nTrials=1, nChannels=1))
 
 
-def test_nothing_is_left_when_the_workers_are_gone(slurm, client):
+def test_nothing_is_left_when_the_workers_are_gone(bed, client):
     wait_until(lambda: not jobs(), 30, "the end of the jobs")
-    slurm.clean()
+    bed.clean()
 
 
 def test_the_example(slurm, tmp_path, monkeypatch):
     """As a user starts it; ends by itself and leaves nothing."""
     monkeypatch.setenv("RAYSPY_BLOCK_BYTES", BLOCK_BYTES)
     output = tmp_path / "x.spectral"
-    command = [sys.executable, ROOT / "examples" / "spectra_dask_slurm.py", "--queue", "debug", "--jobs", "2"]
+    command = [sys.executable, ROOT / "examples" / "spectra_dask_slurm.py", "--queue", "debug", "--jobs", "1"]
     command += ["--memory", "1200 MB", *SIZE, "--output", output]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -209,10 +209,9 @@ def test_a_killed_driver_leaves_nothing(slurm, tmp_path):
 
 
 def test_esi_cluster_setup(slurm, monkeypatch):
-    client = spy.esi_cluster_setup(partition="debug", n_jobs=2, mem_per_worker="900MB", timeout=60)
+    client = spy.esi_cluster_setup(partition="debug", n_jobs=1, mem_per_worker="900MB", timeout=60)
     try:
         assert type(client.cluster).__name__ == "SLURMCluster"
-        client.wait_for_workers(2, timeout=40)
         assert client.submit(os.uname).result(30).nodename in slurm.hosts
         assert spy.slurm_cluster_setup("debug") is client
     finally:

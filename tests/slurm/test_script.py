@@ -28,6 +28,7 @@ def test_two_jobs_at_once_on_the_same_hosts(slurm, tmp_path):
         jobs[n] = slurm.submit(*options, SBATCH, *script)
     tokens = [tmp_path / "clusters" / f"{job}.token" for job in jobs.values()]
     wait_until(lambda: all("Ray actors" in read(tmp_path / f"{n}.log") for n in jobs), 100)
+    assert {slurm.state(job)[0] for job in jobs.values()} == {"RUNNING"}
     secrets = [token.read_text() for token in tokens]
     assert [token.stat().st_mode & 0o777 for token in tokens] == [0o600, 0o600]
     assert not [line for line in command_lines(slurm) for secret in secrets if secret in line]
@@ -110,7 +111,7 @@ def test_a_head_that_cannot_start(slurm, tmp_path, monkeypatch, name, value, wor
 
 def test_a_requeued_job_starts_again_and_leaves_nothing(slurm, tmp_path):
     script = slow_script(tmp_path, 6)
-    job = slurm.submit("--output=log", "--nodes=2", "--cpus-per-task=1", "--mem=2G", SBATCH, script)
+    job = slurm.submit("--output=log", "--cpus-per-task=2", "--mem=2G", SBATCH, script)
     wait_until(lambda: blocks_done("log") >= 2, 100, "the run")
     subprocess.run(["scontrol", "requeue", job], check=True)
     wait_until(lambda: slurm.state(job)[0] == "PENDING", 30, "requeueing")
