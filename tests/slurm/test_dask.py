@@ -206,17 +206,3 @@ def test_a_killed_driver_leaves_nothing(slurm, tmp_path):
     assert not psutil.wait_procs(tree, timeout=20)[1]
     wait_until(lambda: not jobs(), 40, "the end of the job")
     slurm.clean()
-
-
-def test_esi_cluster_setup(slurm, monkeypatch):
-    client = spy.esi_cluster_setup(partition="debug", n_jobs=1, mem_per_worker="900MB", timeout=60)
-    try:
-        assert type(client.cluster).__name__ == "SLURMCluster"
-        assert client.submit(os.uname).result(30).nodename in slurm.hosts
-        assert spy.slurm_cluster_setup("debug") is client
-    finally:
-        spy.cluster_cleanup(client)
-    wait_until(lambda: not jobs(), 20, "the end of the jobs")
-    with pytest.raises(spy.errors.InvalidValueError, match="debug"):
-        spy.slurm_cluster_setup("16GBXL")
-    slurm.clean()
