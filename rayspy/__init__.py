@@ -31,6 +31,8 @@ from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
+from rayspy.launch.connecting import connect as connect
+from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
 from rayspy.plotting import singlepanelplot as singlepanelplot
 from rayspy.progress import set_loglevel as set_loglevel
@@ -78,9 +80,11 @@ __all__ = [
     "ar2_peak_freq",
     "baseline",
     "cleanup",
+    "cluster_info",
     "collect_trials",
     "concat",
     "config",
+    "connect",
     "copy",
     "definetrial",
     "errors",

@@ -52,6 +52,9 @@ ONE_THREAD = {
 }
 """Environment of a worker that computes one block at a time."""
 
+STARTED_BY_US = "RAYSPY_RAY"
+"""Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
+
 _MIN_STORE = 80 * 2**20
 _MAX_STORE = 2 * 10**9
 _DASHBOARD_MEMORY = 4 * 2**30
@@ -106,6 +109,8 @@ class _LocalRay:
 
 
 _local: _LocalRay | None = None
+_starting: Path | None = None
+"""Folder of a Ray that is just being started."""
 _guard = threading.RLock()
 
 
@@ -133,6 +138,11 @@ def running_in_ray() -> str | None:
     if os.environ.get("RAY_ADDRESS", "local") not in ("", "local"):
         return "RAY_ADDRESS is set"
     return None
+
+
+def one_thread_per_worker() -> bool:
+    """Whether the workers of the connected Ray have `ONE_THREAD` in their environment already."""
+    return ray_is_ours() or os.environ.get(STARTED_BY_US) == _context().gcs_address
 
 
 def ray_is_ours() -> bool:
@@ -192,7 +202,7 @@ def _dashboard() -> str:
 # --- connecting --------------------------------------------------------------------------------------------
 
 
-def connect_existing(address: str | None = None) -> ClusterInfo:
+def connect_existing(address: str | None = None, *, temp_dir: str | None = None) -> ClusterInfo:
     """Connect to a Ray that runs already.
 
     Parameters
@@ -200,6 +210,8 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
     address : str, optional
         ``"host:port"``; default: ``RAY_ADDRESS``. A Ray that happens to run on this
         machine is never joined without being asked for.
+    temp_dir : str, optional
+        Folder of the node on this machine to go through; default: any of that Ray.
 
     Raises
     ------
@@ -215,8 +227,9 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
     if "://" in address:
         raise ParallelError(f"cannot connect to '{address}': only a direct address 'host:port' is supported")
     ray = _import_ray()
+    through = {} if temp_dir is None else {"_temp_dir": temp_dir}
     try:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False, **through)
     except Exception as error:
         raise ParallelError(
             f"cannot connect to Ray at '{address}': {_first_line(error)}; if that Ray uses tokens, set "
@@ -232,6 +245,18 @@ def connect_existing(address: str | None = None) -> ClusterInfo:
     return info
 
 
+def disconnect_from(address: str) -> None:
+    """Disconnect from the Ray at this address, if this process is connected to it."""
+    if ray_is_connected() and _context().gcs_address == address:
+        sys.modules["ray"].shutdown()
+
+
+def refresh_token() -> None:
+    """Have Ray use the token that the environment names now."""
+    if "ray" in sys.modules:
+        _refresh_ray_environment()
+
+
 # --- starting ----------------------------------------------------------------------------------------------
 
 
@@ -239,6 +264,7 @@ def start_local_ray(
     num_cpus: int | None = None,
     *,
     dashboard: bool | None = None,
+    dashboard_host: str = "127.0.0.1",
     memory: int | None = None,
     node_ip: str | None = None,
 ) -> ClusterInfo:
@@ -250,6 +276,8 @@ def start_local_ray(
         Default: ``spy.config.num_cpus``, else all CPUs this process may run on.
     dashboard : bool, optional
         Start Ray's dashboard. Default: where 4 GB of memory are available.
+    dashboard_host : str
+        Address the dashboard listens at; it asks for the token too.
     memory : int, optional
         Memory in bytes Ray may count on; default: what is available.
     node_ip : str, optional
@@ -278,6 +306,7 @@ def start_local_ray(
             "num_cpus": config.num_cpus or _usable_cpus() if num_cpus is None else num_cpus,
             "object_store_memory": _store_size(available),
             "include_dashboard": available >= _DASHBOARD_MEMORY if dashboard is None else dashboard,
+            "dashboard_host": dashboard_host,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
         }
@@ -306,9 +335,32 @@ def shutdown_local_ray() -> None:
         _undo(local, disconnect=ours)
 
 
-def _start(ray: Any, options: dict[str, Any]) -> None:
+def kill_local_ray() -> None:
+    """End the Ray that `start_local_ray` started at once; this process has to end next.
+
+    Shutting Ray down takes many seconds when some of its processes got a signal already.
+    """
     global _local
+    local, _local = _local, None
+    if local is None or local.owner != os.getpid():
+        return
+    atexit.unregister(shutdown_local_ray)
+    _end_watch(local.watch)
+    _end_processes(_ray_processes(), patience=0.0)
+    _remove_folder(local.folder)
+    local.lock.close()
+
+
+def remove_unfinished() -> None:
+    """Remove the folder of a Ray whose start hangs; its processes must be gone."""
+    if _starting is not None:
+        _remove_folder(_starting)
+
+
+def _start(ray: Any, options: dict[str, Any]) -> None:
+    global _local, _starting
     folder, lock = _claim_folder()
+    _starting = folder
     sigterm = signal.getsignal(signal.SIGTERM)
     local = _LocalRay(folder, lock, _enable_token(folder), sigterm, os.getpid())
     try:
@@ -317,9 +369,11 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
         _local = local = replace(local, address=_context().gcs_address, watch=_watch(folder))
     except BaseException as error:
         _undo(local, disconnect=True)
+        _starting = None
         if isinstance(error, Exception):
             raise ParallelError(f"Ray cannot be started: {_first_line(error)}") from error
         raise
+    _starting = None
     _restore_sigterm(local.sigterm, unless=signal.SIG_DFL)
     atexit.unregister(shutdown_local_ray)
     atexit.register(shutdown_local_ray)

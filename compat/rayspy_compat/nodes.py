@@ -13,7 +13,7 @@ from rayspy import cluster
 from rayspy.errors import MemoryBudgetError, ParallelError
 from rayspy.planning.memory import Memory
 from rayspy_compat import client as clients
-from rayspy_compat.node import PLUGIN_NAME, NodeSpec, make_plugin, node_problem
+from rayspy_compat.node import PLUGIN_NAME, Invitation, make_plugin, node_problem
 
 _START_SECONDS = 60.0
 """How long the first node may take."""
@@ -46,8 +46,8 @@ class RayNodes:
         cluster.shutdown_local_ray()
         info = cluster.start_local_ray(num_cpus=0, node_ip=_own_address(client))
         try:
-            spec = NodeSpec(info.address, _token(), self.label)
-            plugin = make_plugin(spec)
+            invitation = Invitation(info.address, _token(), self.label)
+            plugin = make_plugin(invitation)
             clients.ask(
                 client, client._register_worker_plugin, plugin, PLUGIN_NAME, False, timeout=_START_SECONDS
             )

@@ -175,7 +175,7 @@ class _Pool:
 
     def _start(self) -> _Slot:
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
-        if not cluster.ray_is_ours():
+        if not cluster.one_thread_per_worker():
             options["runtime_env"] = {"env_vars": dict(cluster.ONE_THREAD)}
         actor = self.ray.remote(_Actor).options(**options).remote()
         return _Slot(actor, actor.hello.remote(sys.path))

@@ -1,0 +1,378 @@
+"""Ray in a SLURM allocation: head in the batch script, one node per further host, all gone at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rayspy import cluster
+from rayspy.errors import InvalidValueError, ParallelError
+from rayspy.launch.connection import (
+    Connection,
+    find_connection,
+    own_versions,
+    write_connection,
+    write_token,
+)
+from rayspy.launch.node import READY, NodeSpec, memory_and_store
+from rayspy.launch.processes import (
+    Patience,
+    adopt_orphans,
+    end_descendants,
+    end_on_signals,
+)
+from rayspy.launch.sizes import Allocation, Share, own_address, read_allocation
+from rayspy.progress import message, warn
+
+_LOOK_SECONDS = 0.2
+_HEAD_LOOK_SECONDS = 2.0
+_END_SECONDS = 5.0
+"""How long a script or a step may take to end after a signal."""
+_HOSTS_NAMED = 8
+_DASHBOARD, _DRIVER = 10**9, 5 * 10**8
+"""Memory in bytes that is left for them on the first host."""
+_NO_BINDING = "lacks support for cpu binding"
+"""srun says so where it does what was asked for anyway."""
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise InvalidValueError("number of seconds", name, text) from None
+
+
+def _head_seconds() -> float:
+    return _seconds("RAYSPY_HEAD_TIMEOUT", 120.0)
+
+
+def _node_seconds() -> float:
+    return _seconds("RAYSPY_NODE_TIMEOUT", 120.0)
+
+
+# --- what the batch scripts call ---------------------------------------------------------------------------
+
+
+def run_script(command: Sequence[str]) -> int:
+    """Run a Python script on a Ray of all hosts of this job; returns its exit status.
+
+    As with `run_cluster`, this process has to end with `os._exit` afterwards.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The script and its arguments.
+
+    Raises
+    ------
+    ParallelError
+        Ray does not come up on this host.
+    """
+    script = Path(command[0])
+    if not script.is_file():
+        raise InvalidValueError("path of a Python script", "script", script)
+    allocation = _begin(script.name)
+    with _ray_on(allocation, dashboard=False) as (info, token, nodes):
+        nodes.wait(_node_seconds())
+        environ = {**os.environ, **_way_to(info, token), "PYTHONUNBUFFERED": "1"}
+        with _started([sys.executable, *command], environ) as process:
+            while process.poll() is None:
+                nodes.report_losses()
+                time.sleep(_LOOK_SECONDS)
+        status = process.returncode
+    status = status if status >= 0 else 128 - status
+    message("job", f"{script.name} ended with status {status}")
+    return status
+
+
+def run_cluster() -> int:
+    """Keep a Ray on all hosts of this job until the job ends; others find it by its connection file."""
+    allocation = _begin("a standing cluster")
+    with _ray_on(allocation, dashboard=True) as (info, token, nodes):
+        started = Connection(
+            job=allocation.job,
+            address=info.address,
+            dashboard=info.dashboard,
+            token_file=str(token),
+            host=allocation.own.host,
+            started=time.time(),
+            **own_versions(),
+        )
+        path = write_connection(started)
+        try:
+            nodes.wait(_node_seconds())
+            message("job", f"the cluster is up: spy.connect(job={allocation.job}), {path}")
+            while _head_lives():
+                nodes.report_losses()
+                time.sleep(_HEAD_LOOK_SECONDS)
+        finally:
+            path.unlink(missing_ok=True)
+    message("job", "the head of this Ray ended by itself")
+    return 1
+
+
+def run_workers(job: str | None) -> int:
+    """Add all hosts of this job to the standing cluster of another one, until either ends.
+
+    Parameters
+    ----------
+    job : str, optional
+        Job of the cluster; default: the newest one.
+    """
+    allocation = _begin("more nodes")
+    connection = find_connection(job, _head_seconds())
+    os.environ.update(connection.environment())
+    nodes = Nodes(connection.address)
+    try:
+        for share in allocation.shares:
+            nodes.start(share)
+        nodes.wait(_node_seconds(), least=1)
+        while nodes.running():
+            nodes.report_losses()
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        nodes.stop()
+        end_descendants()
+    message("job", f"the nodes of this job have left the cluster of job {connection.job}")
+    return 0
+
+
+# --- pieces ------------------------------------------------------------------------------------------------
+
+
+def _begin(what: str) -> Allocation:
+    adopt_orphans()
+    end_on_signals()
+    allocation = read_allocation()
+    hosts, own = [share.host for share in allocation.shares], allocation.own
+    named = " ".join(hosts[:_HOSTS_NAMED]) + (" ..." if len(hosts) > _HOSTS_NAMED else "")
+    memory = f"{own.memory / 2**30:.1f} GiB" if own.memory else "no memory limit"
+    restarts = os.environ.get("SLURM_RESTART_COUNT", "")
+    message(
+        "job",
+        f"job {allocation.job}{f' (restart {restarts})' if restarts else ''}: {what} on {len(hosts)} "
+        f"host{'s' * (len(hosts) != 1)} ({named}), {own.cpus} CPUs and {memory} on the first",
+    )
+    return allocation
+
+
+def _way_to(info: cluster.ClusterInfo, token: Path) -> dict[str, str]:
+    """Environment with which Ray is found and entered."""
+    found = {
+        "RAY_ADDRESS": info.address,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        cluster.STARTED_BY_US: info.address,
+    }
+    return {**found, "RAY_API_SERVER_ADDRESS": info.dashboard} if info.dashboard else found
+
+
+@contextlib.contextmanager
+def _ray_on(allocation: Allocation, dashboard: bool) -> Iterator[tuple[cluster.ClusterInfo, Path, Nodes]]:
+    token = write_token(allocation.job)
+    nodes: Nodes | None = None
+    try:
+        info = _start_head(allocation, token, dashboard)
+        os.environ.update(_way_to(info, token))
+        nodes = Nodes(info.address)
+        for share in allocation.shares[1:]:
+            nodes.start(share)
+        yield info, token, nodes
+    finally:
+        if nodes is not None:
+            nodes.stop()
+        end_descendants()
+        cluster.kill_local_ray()
+        token.unlink(missing_ok=True)
+
+
+def _start_head(allocation: Allocation, token: Path, dashboard: bool) -> cluster.ClusterInfo:
+    began, seconds, own = time.monotonic(), _head_seconds(), allocation.own
+    address = own_address(tuple(share.host for share in allocation.shares[1:]))
+    for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_API_SERVER_ADDRESS"):
+        os.environ.pop(name, None)
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+    def give_up() -> None:
+        warn("job", f"the head of Ray on {own.host} did not come up within {seconds:g} s")
+        token.unlink(missing_ok=True)
+        cluster.remove_unfinished()
+
+    with Patience(seconds, give_up):
+        info = cluster.start_local_ray(
+            num_cpus=own.cpus,
+            memory=memory_and_store(own.memory, _DASHBOARD if dashboard else _DRIVER)[0],
+            dashboard=dashboard,
+            dashboard_host=address,
+            node_ip=address,
+        )
+    message("job", f"the head of Ray is up on {own.host} at {info.address} after {_since(began)}")
+    return info
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"
+
+
+def _head_lives() -> bool:
+    import psutil
+
+    names = [process.name() for process in psutil.Process().children(recursive=True)]
+    return any("gcs_server" in name for name in names) and any("raylet" in name for name in names)
+
+
+@contextlib.contextmanager
+def _started(command: Sequence[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process; it is asked to end, and given a moment for it, when the block is left early."""
+    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
+
+
+# --- nodes on the other hosts ------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Step:
+    """One node in a job step of its own, so that it fails alone."""
+
+    host: str
+    process: subprocess.Popen[str]
+    ready: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    last: str = ""
+    reported: bool = False
+
+    def follow(self, said: Callable[[], None]) -> None:
+        """Read what the step prints until it ends."""
+        for line in self.process.stdout or ():
+            if line.startswith(READY):
+                self.ready.set()
+            elif line.strip() and _NO_BINDING not in line:
+                self.last = line.strip()
+                sys.stderr.write(f"[{self.host}] {line}")
+            said()
+        self.process.wait()
+        self.ended.set()
+        said()
+
+
+class Nodes:
+    """Ray nodes on the hosts of this job.
+
+    Parameters
+    ----------
+    address : str
+        Of the head, host:port. The token is in the environment.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._steps: list[_Step] = []
+        self._news = threading.Event()
+        self._began = time.monotonic()
+
+    def start(self, share: Share) -> None:
+        """Start a node on one host; returns at once."""
+        spec = NodeSpec(self._address, "", share.cpus, share.memory, leash=True)
+        process = subprocess.Popen(
+            [*_srun(share.host), *spec.arguments()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        step = _Step(share.host, process)
+        self._steps.append(step)
+        threading.Thread(target=step.follow, args=(self._news.set,), daemon=True).start()
+
+    def running(self) -> int:
+        """How many nodes have joined and not ended."""
+        return sum(step.ready.is_set() and not step.ended.is_set() for step in self._steps)
+
+    def wait(self, seconds: float, least: int = 0) -> None:
+        """Wait until all nodes have joined, or as many as there are after a while.
+
+        Parameters
+        ----------
+        seconds : float
+            How long to wait.
+        least : int
+            So many are needed.
+        """
+        deadline = time.monotonic() + seconds
+        while any(not step.ready.is_set() and not step.ended.is_set() for step in self._steps):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._news.wait(min(left, _LOOK_SECONDS))
+            self._news.clear()
+        self._tell(seconds)
+        if self.running() < least:
+            raise ParallelError(f"no node could join the Ray at {self._address}")
+
+    def _tell(self, seconds: float) -> None:
+        missing = [step for step in self._steps if not step.ready.is_set()]
+        for step in missing:
+            step.reported = True
+            why = f"failed: {step.last}" if step.ended.is_set() else f"is not up after {seconds:g} s"
+            warn("job", f"the Ray node on {step.host} {why}")
+        if missing:
+            warn(
+                "job",
+                f"{len(missing)} of {len(self._steps)} nodes beside the head are missing; going on without",
+            )
+        elif self._steps:
+            message("job", f"all {len(self._steps)} nodes have joined after {_since(self._began)}")
+
+    def report_losses(self) -> None:
+        """Say once which nodes ended, and which came late."""
+        for step in self._steps:
+            if step.ended.is_set() and not step.reported:
+                step.reported = True
+                warn("job", f"the Ray node on {step.host} is gone; its blocks run elsewhere")
+
+    def stop(self) -> None:
+        """End all steps: by closing their input; srun answers a signal by killing them at once."""
+        alive = [step for step in self._steps if not step.ended.is_set()]
+        for step in alive:
+            step.reported = True
+            if step.process.stdin is not None:
+                step.process.stdin.close()
+        deadline = time.monotonic() + _END_SECONDS
+        for step in alive:
+            if not step.ended.wait(max(0.0, deadline - time.monotonic())):
+                step.process.send_signal(signal.SIGTERM)
+
+
+def _srun(host: str) -> list[str]:
+    """Command that starts something on one host of this job, beside what runs there already."""
+    return [
+        "srun",
+        "--overlap",
+        "--nodes=1",
+        "--ntasks=1",
+        f"--nodelist={host}",
+        "--no-kill",
+        "--kill-on-bad-exit=0",
+        "--cpu-bind=none",
+        "--mpi=none",
+        "--unbuffered",
+        "--quiet",
+    ]

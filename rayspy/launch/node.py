@@ -1,0 +1,175 @@
+"""One Ray node that joins a running Ray, and the small process that looks after it.
+
+The process ends with its node, with its parent, with the head, or at a signal,
+and leaves neither processes nor files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rayspy import cluster
+from rayspy.launch.processes import adopt_orphans, die_with_parent, end_descendants, end_on_signals
+from rayspy.planning.memory import available_memory
+
+READY = "rayspy-node-ready "
+"""Begins the line that is printed when the node has joined; its folder follows."""
+_LOOK_SECONDS = 0.2
+_HEAD_SECONDS = 2.0
+"""How often it is checked whether the head is still there."""
+_HEAD_MISSES = 3
+"""So many times without an answer: the head is gone."""
+_SHARE_OF_STORE = 10
+"""The object store gets one part in so many of the memory."""
+_OWN_SHARE = 20
+"""Ray's own processes get one part in so many of the memory, at most 1 GB."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node to start."""
+
+    address: str
+    """Of the head, host:port."""
+    host: str
+    """Address of this machine."""
+    cpus: int
+    memory: int = 0
+    """Bytes for blocks and object store together; 0: what is available."""
+    label: str = ""
+    """A resource of this name marks the node."""
+    parent: int = 0
+    """Process the node must not outlive; 0: the one that starts it."""
+    leash: bool = False
+    """End when standard input is closed."""
+
+    def arguments(self) -> list[str]:
+        """Return a command line that starts this node."""
+        return [sys.executable, "-m", "rayspy", "node", json.dumps(asdict(self))]
+
+
+def memory_and_store(wanted: int, others: int = 0) -> tuple[int, int]:
+    """Split memory into what blocks may use and the object store.
+
+    Parameters
+    ----------
+    wanted : int
+        Bytes the whole node may use; 0: all there is.
+    others : int
+        Bytes to leave for other processes on the node, at most a quarter of it.
+    """
+    available = min(wanted or 2**62, available_memory())
+    size = cluster._store_size(available)
+    store = max(cluster._MIN_STORE, min(available // _SHARE_OF_STORE, size))
+    own = min(10**9, available // _OWN_SHARE) + min(others, available // 4)
+    return max(available - store - own, available // 2), store
+
+
+def ray_command(spec: NodeSpec, folder: Path) -> list[str]:
+    """Return the command that starts Ray; ports are left to the kernel, nodes may share a host."""
+    memory, store = memory_and_store(spec.memory)
+    options = {
+        "address": spec.address,
+        "node-ip-address": spec.host,
+        "num-cpus": spec.cpus,
+        "memory": memory,
+        "object-store-memory": store,
+        "temp-dir": folder / "s",
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "dashboard-agent-listen-port": 0,
+    }
+    if spec.label:
+        options["resources"] = json.dumps({spec.label: 1})
+    named = [f"--{name}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "ray.scripts.scripts", "start", *named, "--block", "--disable-usage-stats"]
+
+
+def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
+    """Start a node and look after it until it or something it needs ends.
+
+    Parameters
+    ----------
+    spec : NodeSpec
+        The node.
+    say : callable
+        Called with `READY` and the node's folder, and with the reason at the end.
+
+    Returns
+    -------
+    int
+        Exit status: 0 unless Ray ended by itself.
+    """
+    adopt_orphans()
+    end_on_signals()
+    parent = spec.parent or os.getppid()
+    folder, lock = cluster._claim_folder()
+    try:
+        with (folder / "out").open("wb") as out:
+            ray = subprocess.Popen(
+                ray_command(spec, folder),
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                preexec_fn=die_with_parent,
+            )
+        return _look_after(ray, spec, folder, parent, say)
+    finally:
+        end_descendants()
+        cluster._remove_folder(folder)
+        lock.close()
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return {**kept, **cluster._worker_environment()}
+
+
+def _look_after(
+    ray: subprocess.Popen[bytes], spec: NodeSpec, folder: Path, parent: int, say: Callable[[str], None]
+) -> int:
+    ready, misses, next_look = False, 0, time.monotonic()
+    while os.getppid() == parent and not (spec.leash and _input_closed()):
+        if not ready and "Ray runtime started" in _output(folder):
+            ready = True
+            say(f"{READY}{folder}")
+        if ray.poll() is not None:
+            say(f"Ray ended with status {ray.returncode}: {_output(folder)[-500:].strip()}")
+            return 1
+        if time.monotonic() >= next_look:
+            next_look += _HEAD_SECONDS
+            misses = 0 if answers(spec.address) else misses + 1
+            if misses >= _HEAD_MISSES:
+                say("the head of this Ray is gone")
+                return 0
+        time.sleep(_LOOK_SECONDS)
+    return 0
+
+
+def _input_closed() -> bool:
+    return bool(select.select([0], [], [], 0)[0]) and not os.read(0, 1024)
+
+
+def _output(folder: Path) -> str:
+    return (folder / "out").read_text(errors="replace")
+
+
+def answers(address: str, seconds: float = _HEAD_SECONDS) -> bool:
+    """Whether something listens at ``host:port``."""
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
+    except OSError:
+        return False
+    return True

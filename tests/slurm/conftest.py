@@ -1,0 +1,38 @@
+"""One SLURM of three hosts for all tests of this folder; skipped, with the reason, where it cannot run."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm import hosts
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[hosts.Bed]:
+    if reason := hosts.missing():
+        pytest.skip(reason)
+    with hosts.started() as running:
+        yield running
+
+
+@pytest.fixture
+def slurm(bed: hosts.Bed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosts.Bed:
+    """The cluster, all hosts free; scripts run in this environment and write to `tmp_path`."""
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    for name, host in bed.hosts.items():
+        if not host.alive():
+            bed.start_host(name)
+    bed.wait_idle()
+    monkeypatch.setenv("RAYSPY_PYTHON", sys.executable)
+    monkeypatch.setenv("RAYSPY_TMPDIR", str(tmp_path / "scratch"))
+    monkeypatch.setenv("RAYSPY_CLUSTER_DIR", str(tmp_path / "clusters"))
+    (tmp_path / "env").touch()
+    monkeypatch.setenv("RAYSPY_ENV", str(tmp_path / "env"))
+    monkeypatch.chdir(tmp_path)
+    return bed
