@@ -32,7 +32,7 @@ _WORTH_KEEPING = (KeyboardInterrupt, SystemExit, ParallelError, WorkerError)
 def key_of(plan: Plan) -> str:
     """Fingerprint of everything the result depends on; empty if there is none."""
     version = sys.modules["rayspy"].__version__
-    settings = plan.name, plan.method, plan.index, plan.average, tuple(plan.blocks)
+    settings = plan.name, plan.method, plan.index, plan.average, plan.blocks
     try:
         return fingerprint(version, settings, plan.source, plan.spec, plan.output)
     except (NoIdentityError, OSError):

@@ -7,7 +7,9 @@ channels, so sums over trials are the same for every ``chan_per_worker``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,70 @@ class Block:
         )
 
 
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks(Sequence[Block]):
+    """All blocks of a plan; made when asked for, so that a million of them take little memory.
+
+    Parameters
+    ----------
+    first_trial, stop_trial, first_piece, stop_piece : ndarray of int
+        Per group of trials, or of pieces of a trial; `stop_piece` is -1 where trials are not cut.
+    n_channels, width : int
+        Each group has a block for every `width` of the channels.
+    """
+
+    first_trial: Indices
+    stop_trial: Indices
+    first_piece: Indices
+    stop_piece: Indices
+    n_channels: int
+    width: int
+
+    @property
+    def per_group(self) -> int:
+        """Number of channel ranges."""
+        return -(-self.n_channels // self.width)
+
+    def __len__(self) -> int:
+        return len(self.first_trial) * self.per_group
+
+    @overload
+    def __getitem__(self, i: int) -> Block: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Block]: ...
+    def __getitem__(self, i: int | slice) -> Block | Sequence[Block]:
+        if isinstance(i, slice):
+            return [self[k] for k in range(*i.indices(len(self)))]
+        if not -len(self) <= i < len(self):
+            raise IndexError(i)
+        group, part = divmod(i % len(self), self.per_group)
+        stop_piece = int(self.stop_piece[group])
+        return Block(
+            int(self.first_trial[group]),
+            int(self.stop_trial[group]),
+            part * self.width,
+            min((part + 1) * self.width, self.n_channels),
+            int(self.first_piece[group]),
+            None if stop_piece < 0 else stop_piece,
+        )
+
+    def __iter__(self) -> Iterator[Block]:
+        return (self[i] for i in range(len(self)))
+
+    def widest(self, groups: Indices) -> list[Block]:
+        """First block, which has the most channels, of each of these groups."""
+        return [self[int(group) * self.per_group] for group in groups]
+
+
+def no_blocks() -> Blocks:
+    """Blocks of a plan that is not partitioned yet."""
+    none = np.empty(0, dtype=np.int64)
+    return Blocks(none, none, none, none, 1, 1)
+
+
 def block_target(total_bytes: int, block_bytes: int) -> int:
     """Size to aim for: `block_bytes`, less for small data so that there are enough blocks for all cores."""
     return int(np.clip(total_bytes // _FEWEST_BLOCKS, min(_SMALLEST_BLOCK, block_bytes), block_bytes))
@@ -54,8 +120,12 @@ def block_target(total_bytes: int, block_bytes: int) -> int:
 
 def trial_groups(trial_bytes: NDArray[np.int64], target: int) -> list[tuple[int, int]]:
     """Group consecutive trials up to `target` bytes, at least one trial each."""
+    n = len(trial_bytes)
+    if n and (trial_bytes == trial_bytes[0]).all():
+        step = max(1, target // max(1, int(trial_bytes[0])))
+        return [(first, min(first + step, n)) for first in range(0, n, step)]
     edges = np.concatenate([[0], np.cumsum(trial_bytes)])
-    groups, first, n = [], 0, len(trial_bytes)
+    groups, first = [], 0
     while first < n:
         stop = int(np.searchsorted(edges, edges[first] + target, side="right")) - 1
         stop = min(max(stop, first + 1), n)
@@ -92,7 +162,7 @@ def partition(
     block_bytes: int,
     chan_per_worker: int | None = None,
     n_pieces: NDArray[np.int64] | None = None,
-) -> tuple[Block, ...]:
+) -> Blocks:
     """Split the work into blocks.
 
     Parameters
@@ -111,12 +181,13 @@ def partition(
     pieces = np.ones_like(trial_bytes) if n_pieces is None else n_pieces
     target = block_target(int(trial_bytes.sum()), block_bytes)
     width = channel_width(n_channels, int((trial_bytes // pieces).max()), target, chan_per_worker)
-    return tuple(
-        Block(first, stop, low, min(low + width, n_channels), *span)
+    spans = [
+        (first, stop, first_piece, -1 if stop_piece is None else stop_piece)
         for first, stop in trial_groups(trial_bytes, target)
-        for span in _spans(pieces, trial_bytes, target, first, stop)
-        for low in range(0, n_channels, width)
-    )
+        for first_piece, stop_piece in _spans(pieces, trial_bytes, target, first, stop)
+    ]
+    first, stop, first_piece, stop_piece = np.ascontiguousarray(np.array(spans, dtype=np.int64).T)
+    return Blocks(first, stop, first_piece, stop_piece, n_channels, width)
 
 
 def _spans(

@@ -16,7 +16,7 @@ from rayspy.config import config
 from rayspy.errors import InvalidValueError
 from rayspy.methods.base import Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
 from rayspy.planning.memory import Memory
-from rayspy.planning.partition import Block, partition
+from rayspy.planning.partition import Block, Blocks, no_blocks, partition
 from rayspy.planning.work import block_bytes, kernel_at, shared_bytes, weighted_sizes
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
@@ -134,7 +134,7 @@ class Plan:
         What is promised per trial.
     average : bool
         Average over trials instead of keeping them.
-    blocks : tuple of Block
+    blocks : Blocks
         The work.
     memory : Memory
         Projected sizes.
@@ -150,7 +150,7 @@ class Plan:
     index: dict[str, Indices]
     output: OutputSpec
     average: bool
-    blocks: tuple[Block, ...]
+    blocks: Blocks
     memory: Memory
     target: PartsTarget | None = None
 
@@ -401,7 +401,7 @@ def make_plan(
     sum_bytes = 2 * int(output_bytes.max()) if average else 0
     target = block_bytes(sum_bytes)
     none = Memory(0, 0, 0, 0)
-    bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, average, (), none)
+    bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, average, no_blocks(), none)
     blocks = partition(sizes, n_channels, target, chan_per_worker, _piece_counts(bare))
     cut = replace(bare, blocks=blocks)
     return replace(cut, memory=_project(cut, int(input_bytes.sum()), int(output_bytes.sum())))
@@ -435,13 +435,22 @@ def _project(plan: Plan, input_bytes: int, output_bytes: int) -> Memory:
 
 def _extreme_blocks(plan: Plan) -> list[Block]:
     """Blocks with the most rows and with the longest trial; one of them has the largest peak."""
-    lengths = plan.spec.lengths
-    widest = max(b.n_channels for b in plan.blocks)
-    wide = [b for b in plan.blocks if b.n_channels == widest]
-    rows = max(wide, key=lambda b: plan.block_shape(b)[0])
-    longest = max(wide, key=lambda b: int(lengths[b.first_trial : b.stop_trial].max()))
-    many = max(wide, key=lambda b: int(lengths[b.first_trial : b.stop_trial].sum()))
-    return [rows, longest, many]
+    blocks = plan.blocks
+    whole = np.flatnonzero(blocks.stop_piece < 0)
+    found = []
+    if len(whole):
+        first, stop = blocks.first_trial[whole], blocks.stop_trial[whole]
+        uncut = plan.spec.lengths.copy()
+        uncut[blocks.first_trial[blocks.stop_piece >= 0]] = 0
+        samples = np.concatenate([[0], np.cumsum(uncut)])
+        longest = np.maximum.reduceat(uncut, first)
+        edges = plan.row_edges
+        for size in (edges[stop] - edges[first], longest, samples[stop] - samples[first]):
+            found.append(whole[int(np.argmax(size))])
+    starts = np.flatnonzero((blocks.stop_piece > 0) & (blocks.first_piece == 0))
+    lengths = {int(plan.spec.lengths[blocks.first_trial[group]]): int(group) for group in starts}
+    inner = [group + 1 for group in lengths.values() if group + 1 < len(blocks.first_trial)]
+    return blocks.widest(np.array([*found, *lengths.values(), *inner], dtype=np.int64))
 
 
 def _block_bytes(plan: Plan, block: Block) -> int:
