@@ -3,12 +3,12 @@
 import argparse
 import tempfile
 import time
-import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import psutil
 
 import rayspy as spy
 from rayspy import cluster
@@ -57,12 +57,12 @@ def main():
     options = parser.parse_args()
     spy.set_loglevel("ERROR")
     with tempfile.TemporaryDirectory() as folder:
-        tracemalloc.start()
+        plan_of(10, folder)
+        before = psutil.Process().memory_info().rss
         began = time.perf_counter()
         plan = plan_of(options.planned, folder)
         seconds = time.perf_counter() - began
-        used = tracemalloc.get_traced_memory()[0] / 1e6
-        tracemalloc.stop()
+        used = (psutil.Process().memory_info().rss - before) / 1e6
         print(f"{plan.n_blocks} blocks planned in {seconds:.1f} s, {used:.0f} MB")
         plan = plan_of(options.blocks, folder)
         print(f"local, 2 threads: {rate(LocalExecutor(2), plan):.0f} blocks per second")

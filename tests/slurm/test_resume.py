@@ -1,0 +1,104 @@
+"""A job that is killed and comes back goes on where it was; scratch that other hosts cannot see."""
+
+import re
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.helpers import ROOT, read, wait_until
+
+SBATCH = ROOT / "slurm" / "rayspy.sbatch"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+N_BLOCKS = 60
+SCRIPT = """
+    import sys
+    sys.path.append({root!r})
+    import numpy as np
+    import rayspy as spy
+    from rayspy.executors.driver import run_plan
+    from rayspy.frontends.compute import plan_for, selected
+    from rayspy.storage.sources import read_all
+    from tests.executors.test_run import noise
+    from tests.slurm.tallied import Tallied
+
+    spy.config.resume_after, spy.config.inmemory_bytes = 0.5, 100
+    data = noise({n})
+    with spy.config.using(block_bytes=6000):
+        plan = plan_for("tallied", data, Tallied({tally!r}), selected(data, None))
+    assert plan.n_blocks == {n}
+    source, _ = run_plan(plan, None)
+    np.testing.assert_array_equal(read_all(source), data.data[()])
+    print("the same bits", flush=True)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    (tmp_path / "tally").mkdir()
+    path = tmp_path / "long.py"
+    text = SCRIPT.format(root=str(ROOT), tally=str(tmp_path / "tally"), n=N_BLOCKS)
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def computed(folder):
+    return [path.name.split("-")[0] for path in Path(folder, "tally").iterdir()]
+
+
+def test_a_requeued_job_computes_only_what_was_not_finished(slurm, tmp_path, script):
+    job = slurm.submit("--output=log", "--nodes=3", "--cpus-per-task=1", "--mem=1800M", SBATCH, script)
+    wait_until(lambda: len(computed(tmp_path)) >= N_BLOCKS // 2, 100, "half of the run")
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    wait_until(lambda: slurm.state(job)[0] == "PENDING", 30, "requeueing")
+    assert slurm.wait_job(job, 100) == ("COMPLETED", "0"), read("log")
+    n_done = int(re.search(rf"resuming: (\d+) of {N_BLOCKS} blocks done", read("log"))[1])
+    assert n_done >= N_BLOCKS // 2 - 6
+    assert len(computed(tmp_path)) <= N_BLOCKS + 6  # two in flight on each of three CPUs
+    assert "the same bits" in read("log")
+    slurm.clean()
+    assert not list((tmp_path / "scratch").rglob("*.arrow"))
+
+
+def test_a_job_killed_outright_and_submitted_again(slurm, tmp_path, script):
+    options = ("--nodelist=n1", "--no-requeue", "--cpus-per-task=2", "--mem=2G", SBATCH, script)
+    job = slurm.submit("--output=first", *options)
+    wait_until(lambda: len(computed(tmp_path)) >= N_BLOCKS // 2, 100, "half of the run")
+    subprocess.run(["scancel", "--full", "--signal=KILL", job], check=True)
+    slurm.wait_job(job, 60)
+    assert "the same bits" not in read("first")
+    job = slurm.submit("--output=second", *options)
+    assert slurm.wait_job(job, 100) == ("COMPLETED", "0"), read("second")
+    assert f"of {N_BLOCKS} blocks done" in read("second")
+    assert len(computed(tmp_path)) <= N_BLOCKS + 4
+    assert "the same bits" in read("second")
+    slurm.clean()
+
+
+def test_scratch_of_the_first_host_only(slurm, tmp_path, script, monkeypatch):
+    monkeypatch.setenv("RAYSPY_TMPDIR", "/dev/shm/scratch")
+    job = slurm.submit("--output=log", "--nodes=3", "--cpus-per-task=1", "--mem=1800M", SBATCH, script)
+    assert slurm.wait_job(job, 100) == ("COMPLETED", "0"), read("log")
+    assert "the same bits" in read("log")
+    assert len(set(computed(tmp_path))) == 3
+    assert re.search(r"/dev/shm/scratch.* is not visible on n[123]", read("log"))
+    slurm.clean()
+
+
+def test_an_input_that_one_host_cannot_see(slurm, tmp_path, monkeypatch):
+    script = tmp_path / "local.py"
+    script.write_text(
+        "import numpy as np, rayspy as spy\n"
+        "np.zeros((2000, 4), 'float32').tofile('/dev/shm/lfp.dat')\n"
+        "raw = spy.raw_binary('/dev/shm/lfp.dat', 'float32', 4)\n"
+        "trl = np.array([[k * 100, k * 100 + 100, 0] for k in range(20)])\n"
+        "spy.freqanalysis(spy.AnalogData(raw, samplerate=100.0, trialdefinition=trl))\n"
+    )
+    monkeypatch.setenv("RAYSPY_BLOCK_BYTES", "1600")
+    options = ("--nodelist=n1,n2", "-N2", "--cpus-per-task=1", "--mem=1800M")
+    job = slurm.submit("--output=log", *options, SBATCH, script)
+    assert slurm.wait_job(job, 100) == ("FAILED", "1"), read("log")
+    assert "/dev/shm/lfp.dat: object does not exist; seen from host n2" in read("log")
+    slurm.clean()
