@@ -335,20 +335,26 @@ def shutdown_local_ray() -> None:
         _undo(local, disconnect=ours)
 
 
-def kill_local_ray() -> None:
+def kill_local_ray() -> Path | None:
     """End the Ray that `start_local_ray` started at once; this process has to end next.
 
     Shutting Ray down takes many seconds when some of its processes got a signal already.
+
+    Returns
+    -------
+    Path or None
+        Its folder, which is removed, unless a process is left that writes there.
     """
     global _local
     local, _local = _local, None
     if local is None or local.owner != os.getpid():
-        return
+        return None
     atexit.unregister(shutdown_local_ray)
     _end_watch(local.watch)
     _end_processes(_ray_processes(), patience=0.0)
     _remove_folder(local.folder)
     local.lock.close()
+    return local.folder
 
 
 def remove_unfinished() -> None:

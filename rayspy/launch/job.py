@@ -188,11 +188,20 @@ def _ray_on(allocation: Allocation, dashboard: bool) -> Iterator[tuple[cluster.C
             nodes.start(share)
         yield info, token, nodes
     finally:
-        if nodes is not None:
-            nodes.stop()
-        end_descendants()
-        cluster.kill_local_ray()
-        token.unlink(missing_ok=True)
+        _end(nodes, token)
+
+
+def _end(nodes: Nodes | None, token: Path) -> None:
+    """Leave nothing: first what would stay if SLURM lost patience."""
+    token.unlink(missing_ok=True)
+    if nodes is not None:
+        nodes.release()
+    folder = cluster.kill_local_ray()
+    if nodes is not None:
+        nodes.stop()
+    end_descendants()
+    if folder is not None:
+        cluster._remove_folder(folder)
 
 
 def _start_head(allocation: Allocation, token: Path, dashboard: bool) -> cluster.ClusterInfo:
@@ -348,15 +357,18 @@ class Nodes:
                 step.reported = True
                 warn("job", f"the Ray node on {step.host} is gone; its blocks run elsewhere")
 
-    def stop(self) -> None:
-        """End all steps: by closing their input; srun answers a signal by killing them at once."""
-        alive = [step for step in self._steps if not step.ended.is_set()]
-        for step in alive:
+    def release(self) -> None:
+        """Have all steps end, by closing their input: srun answers a signal by killing them at once."""
+        for step in self._steps:
             step.reported = True
             if step.process.stdin is not None:
                 step.process.stdin.close()
+
+    def stop(self) -> None:
+        """End all steps; returns when they have ended."""
+        self.release()
         deadline = time.monotonic() + _END_SECONDS
-        for step in alive:
+        for step in self._steps:
             if not step.ended.wait(max(0.0, deadline - time.monotonic())):
                 step.process.send_signal(signal.SIGTERM)
 

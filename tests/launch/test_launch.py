@@ -293,3 +293,62 @@ def test_command_line(folder, listening, capsys, monkeypatch):
     monkeypatch.setattr(info.cluster, "running_in_ray", lambda: None)
     assert command_line.main(["info"]) == 0
     assert "scratch" in capsys.readouterr().out
+
+
+# -- steps, with programs that stand in for srun
+
+
+GOOD = "print('rayspy-node-ready /f', flush=True); import sys; sys.stdin.read()"
+BAD = "print('no shared memory', flush=True); raise SystemExit(1)"
+LATE = "import time; time.sleep(100)"
+STUBBORN = "import time; print('rayspy-node-ready /f', flush=True); time.sleep(100)"
+
+
+@pytest.fixture
+def nodes(monkeypatch):
+    monkeypatch.setattr(job, "_srun", lambda host: [sys.executable, "-c", globals()[host.upper()]])
+    monkeypatch.setattr(job, "_END_SECONDS", 0.5)
+    made = job.Nodes("127.0.0.1:1")
+    yield lambda *kinds: [made.start(sizes.Share(kind, 1, 0)) for kind in kinds] and made
+    made.stop()
+    assert all(step.process.wait(5) is not None for step in made._steps)
+
+
+def test_missing_nodes_are_named_once(nodes, caplog, capsys):
+    found = nodes("good", "bad", "late")
+    found.wait(1.5)
+    assert "the Ray node on bad failed: no shared memory" in caplog.text
+    assert "the Ray node on late is not up after 1.5 s" in caplog.text
+    assert "2 of 3 nodes beside the head are missing" in caplog.text
+    assert "[bad] no shared memory" in capsys.readouterr().err
+    assert found.running() == 1
+    caplog.clear()
+    found.report_losses()
+    assert not caplog.records
+
+
+def test_a_lost_node_is_named_once(nodes, caplog):
+    found = nodes("good")
+    found.wait(20)
+    found._steps[0].process.kill()
+    assert found._steps[0].ended.wait(5)
+    found.report_losses()
+    found.report_losses()
+    assert [record.getMessage() for record in caplog.records].count(
+        "rayspy <job> WARNING: the Ray node on good is gone; its blocks run elsewhere"
+    ) == 1
+
+
+def test_stopping_is_silent_and_does_not_wait_for_ever(nodes, caplog):
+    found = nodes("good", "stubborn")
+    found.wait(20)
+    began = time.monotonic()
+    found.stop()
+    found.report_losses()
+    assert time.monotonic() - began < 5
+    assert not caplog.records
+
+
+def test_workers_that_cannot_join_are_an_error(nodes):
+    with pytest.raises(ParallelError, match="no node could join"):
+        nodes("bad").wait(20, least=1)

@@ -30,7 +30,7 @@ from pathlib import Path
 import psutil
 
 COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "ip", "unshare", "nsenter")
-_UP_SECONDS = 30.0
+_UP_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -262,13 +262,13 @@ class Bed:
         values = dict(word.split("=", 1) for word in described.split() if "=" in word)
         return values["JobState"], values["ExitCode"].split(":")[0]
 
-    def wait_job(self, job: str, seconds: float = 120.0) -> tuple[str, str]:
+    def wait_job(self, job: str, seconds: float = 150.0) -> tuple[str, str]:
         """Wait until a job has ended."""
         final = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL")
         _wait_for(lambda: self.state(job)[0] in final, f"job {job}", None, seconds)
         return self.state(job)
 
-    def clean(self, seconds: float = 20.0) -> None:
+    def clean(self, seconds: float = 60.0) -> None:
         """Wait until nothing of ours is left on any host; says what is."""
         deadline = time.monotonic() + seconds
         while litter := [line for host in self.hosts.values() if host.alive() for line in host.litter()]:
@@ -315,8 +315,9 @@ SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,defer_batch=0
 ReturnToService=2
 MpiDefault=none
-SlurmdTimeout=20
-KillWait=8
+SlurmdTimeout=120
+UnkillableStepTimeout=120
+KillWait=30
 RebootProgram=/bin/true
 JobRequeue=1
 DefMemPerCPU=1000

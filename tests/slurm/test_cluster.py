@@ -17,7 +17,7 @@ from tests.slurm.helpers import BLOCK_BYTES, ROOT, SIZE, read, same_bits, wait_u
 
 SLURM = ROOT / "slurm"
 EXAMPLES = ROOT / "examples"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 @pytest.fixture(scope="module")

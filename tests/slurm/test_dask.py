@@ -18,7 +18,7 @@ from tests.slurm.helpers import BLOCK_BYTES, ROOT, SIZE, expected, same_bits, wa
 
 pytest.importorskip("dask_jobqueue")
 attach = pytest.importorskip("rayspy_compat.attach")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 @pytest.fixture(autouse=True)

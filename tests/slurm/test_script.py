@@ -7,7 +7,7 @@ import pytest
 from tests.slurm.helpers import BLOCK_BYTES, ROOT, SIZE, blocks_done, read, same_bits, slow_script, wait_until
 
 SBATCH = ROOT / "slurm" / "rayspy.sbatch"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 @pytest.fixture(autouse=True)

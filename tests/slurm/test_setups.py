@@ -9,7 +9,7 @@ import rayspy as spy
 from tests.slurm.helpers import wait_until
 
 pytest.importorskip("dask_jobqueue")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 def jobs():
