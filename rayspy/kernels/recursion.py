@@ -17,51 +17,41 @@ from rayspy.kernels.design import Sections
 Array = NDArray[Any]
 
 
-def one_way(x: Array, sections: Sections, settled: bool = False) -> Array:
+def one_way(lines: Array, sections: Sections, settled: bool = False) -> Array:
     """Filter forward in time.
 
     Parameters
     ----------
-    x : ndarray, shape (trial, time, channel)
+    lines : ndarray of double, shape (trial, channel, time)
         Signals.
     sections : Sections
         The filter.
     settled : bool
         False: it starts from rest. True: as if the first sample had gone on for ever.
-
-    Returns
-    -------
-    ndarray of double, shape (trial, time, channel)
     """
-    lines = np.ascontiguousarray(x.transpose(0, 2, 1), dtype=np.float64)
     start = lines[..., :1] if settled else np.zeros_like(lines[..., :1])
-    return _run(lines, sections, start).transpose(0, 2, 1)
+    return _run(lines, sections, start)
 
 
-def both_ways(x: Array, sections: Sections) -> Array:
+def both_ways(lines: Array, sections: Sections) -> Array:
     """Filter forward and then backward in time: no delay, twice the order.
 
     Parameters
     ----------
-    x : ndarray, shape (trial, time, channel)
+    lines : ndarray of double, shape (trial, channel, time)
         Signals of more than ``sections.padding`` samples.
     sections : Sections
         The filter.
-
-    Returns
-    -------
-    ndarray of double, shape (trial, time, channel)
     """
-    n, pad = x.shape[1], sections.padding
-    lines = np.empty((x.shape[0], x.shape[2], n + 2 * pad))
-    inner = lines[..., pad : pad + n]
-    inner[...] = x.transpose(0, 2, 1)
-    lines[..., :pad] = 2 * inner[..., :1] - inner[..., pad:0:-1]
-    lines[..., pad + n :] = 2 * inner[..., -1:] - inner[..., -2 : -pad - 2 : -1]
-    forward = _run(lines, sections, lines[..., :1])
-    del lines, inner
+    n, pad = lines.shape[2], sections.padding
+    extended = np.empty((*lines.shape[:2], n + 2 * pad))
+    extended[..., pad : pad + n] = lines
+    np.subtract(2 * lines[..., :1], lines[..., pad:0:-1], out=extended[..., :pad])
+    np.subtract(2 * lines[..., -1:], lines[..., -2 : -pad - 2 : -1], out=extended[..., pad + n :])
+    forward = _run(extended, sections, extended[..., :1])
+    del extended
     backward = _run(forward[..., ::-1], sections, forward[..., -1:])
-    return backward[..., ::-1][..., pad : pad + n].transpose(0, 2, 1)
+    return backward[..., ::-1][..., pad : pad + n]
 
 
 def _run(lines: Array, sections: Sections, start: Array) -> Array:

@@ -41,7 +41,7 @@ class Filter(Protocol):
         ...
 
     def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
-        """Rows `first` to `stop` of filtered trials; `x` holds samples `start` and following of them."""
+        """Rows `first` to `stop` of filtered lines; `x` holds samples `start` and following of them."""
         ...
 
     def working_bytes(self, length: int, itemsize: int) -> int:
@@ -86,7 +86,7 @@ class Butterworth:
     def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
         """Filter as if the samples in `x` were all there are, and cut off the margins."""
         run = both_ways(x, self.sections) if self.twopass else one_way(x, self.sections, start > 0)
-        return run[:, first - start : stop - start]
+        return run[..., first - start : stop - start]
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Signals with their extension, and a copy in each direction."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.analytic import analytic, standardized
 from rayspy.kernels.detrend import detrended
+from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 from rayspy.methods.filters import Butterworth, Sinc, piece_length
@@ -77,26 +78,26 @@ def _preprocessed(
     """Rows of preprocessed trials."""
     filter_ = method.filter
     double = filter_ is not None and filter_.double
-    lines = x.astype(np.float64 if double else working_dtype(x.dtype), copy=False)
-    lines = detrended(lines, method.polyremoval)
+    lines = as_lines(x, np.dtype(np.float64) if double else working_dtype(x.dtype))
+    detrended(as_samples(lines), method.polyremoval, out=as_samples(lines))
     if method.zscore:
         lines = standardized(lines)
     if filter_ is not None:
         start = filter_.samples_for(length, first, stop)[0]
         lines = filter_.apply(lines, start, length, first, stop)
     if out is None:
-        out = np.empty(lines.shape, np.complex64 if method.hilbert == "complex" else np.float32)
+        dtype = np.complex64 if method.hilbert == "complex" else np.float32
+        out = np.empty((lines.shape[0], lines.shape[2], lines.shape[1]), dtype)
     return _finished(lines, method, out)
 
 
 def _finished(lines: Array, method: Preprocessing, out: Array) -> Array:
     """Rectify, take the part of the analytic signal that is wanted, or round to single precision."""
     if method.hilbert is not None:
-        return convert(analytic(lines), _PART.get(method.hilbert, method.hilbert), out)
+        return convert(as_samples(analytic(lines)), _PART.get(method.hilbert, method.hilbert), out)
     if method.rectify:
-        np.abs(lines, out=out, casting="same_kind")
-    else:
-        np.copyto(out, lines, casting="same_kind")
+        np.abs(lines, out=lines)
+    np.copyto(out, as_samples(lines), casting="same_kind")
     return out
 
 

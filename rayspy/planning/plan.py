@@ -16,7 +16,7 @@ from rayspy.config import config
 from rayspy.errors import InvalidValueError
 from rayspy.methods.base import Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
 from rayspy.planning.memory import Memory
-from rayspy.planning.partition import Block, partition
+from rayspy.planning.partition import LINE_CHANNELS, Block, partition
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
 from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
@@ -467,5 +467,6 @@ def _columns_read(plan: Plan, block: Block) -> int:
 
 
 def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
-    """Channels of one long trial that go through the kernel at a time."""
-    return min(n_channels, max(1, TILE_BYTES // max(1, length * plan._sample_bytes(1))))
+    """Channels of one long trial, or of a piece of it, that go through the kernel at a time."""
+    least = LINE_CHANNELS if isinstance(plan.method, Divisible) else 1
+    return min(n_channels, max(least, TILE_BYTES // max(1, length * plan._sample_bytes(1))))
