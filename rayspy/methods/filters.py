@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.convolution import Response, filtered, reach
-from rayspy.kernels.design import Sections, butterworth, minimum_phase, sinc_filter
+from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
 from rayspy.kernels.recursion import both_ways, one_way
 
 Array = NDArray[Any]
@@ -49,19 +49,15 @@ class Filter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Butterworth:
-    """Butterworth filter; frequencies in cycles per sample."""
+class Recursive:
+    """What filters made of second-order sections have in common."""
 
-    kind: str
-    cutoffs: tuple[float, ...]
-    order: int
     twopass: bool
 
     @property
     def sections(self) -> Sections:
         """Coefficients."""
-        return _sections(self.kind, self.cutoffs, self.order)
+        raise NotImplementedError
 
     @property
     def double(self) -> bool:
@@ -93,9 +89,43 @@ class Butterworth:
         return 8 * 4 * (length + 2 * self.sections.padding)
 
 
+@dataclass(frozen=True)
+class Butterworth(Recursive):
+    """Butterworth filter; frequencies in cycles per sample."""
+
+    kind: str
+    cutoffs: tuple[float, ...]
+    order: int
+    twopass: bool
+
+    @property
+    def sections(self) -> Sections:
+        """Coefficients."""
+        return _butterworth(self.kind, self.cutoffs, self.order)
+
+
 @lru_cache(maxsize=16)
-def _sections(kind: str, cutoffs: tuple[float, ...], order: int) -> Sections:
+def _butterworth(kind: str, cutoffs: tuple[float, ...], order: int) -> Sections:
     return butterworth(kind, cutoffs, order)
+
+
+@dataclass(frozen=True)
+class Notch(Recursive):
+    """Narrow band-stop at several frequencies, in cycles per sample as its width."""
+
+    freqs: tuple[float, ...]
+    width: float
+    twopass: bool
+
+    @property
+    def sections(self) -> Sections:
+        """Coefficients."""
+        return _notch(self.freqs, self.width)
+
+
+@lru_cache(maxsize=16)
+def _notch(freqs: tuple[float, ...], width: float) -> Sections:
+    return notch(freqs, width)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rayspy.kernels.detrend import detrended
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import Butterworth, Sinc, piece_length
+from rayspy.methods.filters import Butterworth, Notch, Sinc, piece_length
 
 Array = NDArray[Any]
 
@@ -26,7 +26,7 @@ class Preprocessing:
     name: ClassVar[str] = "preprocessing"
     tells_nan: ClassVar[bool] = True
 
-    filter: Butterworth | Sinc | None = None
+    filter: Butterworth | Sinc | Notch | None = None
     polyremoval: int | None = None
     zscore: bool = False
     rectify: bool = False
@@ -34,11 +34,7 @@ class Preprocessing:
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As the input, with trials counted anew."""
-        trl = spec.trialdefinition.copy()
-        stops = np.cumsum(spec.lengths)
-        trl[:, 0], trl[:, 1] = stops - spec.lengths, stops
-        dtype = np.dtype(np.complex64 if self.hilbert == "complex" else np.float32)
-        return OutputSpec(spec.kind, spec.dims, dtype, spec.lengths, trl, spec.samplerate, spec.labels)
+        return like_input(spec, np.dtype(np.complex64 if self.hilbert == "complex" else np.float32))
 
     def kernel(self, length: int) -> Kernel:
         """Whole trials."""
@@ -70,6 +66,14 @@ class Preprocessing:
         if self.hilbert is not None:
             steps.append(6 * (length + 2) * wide)
         return 3 * length * wide + max(steps)
+
+
+def like_input(spec: InputSpec, dtype: np.dtype[Any]) -> OutputSpec:
+    """A result of the same shape, its trials one after the other."""
+    trl = spec.trialdefinition.copy()
+    stops = np.cumsum(spec.lengths)
+    trl[:, 0], trl[:, 1] = stops - spec.lengths, stops
+    return OutputSpec(spec.kind, spec.dims, dtype, spec.lengths, trl, spec.samplerate, spec.labels)
 
 
 def _preprocessed(
