@@ -74,18 +74,36 @@ def convolved(x: Array, response: Response, start: int, first: int, stop: int) -
 
 
 def _convolved(x: Array, mean: Array, response: Response, low: int, high: int) -> Array:
+    y = transformed(x, response, low, high, mean)
+    y += mean * _of_ones(response, x.shape[2], low, high).astype(x.dtype)
+    return y
+
+
+def transformed(x: Array, response: Response, low: int, high: int, mean: Array | None = None) -> Array:
+    """Rows `low` to `high` of the convolution of finite lines, which may go on after their end.
+
+    Parameters
+    ----------
+    x : ndarray, floating point, shape (trial, channel, time)
+        Signals; zero before and after.
+    response : Response
+        What to convolve with.
+    low, high : int
+        Rows wanted, the first one within `x`.
+    mean : ndarray, shape (trial, channel, 1), optional
+        Is subtracted from the signals.
+    """
     from scipy.fft import irfft, next_fast_len, rfft
 
     n = x.shape[2]
     n_fft = int(next_fast_len(max(n, n + response.tail - low, high + response.lead), real=True))
     padded = np.empty((*x.shape[:2], n_fft), x.dtype)
-    np.subtract(x, mean, out=padded[..., :n])
+    np.subtract(x, x.dtype.type(0) if mean is None else mean, out=padded[..., :n])
     padded[..., n:] = 0
     spectra = rfft(padded, axis=-1, overwrite_x=True)
     del padded
     _times(spectra, _transfer(response, n_fft, x.dtype.char))
     y: Array = irfft(spectra, n_fft, axis=-1, overwrite_x=True)[..., low:high]
-    y += mean * _of_ones(response, n, low, high).astype(x.dtype)
     return y
 
 
@@ -171,13 +189,16 @@ def _twice(x: Array, response: Response, start: int, length: int, first: int, st
     """Convolve with the response to the response, and take back what ran over the ends in between."""
     y = convolved(x, _squared(response), start, first, stop)
     half, end = response.lead, start + x.shape[2]
+    ends = []
     if first < half:
-        rows = slice(first, min(half, stop))
-        y[..., : rows.stop - first] -= _over_end(x[..., :half], response)[..., rows]
+        ends.append((y[..., : half - first], x[..., :half], first))
     if stop > length - half:
-        rows = slice(length - stop, min(half, length - first))
         back = x[..., ::-1][..., end - length : end - length + half]
-        y[..., ::-1][..., : rows.stop - rows.start] -= _over_end(back, response)[..., rows]
+        ends.append((y[..., ::-1][..., : half - length + stop], back, length - stop))
+    if ends:
+        over = _over_end(np.concatenate([edge for _, edge, _ in ends]), response)
+        for (rows, _, row), part in zip(ends, np.split(over, len(ends)), strict=True):
+            rows -= part[..., row : row + rows.shape[2]]
     return y
 
 

@@ -55,9 +55,15 @@ class Preprocessing:
         bound: Kernel = partial(_preprocessed, self, length, first, stop)
         return bound
 
+    def precision(self, length: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Type in which trials of this length are computed."""
+        working = working_dtype(dtype)
+        double = self.filter is not None and self.filter.is_double(length, working.itemsize)
+        return np.dtype(np.float64) if double else working
+
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Signals in working precision, what the filter needs, and the analytic signal."""
-        wide = 8 if itemsize > 4 or (self.filter is not None and self.filter.double) else 4
+        wide = self.precision(length, np.dtype(f"f{min(itemsize, 8)}")).itemsize
         steps = [0]
         if self.filter is not None:
             steps.append(self.filter.working_bytes(length, itemsize))
@@ -81,8 +87,7 @@ def _preprocessed(
 ) -> Array:
     """Rows of preprocessed trials."""
     filter_ = method.filter
-    double = filter_ is not None and filter_.double
-    lines = as_lines(x, np.dtype(np.float64) if double else working_dtype(x.dtype))
+    lines = as_lines(x, method.precision(length, x.dtype))
     detrended(as_samples(lines), method.polyremoval, out=as_samples(lines))
     if method.zscore:
         lines = standardized(lines)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import rayspy as spy
 from rayspy.executors.run import run_block
 from rayspy.frontends.compute import plan_for, selected
+from rayspy.kernels.design import butterworth
+from rayspy.kernels.recursion import both_ways, both_ways_at_once
 from rayspy.methods.filters import Butterworth, Notch, Sinc
 from rayspy.methods.linefilter import LineFilter
 from rayspy.methods.preprocessing import Preprocessing
@@ -40,7 +42,7 @@ def relative(got, wanted):
 # -- against SciPy, trials and long recordings in pieces ---------------------------------------------------
 
 
-@pytest.mark.parametrize("n_samples", [1500, 150_000])
+@pytest.mark.parametrize("n_samples", [500, 9000, 150_000])
 @pytest.mark.parametrize("direction", ["onepass", "twopass"])
 @pytest.mark.parametrize(("kind", "freq"), [("lp", 30), ("hp", 2), ("bp", [20, 40]), ("bs", [45, 55])])
 def test_butterworth_is_that_of_scipy(kind, freq, direction, n_samples):
@@ -51,8 +53,51 @@ def test_butterworth_is_that_of_scipy(kind, freq, direction, n_samples):
     sos = butter(4, freq, names[kind], fs=RATE, output="sos")
     run = sosfiltfilt if direction == "twopass" else sosfilt
     wanted = run(sos, x.astype(float), axis=0)
-    got = spy.preprocessing(one_trial(x), filter_type=kind, freq=freq, direction=direction).data[()]
-    assert relative(got, wanted) < 1e-7
+    options = {"filter_type": kind, "freq": freq, "direction": direction}
+    exact = spy.preprocessing(one_trial(x.astype(float)), **options).data[()]
+    assert relative(exact, wanted) < 1e-7
+    single = spy.preprocessing(one_trial(x), **options).data[()]
+    assert np.abs(single - wanted).max() < 1e-6 * np.abs(x).max()
+
+
+@pytest.mark.parametrize(
+    ("kind", "cutoffs", "order"),
+    [
+        ("bp", (0.02, 0.04), 4),
+        ("hp", (0.02,), 4),
+        ("bs", (0.05, 0.06), 3),
+        ("lp", (0.1,), 8),
+        ("lp", (0.49,), 2),
+    ],
+)
+def test_both_ways_at_once_is_both_ways(kind, cutoffs, order):
+    from scipy.signal import sosfiltfilt
+
+    sections = butterworth(kind, cutoffs, order)
+    lines = recording(9000, 3, dtype=np.float64).T[np.newaxis]
+    wanted = sosfiltfilt(sections.sos, lines, axis=-1)
+    np.testing.assert_array_equal(both_ways(lines, sections), wanted)
+    difference = np.abs(both_ways_at_once(lines, sections) - wanted).max()
+    assert difference < 2e-9 * np.abs(lines).max()
+
+
+def test_filters_by_transforms_give_each_line_its_own_bits():
+    array = recording(5 * 3000, 7)
+    array[4000, 2] = np.nan
+    starts = np.arange(5) * 3000
+    trl = np.column_stack([starts, starts + 3000, starts * 0])
+    data = spy.AnalogData(array, samplerate=RATE, trialdefinition=trl)
+    for options in ({"freq": 60}, {"freq": 60, "filter_class": "firws", "order": 301}):
+        wanted = spy.preprocessing(data, parallel=False, **options)
+        for chan_per_worker in (1, 3):
+            with spy.config.using(num_cpus=2, block_bytes=100_000):
+                got = spy.preprocessing(data, chan_per_worker=chan_per_worker, **options)
+            np.testing.assert_array_equal(got.data[()], wanted.data[()])
+        alone = spy.preprocessing(data, select={"trials": [1], "channel": [3]}, **options)
+        np.testing.assert_array_equal(alone.data[:, 0], wanted.trials[1][:, 3])
+        whole = "filter_class" not in options
+        assert np.isnan(wanted.trials[1][:, 2]).sum() == (3000 if whole else 605)
+        assert np.isnan(wanted.data[()]).sum() == (3000 if whole else 605)
 
 
 def taps_by_scipy(kind, freqs, order):
