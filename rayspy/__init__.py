@@ -20,6 +20,8 @@ from rayspy.frontends.freqanalysis import freqanalysis as freqanalysis
 from rayspy.frontends.housekeeping import cleanup as cleanup
 from rayspy.frontends.housekeeping import copy as copy
 from rayspy.frontends.housekeeping import get_defaults as get_defaults
+from rayspy.frontends.linenoise import linefilter as linefilter
+from rayspy.frontends.linenoise import notchfilter as notchfilter
 from rayspy.frontends.preprocessing import preprocessing as preprocessing
 from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.resampledata import resampledata as resampledata
@@ -94,10 +96,12 @@ __all__ = [
     "harmonic",
     "hdf5_dataset",
     "linear_trend",
+    "linefilter",
     "load",
     "load_brainvision",
     "mk_RandomAdjMat",
     "multipanelplot",
+    "notchfilter",
     "phase_diffusion",
     "preprocessing",
     "raw_binary",

@@ -1,4 +1,4 @@
-"""Convolution along time with finite responses, by fast Fourier transforms.
+"""Convolution of lines (trial, channel, time) with finite responses, by fast Fourier transforms.
 
 What lies outside of a trial counts as zero. The mean is taken out before the
 transform and its response, which is known, is added afterwards: so single
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.detrend import pairwise_sum
+from rayspy.kernels.lines import counts_before, line_means
 
 Array = NDArray[Any]
 
@@ -49,7 +49,7 @@ def convolved(x: Array, response: Response, start: int, first: int, stop: int) -
 
     Parameters
     ----------
-    x : ndarray, floating point, shape (trial, time, channel)
+    x : ndarray, floating point, shape (trial, channel, time)
         Samples `start` and following; all before and after are zero. Numbers
         that are not finite spread over the length of the response.
     response : Response
@@ -59,45 +59,66 @@ def convolved(x: Array, response: Response, start: int, first: int, stop: int) -
 
     Returns
     -------
-    ndarray, shape (trial, stop - first, channel)
+    ndarray, shape (trial, channel, stop - first)
         In the precision of `x`.
     """
     low, high = first - start, stop - start
-    mean = _mean(x)
+    mean = line_means(x)
     if np.isfinite(mean).all():
         return _convolved(x, mean, response, low, high)
     holes = ~np.isfinite(x)
     clean = np.where(holes, x.dtype.type(0), x)
-    y = _convolved(clean, _mean(clean), response, low, high)
+    y = _convolved(clean, line_means(clean), response, low, high)
     y[_spread(holes, response, low, high)] = np.nan
     return y
 
 
-def _mean(x: Array) -> Array:
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean: Array = pairwise_sum(x) / x.dtype.type(x.shape[1])
-    return mean
-
-
 def _convolved(x: Array, mean: Array, response: Response, low: int, high: int) -> Array:
+    y = transformed(x, response, low, high, mean)
+    y += mean * _of_ones(response, x.shape[2], low, high).astype(x.dtype)
+    return y
+
+
+def transformed(x: Array, response: Response, low: int, high: int, mean: Array | None = None) -> Array:
+    """Rows `low` to `high` of the convolution of finite lines, which may go on after their end.
+
+    Parameters
+    ----------
+    x : ndarray, floating point, shape (trial, channel, time)
+        Signals; zero before and after.
+    response : Response
+        What to convolve with.
+    low, high : int
+        Rows wanted, the first one within `x`.
+    mean : ndarray, shape (trial, channel, 1), optional
+        Is subtracted from the signals.
+    """
     from scipy.fft import irfft, next_fast_len, rfft
 
-    n = x.shape[1]
+    n = x.shape[2]
     n_fft = int(next_fast_len(max(n, n + response.tail - low, high + response.lead), real=True))
-    padded = np.empty((x.shape[0], n_fft, x.shape[2]), x.dtype)
-    np.subtract(x, mean, out=padded[:, :n])
-    padded[:, n:] = 0
-    spectra = rfft(padded, axis=1, overwrite_x=True)
+    padded = np.empty((*x.shape[:2], n_fft), x.dtype)
+    np.subtract(x, x.dtype.type(0) if mean is None else mean, out=padded[..., :n])
+    padded[..., n:] = 0
+    spectra = rfft(padded, axis=-1, overwrite_x=True)
     del padded
-    spectra *= _transfer(response, n_fft, x.dtype.char)
-    y: Array = irfft(spectra, n_fft, axis=1, overwrite_x=True)[:, low:high]
-    y += mean * _of_ones(response, n, low, high).astype(x.dtype)
+    _times(spectra, _transfer(response, n_fft, x.dtype.char))
+    y: Array = irfft(spectra, n_fft, axis=-1, overwrite_x=True)[..., low:high]
     return y
+
+
+def _times(spectra: Array, transfer: Array) -> None:
+    """Multiply in place; a real transfer function has every number twice, for real and imaginary parts."""
+    if transfer.dtype.kind == "c":
+        spectra *= transfer
+    else:
+        pairs = spectra.view(transfer.dtype)
+        pairs *= transfer
 
 
 @lru_cache(maxsize=16)
 def _transfer(response: Response, n_fft: int, dtype: str) -> Array:
-    """Transfer function at the bins of a transform, (freq, 1); real where the response is symmetric."""
+    """Transfer function at the bins of a transform; real, each number twice, for symmetric responses."""
     from scipy.fft import rfft
 
     wrapped = np.zeros(n_fft)
@@ -105,10 +126,9 @@ def _transfer(response: Response, n_fft: int, dtype: str) -> Array:
     if response.lead:
         wrapped[-response.lead :] = response.taps[: response.lead]
     spectrum = rfft(wrapped)
-    symmetric = response.lead == response.tail and (response.taps == response.taps[::-1]).all()
-    if symmetric:
-        return np.asarray(spectrum.real[:, np.newaxis], dtype=dtype)
-    return np.asarray(spectrum[:, np.newaxis], dtype="F" if dtype == "f" else "D")
+    if response.lead == response.tail and (response.taps == response.taps[::-1]).all():
+        return np.repeat(spectrum.real, 2).astype(dtype)
+    return np.asarray(spectrum, dtype="F" if dtype == "f" else "D")
 
 
 @lru_cache(maxsize=16)
@@ -118,18 +138,17 @@ def _of_ones(response: Response, n: int, low: int, high: int) -> NDArray[np.floa
     rows = np.arange(low, high) + response.lead + 1
     ahead = np.clip(rows, 0, len(response.taps))
     behind = np.clip(rows - n, 0, len(response.taps))
-    ones: NDArray[np.float64] = (sums[ahead] - sums[behind])[:, np.newaxis]
+    ones: NDArray[np.float64] = sums[ahead] - sums[behind]
     return ones
 
 
 def _spread(holes: Array, response: Response, low: int, high: int) -> Array:
     """Rows that the response reaches from any hole."""
-    counts = np.zeros((holes.shape[0], holes.shape[1] + 1, holes.shape[2]), np.int32)
-    np.cumsum(holes, axis=1, dtype=np.int32, out=counts[:, 1:])
+    counts, n = counts_before(holes), holes.shape[2]
     rows = np.arange(low, high)
-    begin = np.clip(rows - response.tail, 0, holes.shape[1])
-    end = np.clip(rows + response.lead + 1, 0, holes.shape[1])
-    reached: Array = counts[:, end] > counts[:, begin]
+    begin = np.clip(rows - response.tail, 0, n)
+    end = np.clip(rows + response.lead + 1, 0, n)
+    reached: Array = counts[..., end] > counts[..., begin]
     return reached
 
 
@@ -149,7 +168,7 @@ def filtered(
 
     Parameters
     ----------
-    x : ndarray, floating point, shape (trial, time, channel)
+    x : ndarray, floating point, shape (trial, channel, time)
         Samples `start` and following of trials; at least those that `reach` names.
     response : Response
         What to convolve with; symmetric if twice.
@@ -169,14 +188,17 @@ def filtered(
 def _twice(x: Array, response: Response, start: int, length: int, first: int, stop: int) -> Array:
     """Convolve with the response to the response, and take back what ran over the ends in between."""
     y = convolved(x, _squared(response), start, first, stop)
-    half, end = response.lead, start + x.shape[1]
+    half, end = response.lead, start + x.shape[2]
+    ends = []
     if first < half:
-        rows = slice(first, min(half, stop))
-        y[:, : rows.stop - first] -= _over_end(x[:, :half], response)[:, rows]
+        ends.append((y[..., : half - first], x[..., :half], first))
     if stop > length - half:
-        rows = slice(length - stop, min(half, length - first))
-        back = x[:, ::-1][:, end - length : end - length + half]
-        y[:, ::-1][:, : rows.stop - rows.start] -= _over_end(back, response)[:, rows]
+        back = x[..., ::-1][..., end - length : end - length + half]
+        ends.append((y[..., ::-1][..., : half - length + stop], back, length - stop))
+    if ends:
+        over = _over_end(np.concatenate([edge for _, edge, _ in ends]), response)
+        for (rows, _, row), part in zip(ends, np.split(over, len(ends)), strict=True):
+            rows -= part[..., row : row + rows.shape[2]]
     return y
 
 

@@ -109,6 +109,11 @@ class Sections:
     padding: int
     decay: int
 
+    @property
+    def settling(self) -> int:
+        """Samples after which single precision does not notice a disturbance any more (1e-9)."""
+        return max(self.padding + 1, -(-3 * self.decay // 4))
+
 
 RESIDUE = 1e-12
 """What is left of a disturbance after `Sections.decay` samples, relative to its start."""
@@ -130,10 +135,33 @@ def butterworth(kind: str, cutoffs: tuple[float, ...], order: int) -> Sections:
     order : int
         Order; band-pass and band-stop have twice as many poles.
     """
-    from scipy.signal import butter, sosfilt_zi
+    from scipy.signal import butter
 
     edges = cutoffs[0] if len(cutoffs) == 1 else list(cutoffs)
-    sos = np.asarray(butter(order, edges, _NAMES[kind], output="sos", fs=1.0))
+    return _described(np.asarray(butter(order, edges, _NAMES[kind], output="sos", fs=1.0)))
+
+
+def notch(freqs: tuple[float, ...], width: float) -> Sections:
+    """Zeros on the unit circle with poles close by, one pair per frequency; gain 1 at 0 and Nyquist.
+
+    Orfanidis, S. J. (1996). Introduction to signal processing, section 11.3.2.
+
+    Parameters
+    ----------
+    freqs : tuple of float
+        Frequencies to take out in cycles per sample, between 0 and 0.5.
+    width : float
+        Distance between the two frequencies with half power, in cycles per sample.
+    """
+    gain = 1 / (1 + math.tan(math.pi * width))
+    cosines = [math.cos(2 * math.pi * f) for f in freqs]
+    rows = [[gain, -2 * gain * c, gain, 1, -2 * gain * c, 2 * gain - 1] for c in cosines]
+    return _described(np.array(rows))
+
+
+def _described(sos: Array) -> Sections:
+    from scipy.signal import sosfilt_zi
+
     return Sections(sos, np.asarray(sosfilt_zi(sos)), _padding(sos), _decay(sos))
 
 

@@ -1,4 +1,4 @@
-"""Change of the sampling rate by a rational factor.
+"""Change of the sampling rate of lines (trial, channel, time) by a rational factor.
 
 Crochiere, R. E. & Rabiner, L. R. (1983). Multirate digital signal processing,
 ch. 2: the signal is thought of with up - 1 zeros after each sample, low-pass
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.detrend import pairwise_sum
+from rayspy.kernels.lines import counts_before, line_means
 
 Array = NDArray[Any]
 
@@ -68,7 +68,7 @@ def resampled(x: Array, factor: Polyphase, start: int, first: int, stop: int) ->
 
     Parameters
     ----------
-    x : ndarray, floating point, shape (trial, time, channel)
+    x : ndarray, floating point, shape (trial, channel, time)
         Samples `start` and following, all others are zero. Numbers that are not
         finite spread over the length of the filter.
     factor : Polyphase
@@ -78,20 +78,14 @@ def resampled(x: Array, factor: Polyphase, start: int, first: int, stop: int) ->
     """
     if not factor.by_transform:
         return _summed(x, factor, start, first, stop)
-    mean = _mean(x)
+    mean = line_means(x)
     if np.isfinite(mean).all():
         return _transformed(x, mean, factor, start, first, stop)
     holes = ~np.isfinite(x)
     clean = np.where(holes, x.dtype.type(0), x)
-    y = _transformed(clean, _mean(clean), factor, start, first, stop)
+    y = _transformed(clean, line_means(clean), factor, start, first, stop)
     y[_reached(holes, factor, start, first, stop)] = np.nan
     return y
-
-
-def _mean(x: Array) -> Array:
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean: Array = pairwise_sum(x) / x.dtype.type(x.shape[1])
-    return mean
 
 
 def _summed(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> Array:
@@ -103,10 +97,10 @@ def _summed(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> A
     taps = np.concatenate([np.zeros(shift), factor.taps])
     row = (ahead + shift) // factor.down
     with np.errstate(invalid="ignore", over="ignore"):
-        every = upfirdn(taps, x, factor.up, factor.down, axis=1)
-    y = np.zeros((x.shape[0], stop - first, x.shape[2]), x.dtype)
-    found = every[:, row : row + stop - first]
-    y[:, : found.shape[1]] = found
+        every = upfirdn(taps, x, factor.up, factor.down, axis=-1)
+    y = np.zeros((*x.shape[:2], stop - first), x.dtype)
+    found = every[..., row : row + stop - first]
+    y[..., : found.shape[2]] = found
     return y
 
 
@@ -114,16 +108,16 @@ def _transformed(x: Array, mean: Array, factor: Polyphase, start: int, first: in
     """Products of transfer function and spectra, folded to the new rate."""
     from scipy.fft import irfft, rfft
 
-    n_fft, origin = _frame(factor, x.shape[1], start, first, stop)
+    n_fft, origin = _frame(factor, x.shape[2], start, first, stop)
     n_out = n_fft // factor.down * factor.up
-    padded = np.zeros((x.shape[0], n_fft, x.shape[2]), x.dtype)
-    np.subtract(x, mean, out=padded[:, start - origin : start - origin + x.shape[1]])
-    spectra = rfft(padded, axis=1, overwrite_x=True)
+    padded = np.zeros((*x.shape[:2], n_fft), x.dtype)
+    np.subtract(x, mean, out=padded[..., start - origin : start - origin + x.shape[2]])
+    spectra = rfft(padded, axis=-1, overwrite_x=True)
     del padded
     folded = _folded(spectra, factor, n_fft)
     row = first - origin // factor.down * factor.up
-    y: Array = irfft(folded, n_out, axis=1, overwrite_x=True)[:, row : row + stop - first]
-    y += mean * _of_ones(factor, start, x.shape[1], first, stop).astype(x.dtype)
+    y: Array = irfft(folded, n_out, axis=-1, overwrite_x=True)[..., row : row + stop - first]
+    y += mean * _of_ones(factor, start, x.shape[2], first, stop).astype(x.dtype)
     return y
 
 
@@ -145,33 +139,32 @@ def _frame(factor: Polyphase, n: int, start: int, first: int, stop: int) -> tupl
 
 def _folded(spectra: Array, factor: Polyphase, n_fft: int) -> Array:
     """Spectra times transfer function at the high rate, all frequencies that fall on one another added."""
-    transfer = _transfer(factor, n_fft, spectra.real.dtype.char)
-    n_out = n_fft // factor.down * factor.up
-    n_bins = transfer.shape[1]
-    circle = _circle(spectra, n_fft, n_bins).view(spectra.real.dtype)
-    total = np.zeros((spectra.shape[0], n_bins, spectra.shape[2]), spectra.dtype)
-    pairs = total.view(spectra.real.dtype)
-    product = np.empty_like(pairs)
+    real = spectra.real.dtype
+    transfer = _transfer(factor, n_fft, real.char)
+    n_out, n_pairs = n_fft // factor.down * factor.up, transfer.shape[1]
+    circle = _circle(spectra, n_fft, n_pairs // 2).view(real)
+    total = np.zeros((*spectra.shape[:2], n_pairs), real)
+    product = np.empty_like(total)
     for k in range(factor.down):
-        begin = k * n_out % n_fft
-        np.multiply(circle[:, begin : begin + n_bins], transfer[k], out=product)
-        pairs += product
-    return total
+        begin = 2 * (k * n_out % n_fft)
+        np.multiply(circle[..., begin : begin + n_pairs], transfer[k], out=product)
+        total += product
+    return total.view(spectra.dtype)
 
 
 def _circle(spectra: Array, n_fft: int, more: int) -> Array:
     """Spectra of real signals at all frequencies, and the first ones again after the last."""
     half = n_fft // 2 + 1
-    circle = np.empty((spectra.shape[0], n_fft + more, spectra.shape[2]), spectra.dtype)
-    circle[:, :half] = spectra
-    np.conjugate(spectra[:, n_fft - half : 0 : -1], out=circle[:, half:n_fft])
-    circle[:, n_fft:] = circle[:, :more]
+    circle = np.empty((*spectra.shape[:2], n_fft + more), spectra.dtype)
+    circle[..., :half] = spectra
+    np.conjugate(spectra[..., n_fft - half : 0 : -1], out=circle[..., half:n_fft])
+    circle[..., n_fft:] = circle[..., :more]
     return circle
 
 
 @lru_cache(maxsize=4)
 def _transfer(factor: Polyphase, n_fft: int, dtype: str) -> Array:
-    """Transfer function per alias and frequency, divided by `down`: (down, freq, 1)."""
+    """Transfer function per alias and frequency, divided by `down`; every number twice, for both parts."""
     from scipy.fft import fft
 
     n_high = n_fft * factor.up
@@ -180,8 +173,8 @@ def _transfer(factor: Polyphase, n_fft: int, dtype: str) -> Array:
     wrapped[: factor.half + 1] = factor.taps[factor.half :]
     wrapped[n_high - factor.half :] = factor.taps[: factor.half]
     spectrum = fft(wrapped).real / factor.down
-    aliases = spectrum.reshape(factor.down, n_out)[:, : n_out // 2 + 1, np.newaxis]
-    return np.ascontiguousarray(aliases, dtype=dtype)
+    aliases = spectrum.reshape(factor.down, n_out)[:, : n_out // 2 + 1]
+    return np.repeat(aliases, 2, axis=1).astype(dtype)
 
 
 @lru_cache(maxsize=16)
@@ -192,9 +185,7 @@ def _of_ones(factor: Polyphase, start: int, n: int, first: int, stop: int) -> ND
     sums[up : up + len(factor.taps)] = factor.taps
     sums = np.cumsum(sums.reshape(width + 1, up), axis=0).reshape(-1)
     ahead = np.arange(first, stop) * factor.down + factor.half - start * up
-    ones: NDArray[np.float64] = (sums[_within(ahead, up, width)] - sums[_within(ahead - n * up, up, width)])[
-        :, np.newaxis
-    ]
+    ones: NDArray[np.float64] = sums[_within(ahead, up, width)] - sums[_within(ahead - n * up, up, width)]
     return ones
 
 
@@ -205,11 +196,10 @@ def _within(index: NDArray[np.int64], up: int, width: int) -> NDArray[np.int64]:
 
 def _reached(holes: Array, factor: Polyphase, start: int, first: int, stop: int) -> Array:
     """Rows that any hole reaches."""
-    counts = np.zeros((holes.shape[0], holes.shape[1] + 1, holes.shape[2]), np.int32)
-    np.cumsum(holes, axis=1, dtype=np.int32, out=counts[:, 1:])
+    counts = counts_before(holes)
     middle = np.arange(first, stop) * factor.down
     low = -(-(middle - factor.half) // factor.up) - start
     high = (middle + factor.half) // factor.up + 1 - start
-    edges = np.clip([low, high], 0, holes.shape[1])
-    reached: Array = counts[:, edges[1]] > counts[:, edges[0]]
+    begin, end = np.clip([low, high], 0, holes.shape[2])
+    reached: Array = counts[..., end] > counts[..., begin]
     return reached

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.convolution import Response, filtered, reach
-from rayspy.kernels.design import Sections, butterworth, minimum_phase, sinc_filter
-from rayspy.kernels.recursion import both_ways, one_way
+from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
+from rayspy.kernels.recursion import both_ways, both_ways_at_once, one_way
 
 Array = NDArray[Any]
 
@@ -23,12 +23,15 @@ MARGINS_PER_PIECE = 4
 """A piece is at least this many times as long as one of its margins."""
 
 
+_LONG = 4
+"""Trials this many times as long as a recursive filter takes to settle are filtered by transforms."""
+
+
 class Filter(Protocol):
     """A filter along time."""
 
-    @property
-    def double(self) -> bool:
-        """Whether signals have to be in double precision."""
+    def is_double(self, length: int, itemsize: int) -> bool:
+        """Whether signals of trials of this length have to be in double precision."""
         ...
 
     @property
@@ -41,7 +44,7 @@ class Filter(Protocol):
         ...
 
     def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
-        """Rows `first` to `stop` of filtered trials; `x` holds samples `start` and following of them."""
+        """Rows `first` to `stop` of filtered lines; `x` holds samples `start` and following of them."""
         ...
 
     def working_bytes(self, length: int, itemsize: int) -> int:
@@ -49,24 +52,15 @@ class Filter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Butterworth:
-    """Butterworth filter; frequencies in cycles per sample."""
+class Recursive:
+    """What filters made of second-order sections have in common."""
 
-    kind: str
-    cutoffs: tuple[float, ...]
-    order: int
     twopass: bool
 
     @property
     def sections(self) -> Sections:
         """Coefficients."""
-        return _sections(self.kind, self.cutoffs, self.order)
-
-    @property
-    def double(self) -> bool:
-        """True: rounding errors come back in a recursion."""
-        return True
+        raise NotImplementedError
 
     @property
     def margin(self) -> int:
@@ -85,17 +79,64 @@ class Butterworth:
 
     def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
         """Filter as if the samples in `x` were all there are, and cut off the margins."""
-        run = both_ways(x, self.sections) if self.twopass else one_way(x, self.sections, start > 0)
-        return run[:, first - start : stop - start]
+        if not self.twopass:
+            run = one_way(x, self.sections, start > 0)
+        elif self.is_double(length, x.dtype.itemsize):
+            run = both_ways(x, self.sections)
+        else:
+            run = both_ways_at_once(x, self.sections)
+        return run[..., first - start : stop - start]
+
+    def is_double(self, length: int, itemsize: int) -> bool:
+        """Unless the ends of a trial, where recursion cannot be done without, are a small part of it."""
+        return not self.twopass or itemsize > 4 or length < _LONG * self.sections.settling
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals with their extension, and a copy in each direction."""
-        return 8 * 4 * (length + 2 * self.sections.padding)
+        """Signals with their extension, and a copy in each direction; or what a convolution needs."""
+        extended = length + 2 * self.sections.padding
+        if self.is_double(length, itemsize):
+            return 8 * 4 * extended
+        padded = int(1.1 * (extended + self.sections.settling)) + 64
+        return 4 * (3 * padded + 4 * extended) + 6 * extended
+
+
+@dataclass(frozen=True)
+class Butterworth(Recursive):
+    """Butterworth filter; frequencies in cycles per sample."""
+
+    kind: str
+    cutoffs: tuple[float, ...]
+    order: int
+    twopass: bool
+
+    @property
+    def sections(self) -> Sections:
+        """Coefficients."""
+        return _butterworth(self.kind, self.cutoffs, self.order)
 
 
 @lru_cache(maxsize=16)
-def _sections(kind: str, cutoffs: tuple[float, ...], order: int) -> Sections:
+def _butterworth(kind: str, cutoffs: tuple[float, ...], order: int) -> Sections:
     return butterworth(kind, cutoffs, order)
+
+
+@dataclass(frozen=True)
+class Notch(Recursive):
+    """Narrow band-stop at several frequencies, in cycles per sample as its width."""
+
+    freqs: tuple[float, ...]
+    width: float
+    twopass: bool
+
+    @property
+    def sections(self) -> Sections:
+        """Coefficients."""
+        return _notch(self.freqs, self.width)
+
+
+@lru_cache(maxsize=16)
+def _notch(freqs: tuple[float, ...], width: float) -> Sections:
+    return notch(freqs, width)
 
 
 @dataclass(frozen=True)
@@ -118,10 +159,9 @@ class Sinc:
         """How many times it is applied."""
         return 2 if self.direction == "twopass" else 1
 
-    @property
-    def double(self) -> bool:
-        """False: single precision is enough for signals that have it."""
-        return False
+    def is_double(self, length: int, itemsize: int) -> bool:
+        """Only for signals that are: convolution does not amplify rounding errors."""
+        return itemsize > 4
 
     @property
     def margin(self) -> int:

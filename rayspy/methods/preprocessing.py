@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.analytic import analytic, standardized
 from rayspy.kernels.detrend import detrended
+from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import Butterworth, Sinc, piece_length
+from rayspy.methods.filters import Butterworth, Notch, Sinc, piece_length
 
 Array = NDArray[Any]
 
@@ -25,7 +26,7 @@ class Preprocessing:
     name: ClassVar[str] = "preprocessing"
     tells_nan: ClassVar[bool] = True
 
-    filter: Butterworth | Sinc | None = None
+    filter: Butterworth | Sinc | Notch | None = None
     polyremoval: int | None = None
     zscore: bool = False
     rectify: bool = False
@@ -33,11 +34,7 @@ class Preprocessing:
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As the input, with trials counted anew."""
-        trl = spec.trialdefinition.copy()
-        stops = np.cumsum(spec.lengths)
-        trl[:, 0], trl[:, 1] = stops - spec.lengths, stops
-        dtype = np.dtype(np.complex64 if self.hilbert == "complex" else np.float32)
-        return OutputSpec(spec.kind, spec.dims, dtype, spec.lengths, trl, spec.samplerate, spec.labels)
+        return like_input(spec, np.dtype(np.complex64 if self.hilbert == "complex" else np.float32))
 
     def kernel(self, length: int) -> Kernel:
         """Whole trials."""
@@ -58,9 +55,15 @@ class Preprocessing:
         bound: Kernel = partial(_preprocessed, self, length, first, stop)
         return bound
 
+    def precision(self, length: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Type in which trials of this length are computed."""
+        working = working_dtype(dtype)
+        double = self.filter is not None and self.filter.is_double(length, working.itemsize)
+        return np.dtype(np.float64) if double else working
+
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Signals in working precision, what the filter needs, and the analytic signal."""
-        wide = 8 if itemsize > 4 or (self.filter is not None and self.filter.double) else 4
+        wide = self.precision(length, np.dtype(f"f{min(itemsize, 8)}")).itemsize
         steps = [0]
         if self.filter is not None:
             steps.append(self.filter.working_bytes(length, itemsize))
@@ -71,32 +74,39 @@ class Preprocessing:
         return 3 * length * wide + max(steps)
 
 
+def like_input(spec: InputSpec, dtype: np.dtype[Any]) -> OutputSpec:
+    """A result of the same shape, its trials one after the other."""
+    trl = spec.trialdefinition.copy()
+    stops = np.cumsum(spec.lengths)
+    trl[:, 0], trl[:, 1] = stops - spec.lengths, stops
+    return OutputSpec(spec.kind, spec.dims, dtype, spec.lengths, trl, spec.samplerate, spec.labels)
+
+
 def _preprocessed(
     method: Preprocessing, length: int, first: int, stop: int, x: Array, out: Array | None = None
 ) -> Array:
     """Rows of preprocessed trials."""
     filter_ = method.filter
-    double = filter_ is not None and filter_.double
-    lines = x.astype(np.float64 if double else working_dtype(x.dtype), copy=False)
-    lines = detrended(lines, method.polyremoval)
+    lines = as_lines(x, method.precision(length, x.dtype))
+    detrended(as_samples(lines), method.polyremoval, out=as_samples(lines))
     if method.zscore:
         lines = standardized(lines)
     if filter_ is not None:
         start = filter_.samples_for(length, first, stop)[0]
         lines = filter_.apply(lines, start, length, first, stop)
     if out is None:
-        out = np.empty(lines.shape, np.complex64 if method.hilbert == "complex" else np.float32)
+        dtype = np.complex64 if method.hilbert == "complex" else np.float32
+        out = np.empty((lines.shape[0], lines.shape[2], lines.shape[1]), dtype)
     return _finished(lines, method, out)
 
 
 def _finished(lines: Array, method: Preprocessing, out: Array) -> Array:
     """Rectify, take the part of the analytic signal that is wanted, or round to single precision."""
     if method.hilbert is not None:
-        return convert(analytic(lines), _PART.get(method.hilbert, method.hilbert), out)
+        return convert(as_samples(analytic(lines)), _PART.get(method.hilbert, method.hilbert), out)
     if method.rectify:
-        np.abs(lines, out=out, casting="same_kind")
-    else:
-        np.copyto(out, lines, casting="same_kind")
+        np.abs(lines, out=lines)
+    np.copyto(out, as_samples(lines), casting="same_kind")
     return out
 
 

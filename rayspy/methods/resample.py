@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.design import windowed_sinc
+from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import working_dtype
 from rayspy.kernels.resample import Polyphase, n_rows, resampled, samples_for_rows
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
@@ -73,8 +74,8 @@ def _factor(up: int, down: int, cutoff: float, order: int) -> Polyphase:
 def _resampled(
     factor: Polyphase, start: int, first: int, stop: int, x: Array, out: Array | None = None
 ) -> Array:
-    lines = x.astype(working_dtype(x.dtype), copy=False)
-    return _given(resampled(lines, factor, start, first, stop), out)
+    lines = as_lines(x, working_dtype(x.dtype))
+    return _given(as_samples(resampled(lines, factor, start, first, stop)), out)
 
 
 def _given(result: Array, out: Array | None) -> Array:
@@ -130,9 +131,10 @@ def _downsampled(
     low, high = first * method.step, (stop - 1) * method.step + 1
     if method.filter is None:
         return _given(x[:, : high - low : method.step], out)
-    lines = x.astype(working_dtype(x.dtype), copy=False)
+    lines = as_lines(x, working_dtype(x.dtype))
     start = method.samples_for(length, first, stop)[0]
-    return _given(method.filter.apply(lines, start, length, low, high)[:, :: method.step], out)
+    filtered = method.filter.apply(lines, start, length, low, high)
+    return _given(as_samples(filtered[..., :: method.step]), out)
 
 
 def _piece_rows(length: int, margin: int, up: int, down: int) -> int | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 _FEWEST_BLOCKS = 64
 _SMALLEST_BLOCK = 2**20
-_LINE_CHANNELS = 16
+LINE_CHANNELS = 16
 """Channels that share a cache line in float32: narrower ranges read the same memory again."""
 _LARGEST_FACTOR = 4
 
@@ -142,7 +142,7 @@ def channel_width(n_channels: int, largest_trial: int, target: int, chan_per_wor
         return n_channels
     per_channel = max(1, largest_trial // n_channels)
     width = max(1, target // per_channel)
-    aligned = -(-width // _LINE_CHANNELS) * _LINE_CHANNELS
+    aligned = -(-width // LINE_CHANNELS) * LINE_CHANNELS
     if aligned * per_channel <= _LARGEST_FACTOR * target:
         width = aligned
     return min(width, n_channels)

@@ -1,9 +1,11 @@
 """Runs in Syncopy's environment: reads commands from standard input, prints seconds.
 
-Each line is ``sequential`` or ``dask``, or a line of settings as JSON that makes new data.
+Each line is ``sequential`` or ``dask``, or a line of settings as JSON that makes new data. Settings with a
+``function`` choose what is timed from then on, ``freqanalysis`` without arguments to begin with.
 """
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -13,11 +15,11 @@ answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 
-def timed(spy, data, parallel):
+def timed(run, data, parallel):
     began = time.perf_counter()
-    result = spy.freqanalysis(data, parallel=parallel)
+    result = run(data, parallel=parallel)
     seconds = time.perf_counter() - began
-    if result.data.shape[0] != len(data.trials):
+    if len(result.trials) != len(data.trials):
         raise RuntimeError("Syncopy returned something else")
     return seconds
 
@@ -27,16 +29,20 @@ def main():
     import dask.distributed as dd
     import syncopy as spy
 
-    client, data = None, None
+    client, data, run = None, None, spy.freqanalysis
     for line in sys.stdin:
         command = line.strip()
-        if command.startswith("{"):
-            data, answer = spy.synthdata.white_noise(seed=1, **json.loads(command)), 0.0
+        settings = json.loads(command) if command.startswith("{") else {}
+        if "function" in settings:
+            function = getattr(spy, settings.pop("function"))
+            run, answer = functools.partial(function, **settings), 0.0
+        elif settings:
+            data, answer = spy.synthdata.white_noise(seed=1, **settings), 0.0
         elif command == "sequential":
-            answer = timed(spy, data, False)
+            answer = timed(run, data, False)
         else:
             client = client or dd.Client(dd.LocalCluster(n_workers=2, threads_per_worker=1))
-            answer = timed(spy, data, None)
+            answer = timed(run, data, None)
         print(answer, file=answers, flush=True)
     with contextlib.suppress(Exception):
         client.close()

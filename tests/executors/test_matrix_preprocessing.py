@@ -19,6 +19,8 @@ CALLS = {
     "hilbert": ("preprocessing", {"freq": [10, 20], "filter_type": "bp", "hilbert": "complex"}),
     "zscore": ("preprocessing", {"filter_class": None, "zscore": True, "polyremoval": 1}),
     "rectify": ("preprocessing", {"freq": 5, "filter_type": "hp", "rectify": True, "polyremoval": 0}),
+    "notch": ("notchfilter", {"freq": 20}),
+    "line": ("linefilter", {"freq": 20, "window": 0.3}),
     "resample": ("resampledata", {"resamplefs": 30.0, "order": 100}),
     "resample_few_taps": ("resampledata", {"resamplefs": 37.0}),
     "downsample": ("resampledata", {"resamplefs": 25, "method": "downsample"}),

@@ -85,7 +85,34 @@ RESAMPLEDATA = [
     ({"resamplefs": 100, "chan_per_worker": "x"}, TYPE, "chan_per_worker"),
     ({"resamplefs": 100, "select": {"trials": [99]}}, VALUE, "select: trials"),
 ]
+NOTCH = [
+    ({"freq": 0}, VALUE, "freq"),
+    ({"freq": 100}, VALUE, "freq"),
+    ({"freq": "x"}, TYPE, "freq"),
+    ({"freq": None}, TYPE, "freq"),
+    ({"freq": [50]}, TYPE, "freq"),
+    ({"n_harmonics": 2}, VALUE, "n_harmonics"),
+    ({"n_harmonics": 0}, VALUE, "n_harmonics"),
+    ({"n_harmonics": 1.5}, VALUE, "n_harmonics"),
+    ({"width": 0}, VALUE, "width"),
+    ({"width": -1}, VALUE, "width"),
+    ({"width": 51}, VALUE, "width"),
+    ({"width": "x"}, TYPE, "width"),
+    ({"direction": "onepass-minphase"}, VALUE, "direction"),
+    ({"direction": None}, VALUE, "direction"),
+    ({"select": {"latency": [-0.9, -0.88]}}, VALUE, "data"),
+]
+LINE = [
+    ({"freq": np.nan}, VALUE, "freq"),
+    ({"freq": -50}, VALUE, "freq"),
+    ({"n_harmonics": 3}, VALUE, "n_harmonics"),
+    ({"window": 0.03}, VALUE, "window"),
+    ({"window": None}, TYPE, "window"),
+    ({"window": np.inf}, VALUE, "window"),
+    ({"select": {"latency": [-0.9, -0.88]}}, VALUE, "data"),
+]
 BAD = [("preprocessing", *bad) for bad in PREPROCESSING] + [("resampledata", *bad) for bad in RESAMPLEDATA]
+BAD += [("notchfilter", *bad) for bad in NOTCH] + [("linefilter", *bad) for bad in LINE]
 
 
 @pytest.fixture(scope="module")

@@ -53,3 +53,25 @@ def test_few_long_trials_are_split_over_channels():
     blocks = partition(np.full(3, 4 * 10**6 * 128), 128, 16 * 2**20)
     assert len(blocks) >= 24
     assert {b.n_channels for b in blocks} != {128}
+
+
+def test_a_trial_much_larger_than_a_block_is_cut_along_time():
+    blocks = partition(np.array([100, 10_000, 100]), 4, 1000, None, np.array([1, 20, 1]))
+    assert [(b.first_piece, b.stop_piece) for b in blocks if b.first_trial == 1] == [
+        (k, k + 2) for k in range(0, 20, 2)
+    ]
+    assert all(b.stop_piece is None for b in blocks if b.first_trial != 1)
+    assert all((b.first_channel, b.stop_channel) == (0, 4) for b in blocks)
+    narrow = partition(np.array([10_000]), 4, 1000, 3, np.array([20]))
+    assert [(b.first_piece, b.first_channel, b.stop_channel) for b in narrow[:3]] == [
+        (0, 0, 3),
+        (0, 3, 4),
+        (2, 0, 3),
+    ]
+    assert "pieces 0 to 1" in str(narrow[0])
+
+
+def test_pieces_that_are_still_too_large_are_cut_into_channels():
+    blocks = partition(np.array([640_000]), 64, 10_000, None, np.array([4]))
+    assert {b.n_channels for b in blocks} == {16}
+    assert sorted({(b.first_piece, b.stop_piece) for b in blocks}) == [(k, k + 1) for k in range(4)]
