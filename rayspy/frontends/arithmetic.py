@@ -334,7 +334,9 @@ def _compared(data: BaseData) -> ArraySource:
 
 
 def _close(a: Array, b: Array) -> bool:
+    if np.array_equal(a, b):
+        return True
     if a.dtype.kind in "iu" and b.dtype.kind in "iu":
-        return np.array_equal(a, b)
+        return False
     largest = float(np.nanmax(np.abs(b), initial=0, where=np.isfinite(b)))
     return np.allclose(a, b, rtol=_RTOL, atol=_ATOL * largest, equal_nan=True)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import rayspy as spy
 from rayspy.frontends.arithmetic import result_dtype
+from rayspy.planning.plan import TILE_BYTES
 from rayspy.storage.derived import RunsSource
 from rayspy.storage.sources import MemorySource
 from tests.helpers import EXECUTORS, run_on
@@ -139,6 +140,14 @@ def test_blocks_do_not_matter(length: int, n_trials: int, n_channels: int, block
         data = spy.AnalogData(iter(trials), samplerate=1)
         found = OPERATORS[symbol](data, array)
     np.testing.assert_array_equal(np.array(list(found.trials)), OPERATORS[symbol](trials, array))
+
+
+def test_arrays_fit_wherever_the_pieces_of_a_large_recording_begin() -> None:
+    trials = np.random.default_rng(0).normal(size=(200, 701, 3))
+    array = np.random.default_rng(1).normal(size=(701, 1))
+    data = spy.AnalogData(iter(trials), samplerate=1)
+    np.testing.assert_array_equal((data - array).data[()], (trials - array).reshape(-1, 3))
+    assert data.data.nbytes > 5 * TILE_BYTES
 
 
 # -- objects ---------------------------------------------------------------------------------
