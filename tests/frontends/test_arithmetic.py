@@ -282,6 +282,13 @@ def test_what_makes_a_difference() -> None:
     assert make(dtype="f4") == make(dtype="f4").copy()
 
 
+def test_trials_without_samples() -> None:
+    empty = np.array([[5, 5, 0], [8, 8, 0]])
+    assert make(trl=empty[:, :3]) == make(trl=empty[:, :3])
+    with pytest.raises(ValueError, match="empty trial 0"):
+        _ = make(trl=empty) + 1
+
+
 def test_between_trials_nothing_is_compared() -> None:
     a, b = make(), make()
     array = b.data[()]
