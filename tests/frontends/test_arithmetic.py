@@ -207,6 +207,18 @@ def test_spectra() -> None:
     np.testing.assert_allclose(squared.data[()], spectra.data[()] ** 2, rtol=1e-5, atol=1e-6)
 
 
+def test_spectra_with_very_wide_rows() -> None:
+    rng = np.random.default_rng(0)
+    array = rng.uniform(1, 2, size=(6, 2, 300, 300)).astype("f4")
+    assert array[0].nbytes > TILE_BYTES
+    data = spy.SpectralData(array, samplerate=10, trialdefinition=np.array([[0, 3, 0], [3, 6, 0]]))
+    mean = array[:3, :1].mean(0, keepdims=True)
+    np.testing.assert_array_equal((data / mean).data[()], array / mean)
+    flipped = spy.SpectralData(array.transpose(3, 0, 2, 1), dimord=["channel", "time", "freq", "taper"])
+    np.testing.assert_array_equal((2 - flipped).data[()], 2 - array.transpose(3, 0, 2, 1))
+    np.testing.assert_array_equal(data.selectdata(taper=[1], trials=[1]).data[()], array[3:, [1]])
+
+
 def test_history_info_and_cfg_of_the_result() -> None:
     data = make()
     data.cfg = {"preprocessing": spy.StructDict(freq=3)}
