@@ -518,9 +518,18 @@ class BaseData(Operators):
     def clear(self) -> None:
         """Do nothing: no data is cached. Kept for scripts written for Syncopy."""
 
-    def definetrial(self, trialdefinition: Any = None, **kwargs: Any) -> None:
+    def definetrial(
+        self,
+        trialdefinition: Any = None,
+        pre: Any = None,
+        post: Any = None,
+        start: Any = None,
+        trigger: Any = None,
+        stop: Any = None,
+        clip_edges: bool = False,
+    ) -> None:
         """Cut the recording into trials, in place; see `rayspy.definetrial`."""
-        actions.call("definetrial", self, trialdefinition, **kwargs)
+        actions.call("definetrial", self, trialdefinition, pre, post, start, trigger, stop, clip_edges)
 
     def selectdata(self, **kwargs: Any) -> Any:
         """Select trials, channels, times ...; see `rayspy.selectdata`."""

@@ -13,7 +13,8 @@ from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.labels import default_names
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.pointwise import Stacked, run_pointwise, stacked, wrapped
+from rayspy.frontends.compute import selected
+from rayspy.frontends.pointwise import Stacked, run_pointwise, runs_of, stacked, wrapped
 from rayspy.methods.copying import Copying
 from rayspy.storage.derived import Computed, Constant, Operand, Repeated
 from rayspy.storage.region import pieces
@@ -330,11 +331,13 @@ def _same_numbers(one: BaseData, other: BaseData) -> bool:
 
 def _compared(data: BaseData) -> ArraySource:
     """Trials of an object, or its table of events."""
-    return data.source if isinstance(data, DiscreteData) else stacked(data).source
+    return data.source if isinstance(data, DiscreteData) else runs_of(data, selected(data, None))
 
 
 def _close(a: Array, b: Array) -> bool:
+    if np.array_equal(a, b):
+        return True
     if a.dtype.kind in "iu" and b.dtype.kind in "iu":
-        return np.array_equal(a, b)
+        return False
     largest = float(np.nanmax(np.abs(b), initial=0, where=np.isfinite(b)))
     return np.allclose(a, b, rtol=_RTOL, atol=_ATOL * largest, equal_nan=True)

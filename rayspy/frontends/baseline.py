@@ -84,7 +84,8 @@ def baseline(
     --------
     >>> import rayspy as spy
     >>> data = spy.synthdata.white_noise(nTrials=2, nSamples=1500, nChannels=3, seed=1)
-    >>> abs(spy.baseline(data, (-0.5, 0), parallel=False).show(trials=0, latency=[-0.5, 0]).mean()) < 1e-6
+    >>> found = spy.baseline(data, (-0.5, 0), parallel=False)
+    >>> bool(abs(found.show(trials=0, latency=[-0.5, 0]).mean()) < 1e-6)
     True
     """
     settings = {

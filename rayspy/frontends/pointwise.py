@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
 from rayspy.data.selection import Selection
+from rayspy.errors import InvalidValueError
 from rayspy.executors.driver import run_plan
 from rayspy.frontends.compute import selected
 from rayspy.methods.base import InputSpec, Method
@@ -35,8 +36,17 @@ class Stacked:
 
 def stacked(data: BaseData, select: Any = None) -> Stacked:
     """Take what is selected of an object, its active selection included; reads no data."""
-    selection = selected(data, select)
+    return stack_of(data, selected(data, select))
+
+
+def stack_of(data: BaseData, selection: Selection) -> Stacked:
+    """Take a selection of an object; reads no data."""
     trl = selection.trialdefinition.copy()
+    empty = np.flatnonzero(trl[:, 0] >= trl[:, 1])
+    if empty.size:
+        raise InvalidValueError(
+            "trials with at least one sample", "trialdefinition", f"empty trial {empty[0]}"
+        )
     stops = np.cumsum(trl[:, 1] - trl[:, 0])
     trl[:, 0], trl[:, 1] = stops - (trl[:, 1] - trl[:, 0]), stops
     labels = {dim: selection.labels(dim) for dim in selection.description.labels}

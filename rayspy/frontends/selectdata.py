@@ -16,7 +16,8 @@ from rayspy.data.selection import Selection, resolve
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, check_parallel, recorded
-from rayspy.frontends.compute import compute, input_spec, plan_for
+from rayspy.frontends.compute import input_spec
+from rayspy.frontends.pointwise import run_pointwise, stack_of, wrapped
 from rayspy.methods.copying import Copying
 from rayspy.planning.partition import Block
 from rayspy.planning.plan import make_plan
@@ -109,25 +110,31 @@ def selectdata(
     check_parallel(parallel)
     if isinstance(data, DiscreteData):
         return _selected_events(data, selection, select, parallel)
-    plan = plan_for("selectdata", data, Copying(), selection)
-    return compute(plan, data, _plain(select, data), parallel)
+    return _selected_samples(data, selection, select, parallel)
 
 
 def _selected_events(
     data: DiscreteData, selection: Selection, select: Mapping[str, Any], parallel: bool | None
-) -> BaseData:
+) -> Any:
     """Rows of the selected events, in a new object."""
     cfg = recorded("selectdata", data, select)
     cfg["selectdata"]["parallel"] = parallel
     source = from_array(data.selected_rows(selection), 2, 0)
-    made = type(data).from_parts(
-        source, selection.trialdefinition.copy(), data.samplerate, {}, tuple(data.dimord)
-    )
-    made.cfg = cfg
-    made.info.update(data.info)
-    made._log = list(data._log)
-    made.record("selectdata", select, False)
-    return made
+    trl = selection.trialdefinition.copy()
+    return wrapped("selectdata (rows)", data, source, trl, {}, select, False, cfg)
+
+
+def _selected_samples(
+    data: BaseData, selection: Selection, select: Mapping[str, Any], parallel: bool | None
+) -> Any:
+    """Copy of the selected samples, in a new object."""
+    settings = _plain(select, data)
+    cfg = recorded("selectdata", data, settings)
+    cfg["selectdata"]["parallel"] = parallel
+    rows = stack_of(data, selection)
+    source, used = run_pointwise("selectdata", Copying(), data, rows.source, rows.labels, parallel)
+    name = "selectdata (copy)"
+    return wrapped(name, data, source, rows.trialdefinition, rows.labels, settings, used, cfg)
 
 
 def check_selectors(data: BaseData, select: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:

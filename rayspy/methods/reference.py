@@ -41,7 +41,7 @@ class Rereference(Copying):
         return bound
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Channels of the reference in double precision, twice for the median."""
+        """Channels of the reference in double precision, and room to work."""
         return 2 * length * (16 if itemsize > 8 else 8)
 
 

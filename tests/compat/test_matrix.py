@@ -30,3 +30,18 @@ def test_selected_data_are_the_same_bits(backend):
     got = spy.selectdata(data, trials=[20, 3, 3], channel=["channel5", "channel1"], parallel=True)
     for k, trial in enumerate((20, 3, 3)):
         np.testing.assert_array_equal(got.trials[k], data.trials[trial][:, [4, 0]])
+
+
+def test_handling_gives_the_same_bits(backend):
+    data = make(True)
+    weights = np.linspace(1, 2, N_CHANNELS)
+    calls = [
+        lambda d, **how: (1 - d) * weights / (d + d),
+        lambda d, **how: spy.concat(d, d),
+        lambda d, **how: spy.rereference(d, "median", **how),
+        lambda d, **how: spy.rereference(d, "bipolar", **how),
+        lambda d, **how: spy.baseline(d, (-0.9, -0.5), "zscore", **how),
+    ]
+    for call in calls:
+        got = call(data).data[()]
+        np.testing.assert_array_equal(got, call(data, parallel=False).data[()])

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rayspy as spy
 from rayspy.errors import InvalidTypeError, InvalidValueError
@@ -73,6 +75,74 @@ def test_selecting_frequencies_and_tapers() -> None:
             data.selectdata(frequency=wrong)
     with pytest.raises(InvalidTypeError, match="frequency"):
         data.selectdata(frequency=(1, 2))
+
+
+DIMS = ["time", "taper", "freq", "channel"]
+ROWS = np.array([[0, 3, -1, 5], [3, 6, 0, 6]], dtype=float)
+orders = st.permutations(DIMS)
+
+
+def picks(n: int, names: list[str]) -> st.SearchStrategy[Any]:
+    lists = st.lists(st.integers(0, n - 1) | st.sampled_from(names), min_size=1, max_size=n + 1)
+    return st.none() | st.just("all") | st.integers(0, n - 1) | st.sampled_from(names) | lists
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    orders,
+    st.sampled_from([None, 1, [1, 0, 1]]),
+    picks(3, ["a", "b", "c"]),
+    picks(2, ["s", "t"]),
+    st.sampled_from([None, "all", 4, 5.9, [2, 8], [-np.inf, 4], [8, np.inf]]),
+    st.sampled_from([None, "all", [0, 0.1]]),
+)
+def test_selections_in_any_order_of_dimensions(
+    dimord: list[str], trials: Any, channel: Any, taper: Any, frequency: Any, latency: Any
+) -> None:
+    freq = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    order = [DIMS.index(dim) for dim in dimord]
+    data = spy.SpectralData(
+        ARRAY.transpose(order), samplerate=10, trialdefinition=ROWS, dimord=dimord,
+        channel=list("abc"), taper=["s", "t"], freq=freq,
+    )  # fmt: skip
+    select = {
+        "trials": trials,
+        "channel": channel,
+        "taper": taper,
+        "frequency": frequency,
+        "latency": latency,
+    }
+    found = data.selectdata(**select, parallel=False)
+    data.selection = select
+
+    def places(value: Any, names: list[str]) -> list[int]:
+        if value is None or value == "all":
+            return list(range(len(names)))
+        items = value if isinstance(value, list) else [value]
+        return [names.index(item) if isinstance(item, str) else item for item in items]
+
+    if frequency in (None, "all"):
+        bins = list(range(5))
+    elif isinstance(frequency, list):
+        bins = np.flatnonzero((freq >= frequency[0]) & (freq <= frequency[1])).tolist()
+    else:
+        bins = [2]
+    numbers = places(trials, ["0", "1"])
+    for k, number in enumerate(numbers):
+        cut = latency not in (None, "all")
+        rows = (
+            list(range(1, 3) if number == 0 else range(3, 5))
+            if cut
+            else list(range(3 * number, 3 * number + 3))
+        )
+        model = ARRAY[np.ix_(rows, places(taper, ["s", "t"]), bins, places(channel, list("abc")))]
+        np.testing.assert_array_equal(found.trials[k], model.transpose(order))
+        np.testing.assert_array_equal(data.selection.trials[number], model.transpose(order))
+        np.testing.assert_allclose(found.time[k], data.selection.time[number])
+    np.testing.assert_array_equal(found.freq, freq[bins])
+    np.testing.assert_array_equal(data.selection.freq, freq[bins])
+    assert found.channel.tolist() == data.selection.channel.tolist()
+    assert found.trialinfo[:, 0].tolist() == [5 + number for number in numbers]
 
 
 def test_repr_has_all_fields() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import rayspy as spy
 from rayspy.frontends.arithmetic import result_dtype
+from rayspy.planning.plan import TILE_BYTES
 from rayspy.storage.derived import RunsSource
 from rayspy.storage.sources import MemorySource
 from tests.helpers import EXECUTORS, run_on
@@ -141,6 +142,14 @@ def test_blocks_do_not_matter(length: int, n_trials: int, n_channels: int, block
     np.testing.assert_array_equal(np.array(list(found.trials)), OPERATORS[symbol](trials, array))
 
 
+def test_arrays_fit_wherever_the_pieces_of_a_large_recording_begin() -> None:
+    trials = np.random.default_rng(0).normal(size=(200, 701, 3))
+    array = np.random.default_rng(1).normal(size=(701, 1))
+    data = spy.AnalogData(iter(trials), samplerate=1)
+    np.testing.assert_array_equal((data - array).data[()], (trials - array).reshape(-1, 3))
+    assert data.data.nbytes > 5 * TILE_BYTES
+
+
 # -- objects ---------------------------------------------------------------------------------
 
 
@@ -196,6 +205,18 @@ def test_spectra() -> None:
     squared = spectra * spectra
     assert squared.data.dtype == np.complex64
     np.testing.assert_allclose(squared.data[()], spectra.data[()] ** 2, rtol=1e-5, atol=1e-6)
+
+
+def test_spectra_with_very_wide_rows() -> None:
+    rng = np.random.default_rng(0)
+    array = rng.uniform(1, 2, size=(6, 2, 300, 300)).astype("f4")
+    assert array[0].nbytes > TILE_BYTES
+    data = spy.SpectralData(array, samplerate=10, trialdefinition=np.array([[0, 3, 0], [3, 6, 0]]))
+    mean = array[:3, :1].mean(0, keepdims=True)
+    np.testing.assert_array_equal((data / mean).data[()], array / mean)
+    flipped = spy.SpectralData(array.transpose(3, 0, 2, 1), dimord=["channel", "time", "freq", "taper"])
+    np.testing.assert_array_equal((2 - flipped).data[()], 2 - array.transpose(3, 0, 2, 1))
+    np.testing.assert_array_equal(data.selectdata(taper=[1], trials=[1]).data[()], array[3:, [1]])
 
 
 def test_history_info_and_cfg_of_the_result() -> None:
@@ -271,6 +292,13 @@ def test_what_makes_a_difference() -> None:
         assert make() != other
     assert make() != make(dimord=["channel", "time"])
     assert make(dtype="f4") == make(dtype="f4").copy()
+
+
+def test_trials_without_samples() -> None:
+    empty = np.array([[5, 5, 0], [8, 8, 0]])
+    assert make(trl=empty[:, :3]) == make(trl=empty[:, :3])
+    with pytest.raises(ValueError, match="empty trial 0"):
+        _ = make(trl=empty) + 1
 
 
 def test_between_trials_nothing_is_compared() -> None:

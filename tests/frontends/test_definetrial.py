@@ -200,6 +200,16 @@ def test_minlength_is_not_a_matter_of_rounding() -> None:
     assert spy.redefinetrial(data, minlength=0.3).data is None
 
 
+def test_spectra_can_be_redefined() -> None:
+    array = np.random.default_rng(0).normal(size=(60, 1, 3, 2))
+    trl = np.array([[0, 30, -10, 1], [30, 60, -10, 2]])
+    data = spy.SpectralData(array, samplerate=10, trialdefinition=trl, freq=[1, 2, 4])
+    found = spy.redefinetrial(data, toilim=[-0.5, 0.5])
+    np.testing.assert_array_equal(found.trials[1], array[35:46])
+    assert found.freq.tolist() == [1, 2, 4]
+    assert spy.redefinetrial(data, trials=1, begsample=10, endsample=20).time[0][0] == 0
+
+
 def test_events_can_be_redefined() -> None:
     own = events(trialdefinition=np.array([[5, 35, -5, 1], [35, 65, -5, 2]]))
     found = spy.redefinetrial(own, begsample=10, endsample=26)
