@@ -97,7 +97,7 @@ def test_tapered_windows_are_those_of_mne():
     for f in range(3):
         inner, theirs = got.data[200:-200, 0, f, 0], wanted.reshape(3, 1000)[f, 200:-200]
         scaled = theirs * inner.mean() / theirs.mean()
-        np.testing.assert_allclose(inner, scaled, atol=0.01 * inner.max())
+        np.testing.assert_allclose(inner, scaled, atol=0.04 * inner.max())
 
 
 @pytest.mark.parametrize("offsets", [(-100,), (-100, -130, -100)])
@@ -165,7 +165,7 @@ def test_morlet_is_that_of_mne():
     for f in range(3):
         inner = slice(300, -300)
         scale = got[inner, f].mean() / wanted[f, inner].mean()
-        np.testing.assert_allclose(got[inner, f], scale * wanted[f, inner], atol=1e-2 * got[inner, f].max())
+        np.testing.assert_allclose(got[inner, f], scale * wanted[f, inner], atol=2e-2 * got[inner, f].max())
 
 
 def direct(x, taps):
