@@ -102,7 +102,7 @@ def freqanalysis(
         Frequencies of interest in Hz, 0 to Nyquist. Fourier methods take the
         nearest bins, duplicates dropped, the order kept. Wavelets take them as
         they are, at least 0.01 Hz; without `foi` and `foilim` they use four
-        frequencies per octave from the shortest trial's length to Nyquist.
+        frequencies per octave, from a scale of the shortest trial's length to Nyquist.
     foilim : [fmin, fmax], optional
         Closed frequency interval in Hz: all its bins, or steps of 1 Hz for wavelets.
     pad : 'maxperlen', 'nextpow2' or float
