@@ -71,10 +71,10 @@ _pause = threading.Event()
 
 def _end_after_close(client: Any, end: Callable[[], None]) -> None:
     """Have ``client.close()`` call `end` before it returns, if it is called in the main thread."""
-    watched, original = weakref.ref(client), type(client).close
+    original = client.close
 
     def close(*args: Any, **kwargs: Any) -> Any:
-        result = original(watched(), *args, **kwargs)
+        result = original(*args, **kwargs)
         if result is None and threading.current_thread() is threading.main_thread():
             end()
         return result

@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,6 +24,14 @@ _SCATTER_SECONDS = 2
 """How long a block's input waits for a worker before workers are counted again."""
 _CANCEL_SECONDS = 10.0
 """How long to wait for cancelled blocks to be gone."""
+
+
+_AT_ONCE = 4
+"""Arrays that travel in one message."""
+
+
+def _few(things: Sequence[Any]) -> Iterator[list[Any]]:
+    return (list(things[k : k + _AT_ONCE]) for k in range(0, len(things), _AT_ONCE))
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class _OnDask:
     executor: DaskExecutor
     _done: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _inputs: dict[Any, Any] = field(default_factory=dict)
+    _outcomes: dict[Any, Outcome] = field(default_factory=dict)
     _nudge: Any = None
     _room: int = 0
     _next_look: float = 0.0
@@ -103,7 +112,7 @@ class _OnDask:
 
         attempt = time.monotonic_ns()
         keys = [f"rayspy-block-{self.plan.id}-{i}-{attempt}" for i in blocks]
-        inputs = [self._input(i) for i in blocks]
+        inputs = [payload for few in _few(blocks) for payload in self._payloads(few)]
         graph = {
             key: Task(key, run_one, self._plan, i, payload)
             for key, i, payload in zip(keys, blocks, inputs, strict=True)
@@ -114,15 +123,17 @@ class _OnDask:
             future.add_done_callback(self._done.put)
         return dict(zip(futures, blocks, strict=True))
 
-    def _input(self, i: int) -> Any:
+    def _payloads(self, blocks: Sequence[int]) -> Sequence[Any]:
+        """Inputs of some blocks, sent to the workers in one go."""
         if not self.plan.needs_payload:
-            return None
-        array = self.plan.payload(i)
+            return [None] * len(blocks)
+        arrays = [self.plan.payload(i) for i in blocks]
         while True:
             try:
-                return self._client.scatter(
-                    [array], hash=False, asynchronous=False, timeout=_SCATTER_SECONDS
-                )[0]
+                sent: Sequence[Any] = self._client.scatter(
+                    arrays, hash=False, asynchronous=False, timeout=_SCATTER_SECONDS
+                )
+                return sent
             except Exception as error:
                 self._look(time.monotonic())  # raises when there is no hope
                 if not isinstance(error, (TimeoutError, OSError)):
@@ -137,11 +148,16 @@ class _OnDask:
             done.append(self._done.get(timeout=timeout))
             while True:
                 done.append(self._done.get_nowait())
+        for few in _few([future for future in done if future.status == "finished"]):
+            with contextlib.suppress(Exception):  # `outcome` finds out which one it was
+                self._outcomes.update(zip(few, self._client.gather(few, asynchronous=False), strict=True))
         return done
 
     def outcome(self, reference: Any) -> Outcome:
         """Fetch what a block returned."""
         self._inputs.pop(reference, None)
+        if reference in self._outcomes:
+            return self._outcomes.pop(reference)
         if reference.status == "finished":
             return self._fetch(reference)
         if reference.status == "error":
