@@ -54,10 +54,10 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
     """
     base, other = (left, right) if isinstance(left, BaseData) else (right, left)
     _check_base(base)
+    if operation == "/" and base is left and isinstance(other, Number) and other == 0:
+        raise InvalidValueError("non-zero number to divide by", "operand", other)
     own = stacked(base)
     made = _operand(other, base, own)
-    if operation == "/" and base is left and isinstance(made, Constant) and made.value == 0:
-        raise InvalidValueError("non-zero number to divide by", "operand", other)
     kind = _kind(made, other)
     if base is left:
         dtype = result_dtype(operation, own.source.dtype, kind)
