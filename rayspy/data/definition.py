@@ -20,7 +20,7 @@ EVENT_KEYS = ("start", "trigger", "stop")
 
 @dataclass(frozen=True, eq=False)
 class Marks:
-    """Events that make up trials: row numbers per trial, NaN-free; absent kinds are left out."""
+    """Events that make up trials: row numbers per trial for each kind that was asked for."""
 
     rows: Mapping[str, Numbers]
     n_trials: int
@@ -113,7 +113,7 @@ def _one_sequence(places: Mapping[int, Numbers], pattern: list[int], cursor: int
 
 
 def trials_of_marks(
-    seconds: Mapping[str, Seconds], pre: Any, post: Any, samplerate: float | None
+    seconds: Mapping[str, Seconds], pre: Any, post: Any, samplerate: float
 ) -> Trialdefinition:
     """Trials from the times of their events.
 
@@ -126,19 +126,18 @@ def trials_of_marks(
     Parameters
     ----------
     seconds : mapping of str to ndarray
-        Times of start, trigger, stop in seconds, or in samples if `samplerate` is None.
+        Times of start, trigger, stop in seconds.
     pre, post : float, ndarray or None
         Seconds before and after.
-    samplerate : float or None
+    samplerate : float
         Of the trial definition that is made, Hz.
     """
-    rate = 1.0 if samplerate is None else samplerate
     zero = seconds.get("trigger")
     begin = seconds["start"] if "start" in seconds else seconds["trigger"]
     end = seconds["stop"] if "stop" in seconds else seconds["trigger"]
-    first = np.rint((begin - (0 if pre is None else np.asarray(pre))) * rate)
-    stop = np.rint((end + (0 if post is None else np.asarray(post))) * rate)
-    origin = 0 if zero is None else np.rint(zero * rate)
+    first = np.rint((begin - (0 if pre is None else np.asarray(pre))) * samplerate)
+    stop = np.rint((end + (0 if post is None else np.asarray(post))) * samplerate)
+    origin = 0 if zero is None else np.rint(zero * samplerate)
     return np.column_stack([first, stop, first - origin])
 
 

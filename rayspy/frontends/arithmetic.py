@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import is_number
 from rayspy.config import config
 from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
@@ -54,10 +54,10 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
     """
     base, other = (left, right) if isinstance(left, BaseData) else (right, left)
     _check_base(base)
+    if operation == "/" and base is left and is_number(other) and other == 0:
+        raise InvalidValueError("non-zero number to divide by", "operand", other)
     own = stacked(base)
     made = _operand(other, base, own)
-    if operation == "/" and base is left and isinstance(made, Constant) and made.value == 0:
-        raise InvalidValueError("non-zero number to divide by", "operand", other)
     kind = _kind(made, other)
     if base is left:
         dtype = result_dtype(operation, own.source.dtype, kind)
@@ -98,7 +98,7 @@ def _operand(other: Any, base: BaseData, own: Stacked) -> Operand:
     """Check the other operand and bring it into the form in which it is read."""
     if isinstance(other, BaseData):
         return _matching(other, base, own).source
-    if isinstance(other, Number) and not isinstance(other, (bool, np.bool_)):
+    if is_number(other):
         return Constant(_finite(other))
     if isinstance(other, (list, np.ndarray)):
         return _repeated(other, base, own)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.checks import check_bool
+from rayspy.config import config
 from rayspy.data.base import BaseData
 from rayspy.data.builder import from_array
 from rayspy.data.discrete import DiscreteData
@@ -16,7 +17,7 @@ from rayspy.data.selection import Selection, resolve
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, check_parallel, recorded
-from rayspy.frontends.compute import input_spec
+from rayspy.frontends.compute import compute, input_spec, plan_for
 from rayspy.frontends.pointwise import run_pointwise, stack_of, wrapped
 from rayspy.methods.copying import Copying
 from rayspy.planning.partition import Block
@@ -127,8 +128,11 @@ def _selected_events(
 def _selected_samples(
     data: BaseData, selection: Selection, select: Mapping[str, Any], parallel: bool | None
 ) -> Any:
-    """Copy of the selected samples, in a new object."""
+    """Copy of the selected samples, in a new object; long trials are cut along time."""
     settings = _plain(select, data)
+    plan = plan_for("selectdata", data, Copying(), selection)
+    if plan.memory.input < 2 * config.block_bytes * len(selection.trial_ids):
+        return compute(plan, data, settings, parallel)
     cfg = recorded("selectdata", data, settings)
     cfg["selectdata"]["parallel"] = parallel
     rows = stack_of(data, selection)

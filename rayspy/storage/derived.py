@@ -160,10 +160,11 @@ class Repeated:
         length = self.array.shape[self.axis]
         if length == 1:
             return self.array[index]
-        rows = np.arange(region[self.axis].start, region[self.axis].stop) % length
-        others = (*index[: self.axis], slice(None), *index[self.axis + 1 :])
-        found: Array = self.array[others].take(rows, axis=self.axis)
-        return found
+        first, n = region[self.axis].start % length, region[self.axis].stop - region[self.axis].start
+        whole = first + n > length
+        rows = slice(None) if whole else slice(first, first + n)
+        found: Array = self.array[(*index[: self.axis], rows, *index[self.axis + 1 :])]
+        return found.take(np.arange(first, first + n) % length, axis=self.axis) if whole else found
 
 
 @dataclass(frozen=True, eq=False)

@@ -257,6 +257,18 @@ def test_in_place_selection_is_recorded_and_replayed() -> None:
     np.testing.assert_array_equal(again.data[()], np.concatenate(list(data.selection.trials)))
 
 
+@pytest.mark.parametrize("dimord", [None, ["channel", "time"]])
+def test_long_trials_are_cut_along_time(dimord: list[str] | None) -> None:
+    wanted = make(dimord).selectdata(trials=[3, 1], channel=["d", "b"], latency=[-0.5, 1.5])
+    with spy.config.using(block_bytes=50, inmemory_bytes=200):
+        found = make(dimord).selectdata(trials=[3, 1], channel=["d", "b"], latency=[-0.5, 1.5])
+    assert found.source.parts
+    np.testing.assert_array_equal(found.data[()], wanted.data[()])
+    np.testing.assert_array_equal(found.trialdefinition, wanted.trialdefinition)
+    assert found.cfg == {"selectdata": {**wanted.cfg["selectdata"], "parallel": None}}
+    assert found.channel.tolist() == ["d", "b"]
+
+
 def test_history_of_a_copy() -> None:
     found = make().selectdata(trials=[1], channel="b", parallel=False)
     assert "computed selectdata" in found.log
