@@ -21,6 +21,7 @@ from rayspy.progress import message, warn
 
 METHODS = ("resample", "downsample")
 _LARGEST_DENOMINATOR = 10**6
+_RATE_ERROR = 1e-6
 _SHORT_ORDER = 100
 _TRANSITION = 3.3
 """Width of the transition of a Hamming-windowed sinc times its length."""
@@ -152,6 +153,12 @@ def _check_step(rate: float, new: float, given: Any) -> int:
 
 def _resample(rate: float, new: float, cutoff: float, order: int) -> Resample:
     ratio = Fraction(new / rate).limit_denominator(_LARGEST_DENOMINATOR)
+    if abs(ratio * rate - new) > _RATE_ERROR * new:
+        raise InvalidValueError(
+            f"rate that is a fraction of {rate:g} Hz with a denominator up to {_LARGEST_DENOMINATOR}",
+            "resamplefs",
+            new,
+        )
     if ratio.numerator == 1 and ratio.denominator > 1:
         message(
             "resampledata", f"{rate:g} Hz is {ratio.denominator} times {new:g} Hz; 'downsample' is possible"

@@ -44,10 +44,12 @@ class Polyphase:
     @property
     def by_transform(self) -> bool:
         """Whether a Fourier transform is faster than adding up the products for each row."""
-        return len(self.taps) > _MANY_TAPS * self.up and self.down <= _LARGEST_DOWN
+        small = self.up <= _LARGEST_UP and self.down <= _LARGEST_DOWN
+        return small and len(self.taps) > _MANY_TAPS * self.up
 
 
 _MANY_TAPS = 24
+_LARGEST_UP = 32
 _LARGEST_DOWN = 512
 
 
@@ -165,14 +167,15 @@ def _circle(spectra: Array, n_fft: int, more: int) -> Array:
 @lru_cache(maxsize=4)
 def _transfer(factor: Polyphase, n_fft: int, dtype: str) -> Array:
     """Transfer function per alias and frequency, divided by `down`; every number twice, for both parts."""
-    from scipy.fft import fft
+    from scipy.fft import rfft
 
     n_high = n_fft * factor.up
     n_out = n_high // factor.down
     wrapped = np.zeros(n_high)
     wrapped[: factor.half + 1] = factor.taps[factor.half :]
     wrapped[n_high - factor.half :] = factor.taps[: factor.half]
-    spectrum = fft(wrapped).real / factor.down
+    half = rfft(wrapped).real / factor.down
+    spectrum = np.concatenate([half, half[n_high - len(half) : 0 : -1]])
     aliases = spectrum.reshape(factor.down, n_out)[:, : n_out // 2 + 1]
     return np.repeat(aliases, 2, axis=1).astype(dtype)
 

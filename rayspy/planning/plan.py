@@ -159,6 +159,11 @@ class Plan:
         """Number of blocks."""
         return len(self.blocks)
 
+    @cached_property
+    def divisible(self) -> Divisible | None:
+        """The method, if it can cut trials along time."""
+        return self.method if isinstance(self.method, Divisible) and not self.average else None
+
     @property
     def n_channels(self) -> int:
         """Number of selected channels."""
@@ -205,8 +210,8 @@ class Plan:
     def pieces(self, k: int) -> list[tuple[int, int]]:
         """First and last row (exclusive) of each piece of trial k; one piece if it is not cut."""
         rows = int(self.output.rows[k])
-        step = piece_rows(self.method, int(self.spec.lengths[k]))
-        if step is None or self.average:
+        step = self.divisible.piece_rows(int(self.spec.lengths[k])) if self.divisible else None
+        if step is None:
             return [(0, rows)]
         return [(row, min(row + step, rows)) for row in range(0, rows, step)]
 
@@ -265,22 +270,23 @@ class Plan:
 
     def _piece_chunks(self, k: int, first: int, stop: int) -> Iterator[Chunk]:
         for low, high in self.pieces(k)[first:stop]:
-            start, end = self._samples_for(k, low, high)
+            start, end = self._cut.samples_for(int(self.spec.lengths[k]), low, high)
             yield Chunk(k, k + 1, low, high, start, end - start)
 
-    def _samples_for(self, k: int, low: int, high: int) -> tuple[int, int]:
-        if not isinstance(self.method, Divisible):
+    @property
+    def _cut(self) -> Divisible:
+        if self.divisible is None:
             raise TypeError(f"{self.method.name} cannot be computed in pieces")
-        return self.method.samples_for(int(self.spec.lengths[k]), low, high)
+        return self.divisible
 
     def kernel(self, chunk: Chunk) -> Kernel:
         """Bind the method to a chunk."""
         length, rows = int(self.spec.lengths[chunk.first_trial]), int(self.output.rows[chunk.first_trial])
         if self.spec.variants is not None:
             return kernel_at(self.method, length, int(self.spec.variants[chunk.first_trial]))
-        if chunk.n_rows == rows or not isinstance(self.method, Divisible):
+        if chunk.n_rows == rows:
             return self.method.kernel(length)
-        return self.method.piece_kernel(length, chunk.first_row, chunk.stop_row)
+        return self._cut.piece_kernel(length, chunk.first_row, chunk.stop_row)
 
     def starts(self, chunk: Chunk) -> Indices:
         """First sample to read of each trial of a chunk."""
@@ -407,14 +413,9 @@ def make_plan(
     return replace(cut, memory=_project(cut, int(input_bytes.sum()), int(output_bytes.sum())))
 
 
-def piece_rows(method: Method, length: int) -> int | None:
-    """Rows per piece of a trial, if the method cuts trials of this length."""
-    return method.piece_rows(length) if isinstance(method, Divisible) else None
-
-
 def _piece_counts(plan: Plan) -> Indices | None:
     """Into how many pieces each trial is cut; None if the method never cuts."""
-    if not isinstance(plan.method, Divisible) or plan.average:
+    if plan.divisible is None:
         return None
     known: dict[int, int] = {}
     for k, length in enumerate(plan.spec.lengths.tolist()):
@@ -493,12 +494,12 @@ def _columns_read(plan: Plan, block: Block) -> int:
 
 def _tile_bytes(plan: Plan) -> int:
     """Twice as much for filters: transforms are faster with more lines at a time."""
-    return 2 * TILE_BYTES if isinstance(plan.method, Divisible) else TILE_BYTES
+    return TILE_BYTES if plan.divisible is None else 2 * TILE_BYTES
 
 
 def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
     """Channels of one long trial, or of a piece of it, that go through the kernel at a time."""
     if needs_all_channels(plan.method):
         return n_channels
-    least = LINE_CHANNELS if isinstance(plan.method, Divisible) else 1
+    least = 1 if plan.divisible is None else LINE_CHANNELS
     return min(n_channels, max(least, _tile_bytes(plan) // max(1, length * plan._sample_bytes(1))))

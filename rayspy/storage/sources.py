@@ -26,6 +26,8 @@ from rayspy.storage.region import Region, contains, full_region, overlap, region
 Array = NDArray[Any]
 Read = Callable[[Region], Array]
 
+_MAPPED_BYTES = 2**26
+"""How much of a file is mapped at a time."""
 _SPARSE_FRACTION = 0.5
 """Below this share of a row, mapping the file is cheaper than reading whole rows."""
 
@@ -149,8 +151,8 @@ def read_c_order(
     """Read a region of a C-ordered array from an open file.
 
     Whole rows are read in one go. Where only a small share of each row is
-    wanted, the rows are mapped for the length of the call, which moves fewer
-    bytes; the mapping is dropped again, so that a file never adds up in memory.
+    wanted, the rows are mapped, which moves fewer bytes; some rows at a time,
+    and each mapping is dropped again, so that a file never adds up in memory.
     """
     if 0 in region_shape(region):
         return np.empty(region_shape(region), dtype)
@@ -166,9 +168,17 @@ def read_c_order(
     needed = first + row_shape[0] * row_items * dtype.itemsize
     if os.fstat(descriptor).st_size < needed:
         raise DamagedDataError(f"{path} is truncated: {needed} bytes are needed")
+    out = np.empty(region_shape(region), dtype)
+    row_bytes = row_items * dtype.itemsize
+    at_once = max(1, _MAPPED_BYTES // row_bytes)
     with open(descriptor, "rb", closefd=False) as file:
-        mapped = np.memmap(file, dtype=dtype, mode="r", offset=first, shape=row_shape)
-        return np.array(mapped[(slice(None), *inner)])
+        for row in range(0, row_shape[0], at_once):
+            n_rows = min(at_once, row_shape[0] - row)
+            begin, shape_ = first + row * row_bytes, (n_rows, *shape[1:])
+            mapped = np.memmap(file, dtype=dtype, mode="r", offset=begin, shape=shape_)
+            out[row : row + n_rows] = mapped[(slice(None), *inner)]
+            del mapped
+    return out
 
 
 @dataclass(frozen=True)

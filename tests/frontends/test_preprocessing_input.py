@@ -148,6 +148,13 @@ def test_only_real_analog_data_with_a_rate(data, function):
         run(np.ones((50, 2)), **settings)
 
 
+def test_a_ratio_beyond_all_fractions():
+    fast = spy.AnalogData(np.ones((100, 1)), samplerate=3e6)
+    with pytest.raises(VALUE, match="denominator") as caught:
+        spy.resampledata(fast, resamplefs=1)
+    assert caught.value.varname == "resamplefs"
+
+
 def test_unknown_options_are_reported(data, caplog):
     with caplog.at_level("WARNING", logger="rayspy"):
         spy.preprocessing(data, freq=30, foo=3)

@@ -225,3 +225,16 @@ def test_overlap(a: Any, b: Any) -> None:
     else:
         assert (marked[common] == 2).all()
         assert (marked == 2).sum() == marked[common].size
+
+
+@pytest.mark.parametrize("mapped", [1, 100, 700])
+def test_narrow_regions_are_mapped_some_rows_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: int
+) -> None:
+    monkeypatch.setattr(sources, "_MAPPED_BYTES", mapped)
+    array = np.random.default_rng(0).normal(size=(50, 10))
+    (tmp_path / "x.raw").write_bytes(b"12345678" + array.tobytes())
+    source = RawSource(str(tmp_path / "x.raw"), array.dtype, array.shape, offset=8)
+    with source.reader() as read:
+        for region in ((slice(3, 47), slice(2, 5)), (slice(0, 50), slice(9, 10)), (slice(7, 8), slice(0, 1))):
+            np.testing.assert_array_equal(read(region), array[region])
