@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rayspy.kernels.filterbank import (
     BATCH_BYTES,
     BUFFER_BYTES,
-    Points,
     detrended_lines,
     filtered,
     superlets,
@@ -28,7 +27,7 @@ from rayspy.kernels.wavelets import (
 )
 from rayspy.methods.banks import KEPT_BYTES, FilterBank, kept_bank
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.timepoints import TimePoints
+from rayspy.methods.timepoints import TimePoints, points_of
 
 
 @dataclass(frozen=True)
@@ -168,15 +167,6 @@ def _members(method: Superlet) -> tuple[list[list[tuple[int, float]]], list[tupl
         members.append([(len(filters) + k, weight) for k, (_, weight) in enumerate(weights)])
         filters += [(scale, order) for order, _ in weights]
     return members, filters
-
-
-def points_of(times: TimePoints, length: int) -> Points:
-    """Time points as samples of a line."""
-    if times.offsets is None:
-        return Points(times.step, -(-length // times.step))
-    if times.step:
-        return Points(times.step, len(times.offsets))
-    return Points(1, times.offsets[-1] + 1, times.offsets)
 
 
 def _ladder(length: int) -> list[int]:

@@ -17,6 +17,7 @@ METHODS = {
         "method": "mtmconvol", "t_ftimwin": 0.4, "toi": "all", "tapsmofrq": 7, "keeptapers": True,
         "foi": [10, 20],
     },
+    "mtmconvol-dense": {"method": "mtmconvol", "t_ftimwin": 0.2, "toi": "all", "foi": [10]},
     "welch": {"method": "welch", "t_ftimwin": 0.2, "toi": 0.6, "polyremoval": 1},
     "wavelet": {"method": "wavelet"},
     "wavelet-toi": {
