@@ -77,17 +77,18 @@ def mean_window_power(
     Windows are added one after the other in double precision, so that a sum does
     not depend on how many are computed at a time.
     """
-    n_channels = x.shape[2]
-    at_once = max(1, BATCH_BYTES // (out.shape[3] * n_channels * 4))
-    for t in range(len(x)):
-        total = np.zeros(out.shape[3:])
+    at_once = max(1, BATCH_BYTES // (out.shape[3] * x.shape[2] * 4))
+    together = max(1, at_once // len(starts))
+    for t in range(0, len(x), together):
+        trials = x[t : t + together]
+        total = np.zeros((len(trials), *out.shape[3:]))
         for w in range(0, len(starts), at_once):
             some = starts[w : w + at_once]
-            power = np.empty((1, len(some), *out.shape[2:]), np.float32)
-            window_spectra(x[t : t + 1], tapers, some, bins, "pow", False, polyremoval, power)
-            for single in power[0, :, 0]:
-                total += single
-        np.divide(total, len(starts), out=out[t, 0, 0], casting="same_kind")
+            power = np.empty((len(trials), len(some), *out.shape[2:]), np.float32)
+            window_spectra(trials, tapers, some, bins, "pow", False, polyremoval, power)
+            for k in range(len(some)):
+                total += power[:, k, 0]
+        np.divide(total, len(starts), out=out[t : t + together, 0, 0], casting="same_kind")
 
 
 def _windows(x: Array, starts: NDArray[np.int64], n: int) -> tuple[Array, int]:
