@@ -123,9 +123,11 @@ def test_overlap_gives_an_exact_time_axis():
 
 
 def test_times_between_samples_become_those_of_the_samples():
-    got = analysed(noise(1), "mtmconvol", t_ftimwin=0.2, toi=[0.1, 0.1333, 0.1667, 0.2])
+    got = analysed(noise(1), "mtmconvol", t_ftimwin=0.2, toi=[0.1013, 0.1333, 0.1667, 0.2])
+    every = analysed(noise(1), "mtmconvol", t_ftimwin=0.2, toi="all")
     assert got.samplerate is None
-    np.testing.assert_allclose(got.time[0], [0.1, 0.134, 0.166, 0.2], atol=1e-12)
+    np.testing.assert_allclose(got.time[0], [0.102, 0.134, 0.166, 0.2], atol=1e-12)
+    np.testing.assert_array_equal(got.data[()], every.data[()][[51, 67, 83, 100]])
     kept = spy.selectdata(got, channel=[1], parallel=False)
     np.testing.assert_allclose(kept.time[0], got.time[0])
     with pytest.raises(spy.errors.InvalidValueError, match="samplerate"):
