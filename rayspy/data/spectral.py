@@ -33,6 +33,7 @@ class SpectralData(BaseData):
     label_dims: ClassVar[tuple[str, ...]] = ("taper", "freq", "channel")
     selection_keys: ClassVar[tuple[str, ...]] = ("trials", "latency", "channel", "frequency", "taper")
     extension: ClassVar[str] = ".spectral"
+    _hidden: ClassVar[tuple[str, ...]] = (*BaseData._hidden, "metadata")
 
     def __init__(
         self,

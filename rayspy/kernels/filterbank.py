@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.detrend import detrended
+from rayspy.kernels.detrend import detrended, pairwise_sum
 from rayspy.kernels.mtmfft import convert
 
 Array = NDArray[Any]
@@ -126,9 +126,14 @@ class Spectra:
     """Spectra of some lines, one per length of transform, each made when it is first asked for.
 
     With `scaled`, lines are divided by a power of 2 near their largest value, `scale`.
+    With `centred`, their `mean` is subtracted.
     """
 
-    def __init__(self, lines: Array, scaled: bool = False) -> None:
+    def __init__(self, lines: Array, scaled: bool = False, centred: bool = False) -> None:
+        self.mean = np.zeros((len(lines), 1))
+        if centred:
+            self.mean = pairwise_sum(lines[:, :, np.newaxis])[:, 0] / lines.shape[1]
+            lines = lines - self.mean
         self.scale = np.ones((len(lines), 1))
         if scaled:
             self.scale = np.ldexp(1.0, np.frexp(np.abs(lines).max(axis=-1, keepdims=True))[1])
@@ -180,7 +185,9 @@ Fill = Callable[[Spectra, range, Array], None]
 """Puts the results of some lines for a range of frequencies into an array (line, frequency, time)."""
 
 
-def over_batches(lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill, scaled: bool = False) -> None:
+def over_batches(
+    lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill, scaled: bool = False, centred: bool = False
+) -> None:
     """Cut the work into batches of lines and frequencies, and put their results in place.
 
     `lines` are (trial, channel, time).
@@ -192,7 +199,7 @@ def over_batches(lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill, 
     for trials, channels in batches(lines.shape[0], lines.shape[1], line_bytes):
         some = lines[trials, channels]
         n_trials, n_channels = some.shape[:2]
-        spectra = Spectra(some.reshape(n_trials * n_channels, -1), scaled)
+        spectra = Spectra(some.reshape(n_trials * n_channels, -1), scaled, centred)
         at_once = max(1, BUFFER_BYTES // (len(spectra) * bank.points.n_rows * out.itemsize))
         for low in range(0, n_freq, at_once):
             wanted = range(low, min(low + at_once, n_freq))
@@ -250,7 +257,7 @@ def filtered(lines: Array, bank: Bank, output: str, out: Array) -> None:
     over_batches(lines, len(bank.lengths), bank, out, fill)
 
 
-def converted(values: Array, output: str, out: Array) -> None:
+def converted(values: Array, output: str, out: Array) -> Array:
     """Turn real or complex coefficients into what was asked for."""
     if output == "pow":
         np.square(np.abs(values, out=out), out=out)
@@ -264,6 +271,7 @@ def converted(values: Array, output: str, out: Array) -> None:
         out[...] = values
     else:
         convert(values, output, out)
+    return out
 
 
 Members = Sequence[Sequence[tuple[int, float]]]

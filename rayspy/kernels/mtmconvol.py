@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from rayspy.kernels.filterbank import Bank, Spectra, converted, outputs, over_batches, runs
 from rayspy.kernels.mtmfft import tapered_spectra
 
 Array = NDArray[Any]
@@ -76,17 +77,18 @@ def mean_window_power(
     Windows are added one after the other in double precision, so that a sum does
     not depend on how many are computed at a time.
     """
-    n_channels = x.shape[2]
-    at_once = max(1, BATCH_BYTES // (out.shape[3] * n_channels * 4))
-    for t in range(len(x)):
-        total = np.zeros(out.shape[3:])
+    at_once = max(1, BATCH_BYTES // (out.shape[3] * x.shape[2] * 4))
+    together = max(1, at_once // len(starts))
+    for t in range(0, len(x), together):
+        trials = x[t : t + together]
+        total = np.zeros((len(trials), *out.shape[3:]))
         for w in range(0, len(starts), at_once):
             some = starts[w : w + at_once]
-            power = np.empty((1, len(some), *out.shape[2:]), np.float32)
-            window_spectra(x[t : t + 1], tapers, some, bins, "pow", False, polyremoval, power)
-            for single in power[0, :, 0]:
-                total += single
-        np.divide(total, len(starts), out=out[t, 0, 0], casting="same_kind")
+            power = np.empty((len(trials), len(some), *out.shape[2:]), np.float32)
+            window_spectra(trials, tapers, some, bins, "pow", False, polyremoval, power)
+            for k in range(len(some)):
+                total += power[:, k, 0]
+        np.divide(total, len(starts), out=out[t : t + together, 0, 0], casting="same_kind")
 
 
 def _windows(x: Array, starts: NDArray[np.int64], n: int) -> tuple[Array, int]:
@@ -113,3 +115,92 @@ def _part(places: slice | NDArray[np.int64], first: int, n: int) -> slice | NDAr
         low = places.start + first * places.step
         return slice(low, min(low + n * places.step, places.stop), places.step)
     return places[first : first + n]
+
+
+def window_filter(taper: Array, bin_number: int, polyremoval: int | None, middle: int) -> tuple[Array, int]:
+    """Filter that gives one bin of the tapered spectrum of the window around each sample.
+
+    The removal of a trend is a projection, and symmetric: it is applied to the
+    taper times the exponential instead of to every window.
+
+    Parameters
+    ----------
+    taper : ndarray
+        Taper times the square root of the power normalisation.
+    bin_number : int
+        Bin of the window's Fourier transform.
+    polyremoval : int or None
+        Trend that is removed from windows.
+    middle : int
+        Samples of the window before its time.
+
+    Returns
+    -------
+    taps : ndarray
+        Impulse response.
+    first : int
+        Lag of the first tap.
+    """
+    n = len(taper)
+    wave = taper * np.exp(-2j * np.pi * (bin_number * np.arange(n) % n) / n)
+    if polyremoval is not None:
+        wave -= wave.mean()
+    if polyremoval == 1 and n > 1:
+        ramp = np.arange(n) - (n - 1) / 2
+        wave -= ramp * (ramp @ wave) / (ramp @ ramp)
+    return wave[::-1], middle - (n - 1)
+
+
+def edge_response(taps: Array, first: int, length: int, samples: NDArray[np.int64]) -> Array:
+    """Output of a filter at some samples for an input of 1 from sample 0 to `length` and 0 elsewhere."""
+    sums = np.concatenate([[0], np.cumsum(taps)])
+    low = np.clip(samples - length + 1 - first, 0, len(taps))
+    high = np.clip(samples + 1 - first, 0, len(taps))
+    return np.asarray(sums[high] - sums[low])
+
+
+def convolved_spectra(
+    x: Array, bank: Bank, edges: Array, n_tapers: int, output: str, average: bool, out: Array
+) -> None:
+    """Spectra of windows around many samples, by one convolution per taper and bin.
+
+    The mean of a trial, which only shows where windows reach over its ends, is
+    taken out first and its part of the result added in the end: large offsets do
+    not cost precision.
+
+    Parameters
+    ----------
+    x : ndarray, shape (trial, time, channel)
+        Real signals; not changed.
+    bank : Bank
+        A filter per taper and bin, of `window_filter`.
+    edges : ndarray, shape (taper x bin, window)
+        `edge_response` of the filters.
+    n_tapers : int
+        Number of tapers.
+    output : str
+        As in `rayspy.kernels.mtmfft.tapered_spectra`.
+    average : bool
+        Average power over tapers.
+    out : ndarray, shape (trial, window, taper or 1 x freq, channel)
+        Where to put the result.
+    """
+    lines = np.ascontiguousarray(x.astype(np.float64).transpose(0, 2, 1))
+    n_rows = len(bank.lengths) // (n_tapers if average else 1)
+
+    def coefficients(spectra: Spectra, run: list[int]) -> Array:
+        values = outputs(spectra, [bank.response(i) for i in run], bank.points)
+        values += spectra.mean.astype(np.float32)[:, :, np.newaxis] * edges[run]
+        return values
+
+    def fill(spectra: Spectra, wanted: range, target: Array) -> None:
+        for run in runs(bank, wanted, len(spectra)):
+            part = target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start]
+            converted(coefficients(spectra, run), output, part)
+            for k in range(1, n_tapers if average else 1):
+                values = coefficients(spectra, [i + k * n_rows for i in run])
+                part += converted(values, "pow", np.empty(part.shape, part.dtype))
+        if average and n_tapers > 1:
+            target /= np.float32(n_tapers)
+
+    over_batches(lines, n_rows, bank, out, fill, centred=True)

@@ -87,7 +87,11 @@ def inner_dims(dims: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Method(Protocol):
-    """An analysis with its parameters, as a frozen picklable value."""
+    """An analysis with its parameters, as a frozen picklable value.
+
+    Methods may have more to tell, see `rayspy.planning.work`: ``weight(length)``,
+    ``shared_bytes(length)`` and ``kernel_at(length, variant)``.
+    """
 
     name: ClassVar[str]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, ClassVar
@@ -9,11 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.mtmconvol import BATCH_BYTES, mean_window_power, window_spectra
+from rayspy.kernels.filterbank import BUFFER_BYTES, transform_length
+from rayspy.kernels.mtmconvol import (
+    BATCH_BYTES,
+    convolved_spectra,
+    edge_response,
+    mean_window_power,
+    window_filter,
+    window_spectra,
+)
 from rayspy.kernels.tapers import power_norm
+from rayspy.methods.banks import KEPT_BYTES, FilterBank, kept_bank
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 from rayspy.methods.mtmfft import Taper
-from rayspy.methods.timepoints import TimePoints
+from rayspy.methods.timepoints import TimePoints, points_of
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,20 @@ class Mtmconvol:
 
     def kernel_at(self, length: int, variant: int) -> Kernel:
         """Bind them to trials whose first time point is sample `variant`."""
+        if self.by_convolution(length):
+            made: Kernel = partial(_convolved, self, length, variant)
+            return made
         bound: Kernel = partial(_windows_of, self, self.starts(length, variant))
         return bound
+
+    def by_convolution(self, length: int) -> bool:
+        """Whether a convolution per taper and bin is much less work than a transform per window."""
+        n, rows = self.n_window, len(self.times.samples(length))
+        points = points_of(self.times, length)
+        n_fft = transform_length(length, min(n, length - 1), points.step)
+        inverse = n_fft // points.step
+        per_filter = 6 * n_fft + 2 * inverse * math.log2(inverse + 1)
+        return 2 * len(self.freq) * per_filter < rows * n * (math.log2(n) + 8)
 
     def starts(self, length: int, first: int) -> NDArray[np.int64]:
         """First sample of each window: they are centred on the time points."""
@@ -71,11 +93,19 @@ class Mtmconvol:
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Trial with zeros at its ends and, of one window at least, samples and transforms."""
         wide = 8 if itemsize > 4 else 4
+        if self.by_convolution(length):
+            n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
+            return 40 * length + 56 * n_fft
         return (length + self.n_window) * itemsize + 8 * (self.n_window + 2) * wide
 
     def shared_bytes(self, length: int) -> int:
         """Samples and transforms of a batch of windows, and its result."""
-        return 10 * BATCH_BYTES
+        if not self.by_convolution(length):
+            return 10 * BATCH_BYTES
+        n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
+        n_filters = len(self.freq) * self.taper.n_tapers
+        edges = 24 * n_filters * len(self.times.samples(length))
+        return min(KEPT_BYTES, 8 * n_filters * n_fft) + edges + 6 * BATCH_BYTES + 4 * BUFFER_BYTES
 
     def weight(self, length: int) -> float:
         """Work per byte of result: about that of a plain transform."""
@@ -121,14 +151,60 @@ def _bins(method: Mtmconvol) -> slice | NDArray[np.int64]:
     return slice(None) if method.bins is None else np.array(method.bins)
 
 
+def _filter(method: Mtmconvol, i: int) -> tuple[NDArray[Any], int]:
+    """Filter of taper and bin number i."""
+    taper, f = divmod(i, len(method.freq))
+    bin_number = f if method.bins is None else method.bins[f]
+    return window_filter(_tapers(method)[taper], bin_number, method.polyremoval, method.n_window // 2)
+
+
+def _cut_filter(method: Mtmconvol, reach: int, shift: int, i: int) -> tuple[NDArray[Any], int]:
+    """Filter as far as it matters, so that sample `shift` becomes output 0."""
+    taps, first = _filter(method, i)
+    low, high = max(0, -reach - first), min(len(taps), reach + 1 - first)
+    return taps[low:high], first + low - shift
+
+
+@lru_cache(maxsize=8)
+def _edges(method: Mtmconvol, length: int, first: int) -> NDArray[np.complex64]:
+    """Output of all filters for a trial of ones."""
+    samples = method.times.samples(length, first)
+    every = range(len(_tapers(method)) * len(method.freq))
+    return np.array([edge_response(*_filter(method, i), length, samples) for i in every], dtype=np.complex64)
+
+
+def _convolved(
+    method: Mtmconvol, length: int, first: int, x: NDArray[Any], out: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    n_tapers, n_freq = len(_tapers(method)), len(method.freq)
+    reach = min(method.n_window, length - 1)
+    taps = partial(_cut_filter, method, length - 1, first)
+    points = points_of(method.times, length)
+    bank = kept_bank(
+        (method, length, first), lambda: FilterBank(length, points, [reach] * (n_tapers * n_freq), taps)
+    )
+    if out is None:
+        out = _empty(method, x, points.n_rows)
+    average = not method.keeptapers
+    rows = out.reshape(*out.shape[:2], -1, out.shape[4])
+    convolved_spectra(x, bank, _edges(method, length, first), n_tapers, method.output_kind, average, rows)
+    if not np.may_share_memory(rows, out):
+        out[...] = rows.reshape(out.shape)
+    return out
+
+
+def _empty(method: Mtmconvol, x: NDArray[Any], n_rows: int) -> NDArray[Any]:
+    n_tapers = len(_tapers(method)) if method.keeptapers else 1
+    dtype = np.complex64 if method.output_kind == "fourier" else np.float32
+    return np.empty((len(x), n_rows, n_tapers, len(method.freq), x.shape[2]), dtype)
+
+
 def _windows_of(
     method: Mtmconvol, starts: NDArray[np.int64], x: NDArray[Any], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
     tapers = _tapers(method)
     if out is None:
-        n_tapers = len(tapers) if method.keeptapers else 1
-        dtype = np.complex64 if method.output_kind == "fourier" else np.float32
-        out = np.empty((len(x), len(starts), n_tapers, len(method.freq), x.shape[2]), dtype)
+        out = _empty(method, x, len(starts))
     window_spectra(
         x, tapers, starts, _bins(method), method.output_kind, method.keeptapers, method.polyremoval, out
     )

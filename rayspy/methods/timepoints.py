@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.filterbank import Points
 from rayspy.methods.base import InputSpec
 
 Indices = NDArray[np.int64]
@@ -53,3 +54,12 @@ class TimePoints:
             trl[:, 2] += spec.variants
         trl[:, 2] /= self.step
         return trl
+
+
+def points_of(times: TimePoints, length: int) -> Points:
+    """Time points as samples of a line."""
+    if times.offsets is None:
+        return Points(times.step, -(-length // times.step))
+    if times.step:
+        return Points(times.step, len(times.offsets))
+    return Points(1, times.offsets[-1] + 1, times.offsets)

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from rayspy.kernels.filterbank import (
     BATCH_BYTES,
     BUFFER_BYTES,
-    Points,
     detrended_lines,
     filtered,
     superlets,
-    transform_length,
 )
 from rayspy.kernels.wavelets import (
     SUPPORT,
@@ -28,7 +26,7 @@ from rayspy.kernels.wavelets import (
 )
 from rayspy.methods.banks import KEPT_BYTES, FilterBank, kept_bank
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.timepoints import TimePoints
+from rayspy.methods.timepoints import TimePoints, points_of
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,8 @@ class Wavelet:
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Lines in double precision, their spectra, and the outputs of one filter."""
-        n, step = self.used(length), self.times.step or 1
-        spectra = sum(8 * transform_length(n, reach, step) for reach in _ladder(n))
-        return 32 * length + spectra + 40 * transform_length(n, n - 1, step)
+        used = set(self.bank(self.used(length)).lengths)
+        return 32 * length + 8 * sum(used) + 40 * max(used)
 
     def shared_bytes(self, length: int) -> int:
         """Filters, a batch of outputs and the results of some lines."""
@@ -168,19 +165,6 @@ def _members(method: Superlet) -> tuple[list[list[tuple[int, float]]], list[tupl
         members.append([(len(filters) + k, weight) for k, (_, weight) in enumerate(weights)])
         filters += [(scale, order) for order, _ in weights]
     return members, filters
-
-
-def points_of(times: TimePoints, length: int) -> Points:
-    """Time points as samples of a line."""
-    if times.offsets is None:
-        return Points(times.step, -(-length // times.step))
-    if times.step:
-        return Points(times.step, len(times.offsets))
-    return Points(1, times.offsets[-1] + 1, times.offsets)
-
-
-def _ladder(length: int) -> list[int]:
-    return [length // 16, length // 8, length // 4, length // 2, length - 1]
 
 
 def _taps(method: Wavelet, reach: int, i: int) -> tuple[NDArray[Any], int]:

@@ -8,6 +8,8 @@ from scipy import signal
 
 import rayspy as spy
 from rayspy.kernels.wavelets import order_weights
+from rayspy.methods.mtmconvol import Mtmconvol
+from rayspy.methods.mtmfft import Taper
 from rayspy.methods.timepoints import TimePoints
 from rayspy.methods.wavelet import Superlet, Wavelet
 
@@ -121,9 +123,11 @@ def test_overlap_gives_an_exact_time_axis():
 
 
 def test_times_between_samples_become_those_of_the_samples():
-    got = analysed(noise(1), "mtmconvol", t_ftimwin=0.2, toi=[0.1, 0.1333, 0.1667, 0.2])
+    got = analysed(noise(1), "mtmconvol", t_ftimwin=0.2, toi=[0.1013, 0.1333, 0.1667, 0.2])
+    every = analysed(noise(1), "mtmconvol", t_ftimwin=0.2, toi="all")
     assert got.samplerate is None
-    np.testing.assert_allclose(got.time[0], [0.1, 0.134, 0.166, 0.2], atol=1e-12)
+    np.testing.assert_allclose(got.time[0], [0.102, 0.134, 0.166, 0.2], atol=1e-12)
+    np.testing.assert_array_equal(got.data[()], every.data[()][[51, 67, 83, 100]])
     kept = spy.selectdata(got, channel=[1], parallel=False)
     np.testing.assert_allclose(kept.time[0], got.time[0])
     with pytest.raises(spy.errors.InvalidValueError, match="samplerate"):
@@ -416,3 +420,46 @@ def test_models_need_their_package(monkeypatch):
     monkeypatch.setattr("rayspy.frontends.spectral.fooof.find_spec", lambda name: None)
     with pytest.raises(spy.errors.MissingPackageError, match=r"rayspy\[fooof\]"):
         analysed(noise(), "mtmfft", output="fooof", foilim=[5, 50])
+
+
+# -- convolution instead of windows ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("polyremoval", [None, 0, 1])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"toi": "all"},
+        {"toi": 0.9, "output": "fourier"},
+        {"toi": [-0.2, -0.19, 0.1, 0.5], "tapsmofrq": 20},
+        {"toi": np.arange(-0.15, 0.5, 0.01), "tapsmofrq": 20, "keeptapers": True, "output": "fourier"},
+    ],
+    ids=["all", "overlap", "uneven", "tapers"],
+)
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+def test_convolution_gives_what_windows_give(options, polyremoval, mean, monkeypatch):
+    if mean and polyremoval is None:
+        pytest.skip("an offset that is kept is in all windows")
+    data = noise(2, 431, 3, offsets=(-100, -130))
+    data = spy.AnalogData(
+        data.data[()].astype(float) + mean, samplerate=RATE, trialdefinition=data.trialdefinition
+    )
+    results = []
+    for convolve in (True, False):
+        monkeypatch.setattr(Mtmconvol, "by_convolution", lambda self, length, found=convolve: found)
+        results.append(
+            analysed(data, "mtmconvol", t_ftimwin=0.12, foilim=[8, 120], polyremoval=polyremoval, **options)
+        )
+    got, wanted = (result.data[()] for result in results)
+    np.testing.assert_allclose(got, wanted, atol=3e-6 * np.abs(wanted).max())
+    inner = slice(60, 300) if len(got) > 800 else slice(0, 0)
+    level = np.abs(wanted[inner]).max(initial=0)
+    np.testing.assert_allclose(got[inner], wanted[inner], atol=2e-5 * level)
+
+
+def test_few_frequencies_at_many_times_are_convolved():
+    taper = Taper("hann")
+    dense = Mtmconvol(RATE, 100, TimePoints(), (4, 8, 12), taper, ("hann",))
+    assert dense.by_convolution(2000)
+    assert not Mtmconvol(RATE, 100, TimePoints(50), (4, 8, 12), taper, ("hann",)).by_convolution(2000)
+    assert not Mtmconvol(RATE, 100, TimePoints(), None, taper, ("hann",)).by_convolution(2000)
