@@ -339,6 +339,20 @@ def test_a_lost_node_is_named_once(nodes, caplog):
     ) == 1
 
 
+def test_a_host_that_only_the_head_misses_is_named_once(nodes, caplog, monkeypatch):
+    monkeypatch.setattr(job, "_NODES_LOOK_SECONDS", 0.0)
+    found = nodes("good")
+    known = {"good"}
+    found._alive = lambda: known
+    found.wait(20)
+    found.report_losses()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    known.clear()
+    for _ in range(3):
+        found.report_losses()
+    assert caplog.text.count("the Ray node on good is gone") == 1
+
+
 def test_stopping_is_silent_and_does_not_wait_for_ever(nodes, caplog):
     found = nodes("good", "stubborn")
     found.wait(20)
