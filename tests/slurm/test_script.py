@@ -107,16 +107,3 @@ def test_a_head_that_cannot_start(slurm, tmp_path, monkeypatch, name, value, wor
     assert "Traceback" not in read("log")
     slurm.clean()
     assert not list((tmp_path / "clusters").iterdir())
-
-
-def test_a_requeued_job_starts_again_and_leaves_nothing(slurm, tmp_path):
-    script = slow_script(tmp_path, 6)
-    job = slurm.submit("--output=log", "--cpus-per-task=2", "--mem=2G", SBATCH, script)
-    wait_until(lambda: blocks_done("log") >= 2, 100, "the run")
-    subprocess.run(["scontrol", "requeue", job], check=True)
-    wait_until(lambda: slurm.state(job)[0] == "PENDING", 30, "requeueing")
-    slurm.clean()
-    assert slurm.wait_job(job) == ("COMPLETED", "0"), read("log")
-    assert f"job {job} (restart 1)" in read("log")
-    assert "the same bits" in read("log")
-    slurm.clean()
