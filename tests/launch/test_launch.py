@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,7 @@ import pytest
 import rayspy as spy
 from rayspy import __main__ as command_line
 from rayspy import cluster
+from rayspy.config import Settings
 from rayspy.errors import InvalidTypeError, InvalidValueError, ParallelError
 from rayspy.launch import connecting, connection, info, job, node, sizes
 from rayspy.launch.connection import Connection
@@ -293,6 +296,25 @@ def test_command_line(folder, listening, capsys, monkeypatch):
     monkeypatch.setattr(info.cluster, "running_in_ray", lambda: None)
     assert command_line.main(["info"]) == 0
     assert "scratch" in capsys.readouterr().out
+
+
+def test_the_variables_in_the_guide_exist():
+    root = Path(__file__).parents[2]
+    sources = "".join(path.read_text() for path in [*root.glob("rayspy/**/*.py"), *root.glob("slurm/*.s*")])
+    example = (root / "slurm" / "rayspy.env.example").read_text()
+    settings = {f"RAYSPY_{field.name.upper()}" for field in fields(Settings)}
+    for text in ((root / "slurm" / "README.md").read_text(), example):
+        named = set(re.findall(r"RAYSPY_[A-Z_]+", text))
+        assert len(named) > 5
+        assert not {name for name in named - settings if name not in sources}
+
+
+@pytest.mark.parametrize(
+    "name", ["rayspy.sbatch", "ray_cluster.sbatch", "ray_workers.sbatch", "ray_job_submit.sh"]
+)
+def test_shell_scripts_are_sound(name):
+    script = Path(__file__).parents[2] / "slurm" / name
+    assert subprocess.run(["bash", "-n", str(script)], capture_output=True).returncode == 0
 
 
 # -- steps, with programs that stand in for srun
