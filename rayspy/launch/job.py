@@ -162,7 +162,7 @@ def _begin(what: str) -> Allocation:
     message(
         "job",
         f"job {allocation.job}{f' (restart {restarts})' if restarts else ''}: {what} on {len(hosts)} "
-        f"host{'s' * (len(hosts) != 1)} ({named}), {own.cpus} CPUs and {memory} on the first",
+        f"host{'s' * (len(hosts) != 1)} ({named}), {own.cpus} CPU{'s' * (own.cpus != 1)} and {memory} on the first",
     )
     return allocation
 

@@ -66,9 +66,9 @@ def test_a_host_is_lost_in_mid_run(slurm, tmp_path):
     """Its slurmd, its steps and its network are gone at once."""
     script = slow_script(tmp_path, 24)
     job = slurm.submit("--output=log", "--nodes=3", "--cpus-per-task=1", "--mem=1800M", SBATCH, script)
-    wait_until(lambda: blocks_done("log") >= 30, 100, "a third of the run")
+    wait_until(lambda: blocks_done("log") >= 30, 100, "a third of the run", "log")
     slurm.hosts["n3"].kill()
-    wait_until(lambda: "ended with status" in read("log"), 100, "the end")
+    wait_until(lambda: "ended with status" in read("log"), 100, "the end", "log")
     assert "the same bits" in read("log"), read("log")
     assert "its blocks run again" in read("log")
     slurm.clean()
@@ -83,7 +83,7 @@ def test_a_host_that_never_comes(slurm, tmp_path, monkeypatch):
     try:
         script = (ROOT / "examples" / "spectra.py", *SIZE, "--output", tmp_path / "x.spectral")
         job = slurm.submit("--output=log", "--nodelist=n1,n2", "-N2", "--mem=2G", SBATCH, *script)
-        wait_until(lambda: "ended with status" in read("log"), 60, "the end")
+        wait_until(lambda: "ended with status" in read("log"), 60, "the end", "log")
     finally:
         subprocess.run(["ip", "link", "set", outer, "up"], check=True)
     assert slurm.wait_job(job) == ("COMPLETED", "0"), read("log")
