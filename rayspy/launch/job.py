@@ -155,16 +155,18 @@ def _begin(what: str) -> Allocation:
     adopt_orphans()
     end_on_signals()
     allocation = read_allocation()
-    hosts, own = [share.host for share in allocation.shares], allocation.own
-    named = " ".join(hosts[:_HOSTS_NAMED]) + (" ..." if len(hosts) > _HOSTS_NAMED else "")
-    memory = f"{own.memory / 2**30:.1f} GiB" if own.memory else "no memory limit"
-    restarts = os.environ.get("SLURM_RESTART_COUNT", "")
-    message(
-        "job",
-        f"job {allocation.job}{f' (restart {restarts})' if restarts else ''}: {what} on {len(hosts)} "
-        f"host{'s' * (len(hosts) != 1)} ({named}), {own.cpus} CPU{'s' * (own.cpus != 1)} and {memory} on the first",
-    )
+    message("job", _described(allocation, what, os.environ.get("SLURM_RESTART_COUNT", "")))
     return allocation
+
+
+def _described(allocation: Allocation, what: str, restarts: str) -> str:
+    hosts, own = [share.host for share in allocation.shares], allocation.own
+    again = f" (restart {restarts})" if restarts not in ("", "0") else ""
+    named = " ".join(hosts[:_HOSTS_NAMED]) + (" ..." if len(hosts) > _HOSTS_NAMED else "")
+    cpus = f"{own.cpus} CPU{'s' * (own.cpus != 1)}"
+    memory = f"{own.memory / 2**30:.1f} GiB" if own.memory else "no memory limit"
+    where = f"{len(hosts)} host{'s' * (len(hosts) != 1)} ({named})"
+    return f"job {allocation.job}{again}: {what} on {where}, {cpus} and {memory} on the first"
 
 
 def _way_to(info: cluster.ClusterInfo, token: Path) -> dict[str, str]:

@@ -388,3 +388,16 @@ def test_stopping_is_silent_and_does_not_wait_for_ever(nodes, caplog):
 def test_workers_that_cannot_join_are_an_error(nodes):
     with pytest.raises(ParallelError, match="no node could join"):
         nodes("bad").wait(20, least=1)
+
+
+def test_the_first_line_of_a_log():
+    hosts = tuple(sizes.Share(f"n{i}", 1, 2**30) for i in range(10))
+    text = job._described(sizes.Allocation("7", hosts), "a.py", "2")
+    assert text == (
+        "job 7 (restart 2): a.py on 10 hosts (n0 n1 n2 n3 n4 n5 n6 n7 ...), 1 CPU and 1.0 GiB on the first"
+    )
+    alone = sizes.Allocation("7", (sizes.Share("n0", 4, 0),))
+    assert (
+        job._described(alone, "a.py", "0")
+        == "job 7: a.py on 1 host (n0), 4 CPUs and no memory limit on the first"
+    )
