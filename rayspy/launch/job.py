@@ -34,6 +34,7 @@ from rayspy.progress import message, warn
 
 _LOOK_SECONDS = 0.2
 _HEAD_LOOK_SECONDS = 2.0
+_NODES_LOOK_SECONDS = 3.0
 _END_SECONDS = 5.0
 """How long a script or a step may take to end after a signal."""
 _HOSTS_NAMED = 8
@@ -88,6 +89,7 @@ def run_script(command: Sequence[str]) -> int:
             while process.poll() is None:
                 nodes.report_losses()
                 time.sleep(_LOOK_SECONDS)
+        nodes.report_losses(now=True)
         status = process.returncode
     status = status if status >= 0 else 128 - status
     message("job", f"{script.name} ended with status {status}")
@@ -153,16 +155,18 @@ def _begin(what: str) -> Allocation:
     adopt_orphans()
     end_on_signals()
     allocation = read_allocation()
-    hosts, own = [share.host for share in allocation.shares], allocation.own
-    named = " ".join(hosts[:_HOSTS_NAMED]) + (" ..." if len(hosts) > _HOSTS_NAMED else "")
-    memory = f"{own.memory / 2**30:.1f} GiB" if own.memory else "no memory limit"
-    restarts = os.environ.get("SLURM_RESTART_COUNT", "")
-    message(
-        "job",
-        f"job {allocation.job}{f' (restart {restarts})' if restarts else ''}: {what} on {len(hosts)} "
-        f"host{'s' * (len(hosts) != 1)} ({named}), {own.cpus} CPUs and {memory} on the first",
-    )
+    message("job", _described(allocation, what, os.environ.get("SLURM_RESTART_COUNT", "")))
     return allocation
+
+
+def _described(allocation: Allocation, what: str, restarts: str) -> str:
+    hosts, own = [share.host for share in allocation.shares], allocation.own
+    again = f" (restart {restarts})" if restarts not in ("", "0") else ""
+    named = " ".join(hosts[:_HOSTS_NAMED]) + (" ..." if len(hosts) > _HOSTS_NAMED else "")
+    cpus = f"{own.cpus} CPU{'s' * (own.cpus != 1)}"
+    memory = f"{own.memory / 2**30:.1f} GiB" if own.memory else "no memory limit"
+    where = f"{len(hosts)} host{'s' * (len(hosts) != 1)} ({named})"
+    return f"job {allocation.job}{again}: {what} on {where}, {cpus} and {memory} on the first"
 
 
 def _way_to(info: cluster.ClusterInfo, token: Path) -> dict[str, str]:
@@ -183,7 +187,7 @@ def _ray_on(allocation: Allocation, dashboard: bool) -> Iterator[tuple[cluster.C
     try:
         info = _start_head(allocation, token, dashboard)
         os.environ.update(_way_to(info, token))
-        nodes = Nodes(info.address)
+        nodes = Nodes(info.address, _hosts_alive)
         for share in allocation.shares[1:]:
             nodes.start(share)
         yield info, token, nodes
@@ -229,6 +233,10 @@ def _start_head(allocation: Allocation, token: Path, dashboard: bool) -> cluster
     return info
 
 
+def _hosts_alive() -> set[str]:
+    return {node.host.split(".")[0] for node in cluster.describe().nodes}
+
+
 def _since(began: float) -> str:
     return f"{time.monotonic() - began:.0f} s"
 
@@ -265,6 +273,8 @@ class _Step:
     ready: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     last: str = ""
+    seen: bool = False
+    """Whether the head knew it."""
     reported: bool = False
 
     def follow(self, said: Callable[[], None]) -> None:
@@ -288,10 +298,15 @@ class Nodes:
     ----------
     address : str
         Of the head, host:port. The token is in the environment.
+    alive : callable, optional
+        Returns the names of the hosts whose nodes the head knows: srun does not
+        notice that a host is gone.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, alive: Callable[[], set[str]] | None = None) -> None:
         self._address = address
+        self._alive = alive
+        self._next_look = 0.0
         self._steps: list[_Step] = []
         self._news = threading.Event()
         self._began = time.monotonic()
@@ -350,12 +365,28 @@ class Nodes:
         elif self._steps:
             message("job", f"all {len(self._steps)} nodes have joined after {_since(self._began)}")
 
-    def report_losses(self) -> None:
-        """Say once which nodes ended, and which came late."""
+    def report_losses(self, now: bool = False) -> None:
+        """Say once which nodes are gone; the head is asked now and then, or `now`."""
+        if now or time.monotonic() >= self._next_look:
+            self._ask_head()
         for step in self._steps:
             if step.ended.is_set() and not step.reported:
-                step.reported = True
-                warn("job", f"the Ray node on {step.host} is gone; its blocks run elsewhere")
+                self._report(step)
+
+    def _ask_head(self) -> None:
+        if self._alive is None:
+            return
+        self._next_look = time.monotonic() + _NODES_LOOK_SECONDS
+        hosts = self._alive()
+        for step in self._steps:
+            there = step.host.split(".")[0] in hosts
+            if step.seen and not there and not step.reported:
+                self._report(step)
+            step.seen = step.seen or there
+
+    def _report(self, step: _Step) -> None:
+        step.reported = True
+        warn("job", f"the Ray node on {step.host} is gone; its blocks run elsewhere")
 
     def release(self) -> None:
         """Have all steps end, by closing their input: srun answers a signal by killing them at once."""

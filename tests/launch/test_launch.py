@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,7 @@ import pytest
 import rayspy as spy
 from rayspy import __main__ as command_line
 from rayspy import cluster
+from rayspy.config import Settings
 from rayspy.errors import InvalidTypeError, InvalidValueError, ParallelError
 from rayspy.launch import connecting, connection, info, job, node, sizes
 from rayspy.launch.connection import Connection
@@ -295,6 +298,25 @@ def test_command_line(folder, listening, capsys, monkeypatch):
     assert "scratch" in capsys.readouterr().out
 
 
+def test_the_variables_in_the_guide_exist():
+    root = Path(__file__).parents[2]
+    sources = "".join(path.read_text() for path in [*root.glob("rayspy/**/*.py"), *root.glob("slurm/*.s*")])
+    example = (root / "slurm" / "rayspy.env.example").read_text()
+    settings = {f"RAYSPY_{field.name.upper()}" for field in fields(Settings)}
+    for text in ((root / "slurm" / "README.md").read_text(), example):
+        named = set(re.findall(r"RAYSPY_[A-Z_]+", text))
+        assert len(named) > 5
+        assert not {name for name in named - settings if name not in sources}
+
+
+@pytest.mark.parametrize(
+    "name", ["rayspy.sbatch", "ray_cluster.sbatch", "ray_workers.sbatch", "ray_job_submit.sh"]
+)
+def test_shell_scripts_are_sound(name):
+    script = Path(__file__).parents[2] / "slurm" / name
+    assert subprocess.run(["bash", "-n", str(script)], capture_output=True).returncode == 0
+
+
 # -- steps, with programs that stand in for srun
 
 
@@ -339,6 +361,20 @@ def test_a_lost_node_is_named_once(nodes, caplog):
     ) == 1
 
 
+def test_a_host_that_only_the_head_misses_is_named_once(nodes, caplog, monkeypatch):
+    monkeypatch.setattr(job, "_NODES_LOOK_SECONDS", 0.0)
+    found = nodes("good")
+    known = {"good"}
+    found._alive = lambda: known
+    found.wait(20)
+    found.report_losses()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    known.clear()
+    for _ in range(3):
+        found.report_losses()
+    assert caplog.text.count("the Ray node on good is gone") == 1
+
+
 def test_stopping_is_silent_and_does_not_wait_for_ever(nodes, caplog):
     found = nodes("good", "stubborn")
     found.wait(20)
@@ -352,3 +388,16 @@ def test_stopping_is_silent_and_does_not_wait_for_ever(nodes, caplog):
 def test_workers_that_cannot_join_are_an_error(nodes):
     with pytest.raises(ParallelError, match="no node could join"):
         nodes("bad").wait(20, least=1)
+
+
+def test_the_first_line_of_a_log():
+    hosts = tuple(sizes.Share(f"n{i}", 1, 2**30) for i in range(10))
+    text = job._described(sizes.Allocation("7", hosts), "a.py", "2")
+    assert text == (
+        "job 7 (restart 2): a.py on 10 hosts (n0 n1 n2 n3 n4 n5 n6 n7 ...), 1 CPU and 1.0 GiB on the first"
+    )
+    alone = sizes.Allocation("7", (sizes.Share("n0", 4, 0),))
+    assert (
+        job._described(alone, "a.py", "0")
+        == "job 7: a.py on 1 host (n0), 4 CPUs and no memory limit on the first"
+    )

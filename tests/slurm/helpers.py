@@ -24,11 +24,11 @@ def same_bits(path):
     np.testing.assert_array_equal(spy.load(path).data[()], expected())
 
 
-def wait_until(condition, seconds=60.0, what="it"):
-    """Wait for something; generously, the machine may be busy with other things."""
+def wait_until(condition, seconds=60.0, what="it", log=None):
+    """Wait for something, twice as long as it should take; a log tells why it did not happen."""
     deadline = time.monotonic() + 2 * seconds
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
+        assert time.monotonic() < deadline, f"{what} did not happen\n{read(log) if log else ''}"
         time.sleep(0.1)
 
 

@@ -39,7 +39,7 @@ def standing(bed, tmp_path_factory):
         environ=environ,
     )  # fmt: skip
     try:
-        wait_until(lambda: "the cluster is up" in read(log), 100, f"the cluster\n{read(log)}")
+        wait_until(lambda: "the cluster is up" in read(log), 100, "the cluster", log)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RAYSPY_CLUSTER_DIR", environ["RAYSPY_CLUSTER_DIR"])
             (connection,) = connections()
@@ -131,7 +131,7 @@ def test_connect_and_more_workers(standing, bed, tmp_path):
         f"--output={log}", "--array=3", "--nodelist=n3", "-c1", "--mem=1500M", SLURM / "ray_workers.sbatch",
         "--job", connection.job, environ=environ,
     )  # fmt: skip
-    wait_until(lambda: "all 1 nodes have joined" in read(log), 60, f"the third node {read(log)}")
+    wait_until(lambda: "all 1 nodes have joined" in read(log), 60, "the third node", log)
     output = tmp_path / "x.spectral"
     script = [
         sys.executable,
