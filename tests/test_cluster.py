@@ -268,11 +268,14 @@ def test_failed_start_leaves_nothing(no_ray, monkeypatch):
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(cluster, "_refresh_ray_environment", lambda: None)
     monkeypatch.setattr(cluster, "_ray_processes", lambda: [])
-    folders = set(cluster._root().glob("r*"))
+    claimed = []
+    claim = cluster._claim_folder
+    monkeypatch.setattr(cluster, "_claim_folder", lambda: claimed.append(claim()) or claimed[-1])
     environ = dict(os.environ)
     with pytest.raises(ParallelError, match=r"RuntimeError: no port is free$"):
         cluster.start_local_ray(1)
-    assert set(cluster._root().glob("r*")) <= folders
+    assert len(claimed) == 1
+    assert not claimed[0][0].exists()
     assert dict(os.environ) == environ
 
 

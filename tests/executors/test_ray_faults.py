@@ -1,5 +1,6 @@
 """Real plans on real actors while things go wrong."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -24,10 +25,11 @@ from tests.executors.test_run import Odd, noise
 def actors():
     """Processes of this session's actors."""
     found = []
-    for process in psutil.process_iter(["cmdline", "pid"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if "ray::_Actor" in command or "_Actor." in command:
-            found.append(process)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if "ray::_Actor" in command or "_Actor." in command:
+                found.append(process)
     return found
 
 
