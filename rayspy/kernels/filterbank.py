@@ -2,7 +2,8 @@
 
 Each line (one channel of one trial) is transformed once per length of padding;
 the spectra are shared by all filters. The output of a filter needs one inverse
-transform, of a shorter length if only every d-th time point is wanted.
+transform, of a shorter length if only every d-th time point is wanted. Long
+lines are cut into overlapping segments where filters are short (overlap-save).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rayspy.kernels.detrend import detrended, pairwise_sum
@@ -24,6 +26,10 @@ BATCH_BYTES = 2**19
 """Outputs of this size are made at a time: they stay in the processor's cache."""
 BUFFER_BYTES = 2**20
 """Results of this size are gathered before they are put in place."""
+_SHORTEST_REACH = 2**8
+_LONGEST_REACH = 2**12
+_SEGMENT = 16
+"""Length of segments in reaches of their filters, of which 2 overlap."""
 _PADDINGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 """Lengths of padding as shares of the line; each in use costs one forward transform."""
 _MOST_SINGLE = 4
@@ -67,6 +73,8 @@ class Bank(Protocol):
     points: Points
     lengths: list[int]
     """Length of the transform per filter."""
+    row_bytes: list[int]
+    """Memory of the output of each filter for one line."""
 
     def response(self, i: int) -> Response:
         """Filter number i."""
@@ -75,11 +83,30 @@ class Bank(Protocol):
 
 @lru_cache(maxsize=4096)
 def transform_length(length: int, reach: int, step: int = 1) -> int:
-    """Length of the transform for a line, a filter that reaches so many samples, and every step-th output."""
+    """Length of the transform for a line, a filter that reaches so many samples, and every step-th output.
+
+    Less than the length of the line: that of its segments.
+    """
     from scipy.fft import next_fast_len
 
+    rounded = max(_SHORTEST_REACH, 1 << max(0, reach - 1).bit_length())
+    if step == 1 and rounded <= _LONGEST_REACH and 2 * _SEGMENT * rounded <= length:
+        return _SEGMENT * rounded
     padding = next((p for p in (int(share * length) for share in _PADDINGS) if p >= reach), length)
     return step * int(next_fast_len(-(-(length + padding) // step)))
+
+
+def segments(length: int, n_fft: int) -> tuple[int, int]:
+    """Number of segments of a line, and samples from one to the next."""
+    if n_fft >= length:
+        return 1, n_fft
+    hop = n_fft - 2 * (n_fft // _SEGMENT)
+    return -(-length // hop), hop
+
+
+def row_bytes(length: int, n_fft: int) -> int:
+    """Memory of the transform of one line in single precision."""
+    return 8 * n_fft * segments(length, n_fft)[0]
 
 
 def response_of(taps: Array, first: int, n_fft: int, points: Points) -> Response:
@@ -151,14 +178,25 @@ class Spectra:
 
 
 def _all_bins(lines: Array, n_fft: int) -> Array:
-    """Spectra of real lines with their negative frequencies, (line, bin), in single precision."""
+    """All bins of the spectra of segments of real lines, (line, segment, bin), in single precision."""
     from scipy.fft import rfft
 
     n_half = n_fft // 2 + 1
-    every = np.empty((len(lines), n_fft), np.complex64)
-    every[:, :n_half] = rfft(lines, n=n_fft, axis=-1)
-    np.conjugate(every[:, 1 : n_fft - n_half + 1][:, ::-1], out=every[:, n_half:])
+    cut = _segmented(lines, n_fft)
+    every = np.empty((*cut.shape[:2], n_fft), np.complex64)
+    every[..., :n_half] = rfft(cut, n=n_fft, axis=-1)
+    np.conjugate(every[..., n_fft - n_half : 0 : -1], out=every[..., n_half:])
     return every
+
+
+def _segmented(lines: Array, n_fft: int) -> Array:
+    """Segments that overlap by the reach of their filters on either side, (line, segment, time)."""
+    n, hop = segments(lines.shape[1], n_fft)
+    if n == 1:
+        return lines[:, np.newaxis]
+    reach = n_fft // _SEGMENT
+    padded = np.pad(lines, ((0, 0), (reach, n * hop + reach - lines.shape[1])))
+    return sliding_window_view(padded, n_fft, axis=1)[:, ::hop]
 
 
 def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
@@ -166,18 +204,21 @@ def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Ar
     from scipy.fft import ifft, irfft
 
     n_fft, is_real = filters[0].n_fft, filters[0].is_real
-    source = spectra[n_fft][:, : n_fft // 2 + 1] if is_real else spectra[n_fft]
-    product = np.empty((len(spectra), len(filters), source.shape[1]), np.complex64)
+    source = spectra[n_fft][..., : n_fft // 2 + 1] if is_real else spectra[n_fft]
+    product = np.empty((len(spectra), len(filters), *source.shape[1:]), np.complex64)
     for k, one in enumerate(filters):
         np.multiply(source, one.values, out=product[:, k])
     if is_real:
         found: Array = irfft(product, n=n_fft, axis=-1, overwrite_x=True)
     else:
         if points.step > 1:
-            folded = product.reshape(*product.shape[:2], points.step, n_fft // points.step)
-            product = np.add.reduce(folded, axis=2)
+            folded = product.reshape(*product.shape[:3], points.step, n_fft // points.step)
+            product = np.add.reduce(folded, axis=3)
         found = ifft(product, axis=-1, overwrite_x=True)
-    found = found[..., : points.n]
+    if found.shape[2] > 1:
+        reach = n_fft // _SEGMENT
+        found = found[..., reach : n_fft - reach].reshape(*found.shape[:2], 1, -1)
+    found = found[:, :, 0, : points.n]
     return found if points.picks is None else found[..., list(points.picks)]
 
 
@@ -195,8 +236,7 @@ def over_batches(
     Results are gathered with time as the fastest axis and transposed in one go
     into `out`, of shape (trial, time, freq, channel), where channels are the fastest.
     """
-    line_bytes = 8 * max(bank.lengths)
-    for trials, channels in batches(lines.shape[0], lines.shape[1], line_bytes):
+    for trials, channels in batches(lines.shape[0], lines.shape[1], max(bank.row_bytes)):
         some = lines[trials, channels]
         n_trials, n_channels = some.shape[:2]
         spectra = Spectra(some.reshape(n_trials * n_channels, -1), scaled, centred)
@@ -225,8 +265,8 @@ def runs(bank: Bank, numbers: Sequence[int], n_lines: int) -> Iterator[list[int]
     """Split filters into consecutive ones with the same length of transform, a batch at most."""
     run: list[int] = []
     for i in numbers:
-        size = bank.lengths[i]
-        if run and (bank.lengths[run[0]] != size or (len(run) + 1) * n_lines * size * 8 > BATCH_BYTES):
+        too_many = (len(run) + 1) * n_lines * bank.row_bytes[i] > BATCH_BYTES
+        if run and (bank.lengths[run[0]] != bank.lengths[i] or too_many):
             yield run
             run = []
         run.append(i)

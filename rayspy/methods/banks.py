@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from rayspy.kernels.filterbank import Points, Response, response_of, transform_length
+from rayspy.kernels.filterbank import Points, Response, response_of, row_bytes, transform_length
 
 KEPT_BYTES = 96 * 2**20
 """Filters of this size are kept per process."""
@@ -19,6 +19,7 @@ class FilterBank:
     def __init__(self, length: int, points: Points, reaches: list[int], taps: Callable[[int], Any]) -> None:
         self.points = points
         self.lengths = [transform_length(length, reach, points.step) for reach in reaches]
+        self.row_bytes = [row_bytes(length, n_fft) for n_fft in self.lengths]
         self._taps = taps
         self._made: dict[int, Response] = {}
         self.n_bytes = 0

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.filterbank import BUFFER_BYTES, transform_length
+from rayspy.kernels.filterbank import BUFFER_BYTES, row_bytes, transform_length
 from rayspy.kernels.mtmconvol import (
     BATCH_BYTES,
     convolved_spectra,
@@ -95,7 +95,7 @@ class Mtmconvol:
         wide = 8 if itemsize > 4 else 4
         if self.by_convolution(length):
             n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
-            return 40 * length + 56 * n_fft
+            return 48 * length + 8 * row_bytes(length, n_fft)
         return (length + self.n_window) * itemsize + 8 * (self.n_window + 2) * wide
 
     def shared_bytes(self, length: int) -> int:

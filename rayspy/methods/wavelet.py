@@ -98,8 +98,8 @@ class Wavelet:
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Lines in double precision, their spectra, and the outputs of one filter."""
-        used = set(self.bank(self.used(length)).lengths)
-        return 32 * length + 8 * sum(used) + 40 * max(used)
+        used = set(self.bank(self.used(length)).row_bytes)
+        return 48 * length + sum(used) + 6 * max(used)
 
     def shared_bytes(self, length: int) -> int:
         """Filters, a batch of outputs and the results of some lines."""

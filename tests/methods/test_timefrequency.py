@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from scipy import signal
 
 import rayspy as spy
+from rayspy.kernels.filterbank import transform_length
 from rayspy.kernels.wavelets import order_weights
+from rayspy.methods.banks import _Store
 from rayspy.methods.mtmconvol import Mtmconvol
 from rayspy.methods.mtmfft import Taper
 from rayspy.methods.timepoints import TimePoints
@@ -463,3 +465,57 @@ def test_few_frequencies_at_many_times_are_convolved():
     assert dense.by_convolution(2000)
     assert not Mtmconvol(RATE, 100, TimePoints(50), (4, 8, 12), taper, ("hann",)).by_convolution(2000)
     assert not Mtmconvol(RATE, 100, TimePoints(), None, taper, ("hann",)).by_convolution(2000)
+
+
+# -- long and short trials --------------------------------------------------------------------------
+
+LONG = {
+    "Morlet": Wavelet(RATE, TimePoints(), (3.0, 20.0, 90.0), "fourier", None),
+    "Ricker": Wavelet(RATE, TimePoints(), (20.0, 90.0), "real", None, family="DOG", parameter=2.0),
+    "uneven": Wavelet(RATE, TimePoints(0, (0, 5, 7, 9990, 20020)), (20.0, 90.0), "pow", None),
+    "superlet": Superlet(RATE, TimePoints(), (30.0, 90.0), "pow", None, orders=(3.0, 5.5)),
+    "windows": Mtmconvol(RATE, 100, TimePoints(), (4, 8), Taper("hann"), ("hann",), "fourier"),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_segments_of_long_trials_join_without_a_seam(name, monkeypatch):
+    x = np.random.default_rng(5).standard_normal((2, 20_021, 3)).astype(np.float32)
+    method = LONG[name]
+    got = method.kernel(20_021)(x)
+    single = method.kernel(20_021)(x[1:, :, 2:])
+    np.testing.assert_array_equal(single[0, ..., 0], got[1, ..., 2])
+    lengths = []
+
+    def whole(length, reach, step=1):
+        lengths.append(transform_length(length, reach, step))
+        return 2 * length
+
+    monkeypatch.setattr("rayspy.methods.banks.transform_length", whole)
+    monkeypatch.setattr("rayspy.methods.banks._store", _Store(10**9))
+    wanted = method.kernel(20_021)(x)
+    assert min(lengths) < 20_021
+    np.testing.assert_allclose(got, wanted, atol=3e-6 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 17])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"method": "wavelet"},
+        {"method": "wavelet", "foi": [0, 50], "output": "angle"},
+        {"method": "wavelet", "wavelet": "DOG", "order": 9, "foi": [10], "output": "fourier"},
+        {"method": "wavelet", "foi": [10], "toi": [0.0]},
+        {"method": "superlet", "order_max": 11},
+        {"method": "superlet", "order_max": 4, "adaptive": True, "foi": [50, 5.0], "output": "imag"},
+        {"method": "mtmconvol", "t_ftimwin": 1 / RATE, "taper": None, "toi": 1},
+        {"method": "mtmconvol", "t_ftimwin": 1 / RATE, "taper": None, "toi": [0.0]},
+        {"method": "welch", "t_ftimwin": 1 / RATE, "taper": None, "toi": 0.3},
+    ],
+    ids=str,
+)
+def test_very_short_and_silent_trials(n, settings):
+    data = noise(2, n, 2)
+    assert np.isfinite(analysed(data, **settings).data[()]).all()
+    silent = spy.AnalogData(np.zeros((n, 1)), samplerate=RATE)
+    assert (analysed(silent, **settings).data[()] == 0).all()
