@@ -75,8 +75,26 @@ def convolved(x: Array, response: Response, start: int, first: int, stop: int) -
 
 def _convolved(x: Array, mean: Array, response: Response, low: int, high: int) -> Array:
     y = transformed(x, response, low, high, mean)
-    y += mean * _of_ones(response, x.shape[2], low, high).astype(x.dtype)
+    _add_constant(y, mean, response, x.shape[2], low)
     return y
+
+
+_NOTHING = 1e-12
+"""Gain at 0 below which there is none."""
+
+
+def _add_constant(y: Array, mean: Array, response: Response, n: int, low: int) -> None:
+    """Add the response to n samples of the mean: constant but for the rows at the ends."""
+    rows = y.shape[2]
+    ones = _of_ones(response, n, low, low + rows)
+    gain = float(response.taps.sum())
+    gain = gain if abs(gain) > _NOTHING else 0.0
+    if gain:
+        y += mean * y.dtype.type(gain)
+    front = min(max(0, response.tail - low), rows)
+    back = min(max(front, n - response.lead - low), rows)
+    for part in (slice(0, front), slice(back, rows)):
+        y[..., part] += mean * (ones[part] - gain).astype(y.dtype)
 
 
 def transformed(x: Array, response: Response, low: int, high: int, mean: Array | None = None) -> Array:
