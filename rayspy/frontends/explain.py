@@ -10,13 +10,27 @@ from rayspy.config import config
 from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, ScratchSpaceError
 from rayspy.executors.outlook import Outlook, Planned, foresee, planning_only
 from rayspy.executors.run import run_block
+from rayspy.frontends.baseline import baseline
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.freqanalysis import freqanalysis
+from rayspy.frontends.linenoise import linefilter, notchfilter
+from rayspy.frontends.preprocessing import preprocessing
+from rayspy.frontends.rereference import rereference
+from rayspy.frontends.resampledata import resampledata
 from rayspy.frontends.selectdata import selectdata
 from rayspy.planning.plan import Plan, make_plan
 from rayspy.storage.scratch import check_space, free_bytes, new_target
 
-EXPLAINED: tuple[Callable[..., Any], ...] = (freqanalysis, selectdata)
+EXPLAINED: tuple[Callable[..., Any], ...] = (
+    freqanalysis,
+    preprocessing,
+    resampledata,
+    notchfilter,
+    linefilter,
+    rereference,
+    baseline,
+    selectdata,
+)
 """Functions that end in a run, of which the plan can be caught."""
 _BRIEF = 1.0
 """Seconds: a block that is faster is measured again, without what happens only once."""
