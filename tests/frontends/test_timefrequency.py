@@ -247,6 +247,17 @@ def test_explain_starts_no_ray(data, monkeypatch):
 def test_explain_knows_the_other_functions(data):
     told = spy.explain(spy.selectdata, data, channel=["b"])
     assert (told.name, told.shape) == ("selectdata", (480, 1))
+    for function, arguments in (
+        (spy.preprocessing, {"freq": 10, "filter_type": "lp"}),
+        (spy.resampledata, {"resamplefs": 50}),
+        (spy.notchfilter, {"freq": 20}),
+        (spy.linefilter, {"freq": 20}),
+        (spy.rereference, {}),
+        (spy.baseline, {}),
+    ):
+        told = spy.explain(function, data, **arguments)
+        assert told.name == function.__name__
+        assert told.shape == function(data, parallel=False, **arguments).data.shape
     with pytest.raises(InvalidValueError, match="function"):
         spy.explain(spy.selectdata, make(), channel=["b"], inplace=True)
     with pytest.raises(InvalidValueError, match=r"spy\.freqanalysis"):
