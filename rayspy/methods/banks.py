@@ -54,10 +54,9 @@ class _Store:
         """Account for a new filter of a bank; others may have to go."""
         with self._lock:
             while sum(b.n_bytes for b in self._banks.values()) + n_bytes > self.limit:
-                key, oldest = next(iter(self._banks.items()))
-                if oldest is bank:
+                if n_bytes > self.limit or next(iter(self._banks.values())) is bank:
                     return False
-                del self._banks[key]
+                self._banks.popitem(last=False)
             bank.n_bytes += n_bytes
             return True
 

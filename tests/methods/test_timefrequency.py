@@ -519,3 +519,16 @@ def test_very_short_and_silent_trials(n, settings):
     assert np.isfinite(analysed(data, **settings).data[()]).all()
     silent = spy.AnalogData(np.zeros((n, 1)), samplerate=RATE)
     assert (analysed(silent, **settings).data[()] == 0).all()
+
+
+def test_filters_that_are_too_large_are_made_anew(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((1, 300, 1))
+    wanted = [LONG[name].kernel(300)(x) for name in ("Morlet", "superlet")]
+    for limit in (100, 6000):
+        store = _Store(limit)
+        monkeypatch.setattr("rayspy.methods.banks._store", store)
+        for _ in range(2):
+            got = [LONG[name].kernel(300)(x) for name in ("Morlet", "superlet")]
+            for a, b in zip(got, wanted, strict=True):
+                np.testing.assert_array_equal(a, b)
+        assert sum(bank.n_bytes for bank in store._banks.values()) <= limit
