@@ -1,7 +1,7 @@
 """Scripts with a ``SLURMCluster``: Ray inside its workers, which are jobs, several on one host."""
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +50,7 @@ def cluster(bed):
             log_directory=folder,
             queue="debug",
             job_extra_directives=["--exclude=n3"],
+            scheduler_options={"dashboard_address": ":0"},
         )
         with running:
             yield running
@@ -198,17 +199,17 @@ def rays(host):
 
 
 def test_a_killed_driver_leaves_nothing(slurm, tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as driver:
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with contextlib.ExitStack() as stack:
+        driver = stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(driver.kill)
         assert driver.stdout.readline() == "ready\n"
         tree = psutil.Process(driver.pid).children(recursive=True)
         assert len(tree) > 4
         assert len([line for host in slurm.hosts.values() for line in rays(host)]) > 4
-        driver.send_signal(signal.SIGKILL)
+        driver.kill()
     assert not psutil.wait_procs(tree, timeout=30)[1]
     wait_until(lambda: not any(rays(host) for host in slurm.hosts.values()), 20, "the end of the node")
     subprocess.run(["scancel", *jobs()], check=True)
