@@ -91,7 +91,8 @@ class Host:
                 lines.append(f"{self.name}: process {' '.join(process.cmdline())[:150]}")
         folders = [*(self.folder / "rayspy").glob("r*"), *(self.folder / "ray").iterdir()]
         shared = Path(f"/proc/{self.first()}/root/dev/shm")
-        return lines + [f"{self.name}: {path}" for path in (*folders, *shared.iterdir())]
+        stores = [path for path in shared.iterdir() if "plasma" in path.name or "ray" in path.name]
+        return lines + [f"{self.name}: {path}" for path in (*folders, *stores)]
 
     def alive(self) -> bool:
         return self.process.poll() is None

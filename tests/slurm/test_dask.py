@@ -1,11 +1,12 @@
 """Scripts with a ``SLURMCluster``: Ray inside its workers, which are jobs, several on one host."""
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -49,6 +50,7 @@ def cluster(bed):
             log_directory=folder,
             queue="debug",
             job_extra_directives=["--exclude=n3"],
+            scheduler_options={"dashboard_address": ":0"},
         )
         with running:
             yield running
@@ -91,12 +93,22 @@ def slow_plan(n_trials):
         return plan_for("odd", noise(n_trials), Odd("slow"), selected(noise(n_trials), None))
 
 
-def run_slowly(n_trials, collect):
-    """Run a plan of 5 blocks of 0.2 s per trial."""
+def run_slowly(n_trials, after_block):
+    """Run a plan of 5 blocks of 0.2 s per trial, which has to give its input back, block by block."""
     plan = slow_plan(n_trials)
-    executor = attach.detect(plan.memory).executor
-    executor.run(plan, range(plan.n_blocks), collect)
-    return plan
+    values, seen = np.empty(plan.result_shape, plan.output.dtype), []
+
+    def collect(receipt):
+        block = plan.blocks[receipt.block]
+        corner = zip(plan.block_start(block), plan.block_shape(block), strict=True)
+        values[tuple(slice(a, a + n) for a, n in corner)] = receipt.value
+        seen.append(receipt.block)
+        after_block(len(seen))
+
+    attach.detect(plan.memory).executor.run(plan, range(plan.n_blocks), collect)
+    assert sorted(seen) == list(range(plan.n_blocks))
+    values = values.transpose(plan.stored(plan.output.dims))
+    np.testing.assert_array_equal(values, noise(n_trials).data[()])
 
 
 def test_it_waits_starts_with_what_is_there_and_uses_what_comes(slurm, cluster, client, caplog):
@@ -124,34 +136,25 @@ def test_it_waits_starts_with_what_is_there_and_uses_what_comes(slurm, cluster, 
     }
     assert sorted(raylets.values()) == [0, 1, 2]
     assert all(found["memory"] + found["object_store_memory"] <= 1.2e9 for found in nodes())
-    token = ray_cluster._local.environ and os.environ["RAY_AUTH_TOKEN_PATH"]
-    secret = open(token).read()  # noqa: SIM115, PTH123
+    secret = Path(os.environ["RAY_AUTH_TOKEN_PATH"]).read_text()
     for host in slurm.hosts.values():
         assert not [line for line in host.litter() if secret in line]
 
 
 def test_a_cancelled_job_in_mid_run(bed, client):
     """Its worker and the node inside are gone; the rest does the work."""
-    seen = []
 
-    def collect(receipt):
-        seen.append(receipt.block)
-        if len(seen) == 10:
-            victim = sorted(jobs())[0]
-            subprocess.run(["scancel", victim], check=True)
+    def cancel_one(n_done):
+        if n_done == 10:
+            subprocess.run(["scancel", sorted(jobs())[0]], check=True)
 
-    plan = run_slowly(16, collect)
-    assert sorted(seen) == list(range(plan.n_blocks))
+    run_slowly(16, cancel_one)
     wait_until(lambda: len(nodes()) <= 2, 40, "the end of a node")
 
 
 def test_all_jobs_gone_is_an_error_after_a_while(bed, cluster, client):
-    def collect(receipt):
-        if cluster.workers:
-            cluster.scale(0)
-
     with spy.config.using(worker_timeout=4), pytest.raises(spy.errors.ParallelError, match="within 4 s"):
-        run_slowly(40, collect)
+        run_slowly(40, lambda n_done: cluster.workers and cluster.scale(0))
     with spy.config.using(worker_timeout=2.5), pytest.raises(spy.errors.ParallelError, match="SLURMCluster"):
         spy.freqanalysis(spy.white_noise(nTrials=1, nChannels=1))
 
@@ -181,9 +184,7 @@ import dask.distributed as dd
 from dask_jobqueue import SLURMCluster
 import rayspy as spy
 
-cluster = SLURMCluster(
-    cores=1, memory="1200 MB", processes=1, local_directory=sys.argv[1], queue="debug", death_timeout=4
-)
+cluster = SLURMCluster(cores=1, memory="1200 MB", processes=1, local_directory=sys.argv[1], queue="debug")
 cluster.scale(1)
 client = dd.Client(cluster)
 spy.freqanalysis(spy.white_noise(nTrials=2, nChannels=2))
@@ -192,17 +193,24 @@ sys.stdin.read()
 """
 
 
+def rays(host):
+    """What is left of Ray on a host: the Dask worker itself ends after a minute without its scheduler."""
+    return [line for line in host.litter() if "rayspy" in line or "/ray/" in line or "ray::" in line]
+
+
 def test_a_killed_driver_leaves_nothing(slurm, tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as driver:
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with contextlib.ExitStack() as stack:
+        driver = stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(driver.kill)
         assert driver.stdout.readline() == "ready\n"
         tree = psutil.Process(driver.pid).children(recursive=True)
         assert len(tree) > 4
-        driver.send_signal(signal.SIGKILL)
-    assert not psutil.wait_procs(tree, timeout=20)[1]
-    wait_until(lambda: not jobs(), 40, "the end of the job")
+        assert len([line for host in slurm.hosts.values() for line in rays(host)]) > 4
+        driver.kill()
+    assert not psutil.wait_procs(tree, timeout=30)[1]
+    wait_until(lambda: not any(rays(host) for host in slurm.hosts.values()), 20, "the end of the node")
+    subprocess.run(["scancel", *jobs()], check=True)
     slurm.clean()

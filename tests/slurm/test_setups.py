@@ -23,7 +23,8 @@ def installed():
 
 
 def test_esi_cluster_setup(slurm):
-    client = spy.esi_cluster_setup(partition="debug", n_jobs=1, mem_per_worker="900MB", timeout=60)
+    options = {"scheduler_options": {"dashboard_address": ":0"}}
+    client = spy.esi_cluster_setup(partition="debug", n_jobs=1, mem_per_worker="900MB", timeout=90, **options)
     try:
         assert type(client.cluster).__name__ == "SLURMCluster"
         assert client.submit(os.uname).result(30).nodename in slurm.hosts
