@@ -275,7 +275,8 @@ def start_local_ray(
     num_cpus : int, optional
         Default: ``spy.config.num_cpus``, else all CPUs this process may run on.
     dashboard : bool, optional
-        Start Ray's dashboard. Default: where 4 GB of memory are available.
+        Start Ray's dashboard. Default: ``spy.config.dashboard``, else where 4 GB
+        of memory are available.
     dashboard_host : str
         Address the dashboard listens at; it asks for the token too.
     memory : int, optional
@@ -305,7 +306,7 @@ def start_local_ray(
             "address": "local",
             "num_cpus": config.num_cpus or _usable_cpus() if num_cpus is None else num_cpus,
             "object_store_memory": _store_size(available),
-            "include_dashboard": available >= _DASHBOARD_MEMORY if dashboard is None else dashboard,
+            "include_dashboard": _wants_dashboard(available) if dashboard is None else dashboard,
             "dashboard_host": dashboard_host,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
@@ -321,6 +322,11 @@ def start_local_ray(
         f"started Ray at {info.address} with {info.cpus:g} CPUs, dashboard: {info.dashboard or 'off'}",
     )
     return info
+
+
+def _wants_dashboard(available: int) -> bool:
+    chosen: bool | None = config.dashboard
+    return available >= _DASHBOARD_MEMORY if chosen is None else chosen
 
 
 def shutdown_local_ray() -> None:

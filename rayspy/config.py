@@ -39,6 +39,8 @@ class Settings:
     """CPUs to use; None: all that this process may run on."""
     worker_timeout: float = 360.0
     """How long to wait for the first worker of a cluster."""
+    dashboard: bool | None = None
+    """Start Ray's dashboard with a Ray that is started here; None: where 4 GB of memory are available."""
     resume: bool = True
     """Go on with the finished blocks of the same call where it was killed or interrupted."""
     resume_after: float = 5.0
@@ -97,6 +99,12 @@ def _parse_bool(value: Any, name: str) -> bool:
         raise InvalidValueError("True or False", name, value) from None
 
 
+def _parse_choice(value: Any, name: str) -> bool | None:
+    if value is None or str(value).strip().lower() in ("", "none"):
+        return None
+    return _parse_bool(value, name)
+
+
 def _parse_count(value: Any, name: str) -> int | None:
     if value is None or str(value).strip().lower() in ("", "none"):
         return None
@@ -138,6 +146,7 @@ _PARSERS: dict[str, Any] = {
     "verify_bytes": _parse_size,
     "num_cpus": _parse_count,
     "worker_timeout": _parse_seconds,
+    "dashboard": _parse_choice,
     "resume": _parse_bool,
     "resume_after": _parse_seconds,
     "resume_keep": _parse_seconds,

@@ -25,8 +25,16 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Point the scratch folder at a fresh one and keep quiet."""
     folder = tmp_path_factory.mktemp("scratch")
     logging.getLogger("rayspy").setLevel(logging.WARNING)
-    with spy.config.using(scratch_dir=str(folder), progress=False):
+    with spy.config.using(scratch_dir=str(folder), progress=False, dashboard=False):
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_dashboards() -> Iterator[None]:
+    """Scripts that tests start do without the dashboard and its ten processes unless they ask for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAYSPY_DASHBOARD", "0")
+        yield
 
 
 @pytest.fixture(autouse=True)
