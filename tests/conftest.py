@@ -12,14 +12,6 @@ import pytest
 import rayspy as spy
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several test processes a file stays in one of them, and so does the folder `tests/slurm`."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = "slurm" if item.path.parent.name == "slurm" else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Point the scratch folder at a fresh one and keep quiet."""

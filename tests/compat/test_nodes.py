@@ -52,6 +52,7 @@ def test_same_bits_and_a_node_in_each_worker(remote, caplog):
 
 
 def test_the_token_is_on_no_command_line(remote):
+    spy.freqanalysis(make(False))
     token = nodes._token()
     lines = command_lines()
     assert any("scripts" in line and "--address" in line for line in lines)

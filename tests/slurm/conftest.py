@@ -1,7 +1,9 @@
-"""One SLURM of three hosts for all tests of this folder; skipped, with the reason, where it cannot run."""
+"""A SLURM of three hosts for the tests of a file; skipped, with the reason, where it cannot run."""
 
+import fcntl
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +14,15 @@ from tests.slurm import hosts
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bed() -> Iterator[hosts.Bed]:
+    """Only one at a time, also where several test processes run."""
     if reason := hosts.missing():
         pytest.skip(reason)
-    with hosts.started() as running:
-        yield running
+    with Path(tempfile.gettempdir(), "rayspy-tests-slurm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with hosts.started() as running:
+            yield running
 
 
 @pytest.fixture
