@@ -142,7 +142,7 @@ def slow_plan(n_trials=40):
 
 
 def test_a_killed_ray_worker_costs_nothing_but_time(client):
-    plan = slow_plan(30)
+    plan = slow_plan(10)
     executor = attach.detect(plan.memory).executor
     seen, killed = [], []
 

@@ -60,7 +60,7 @@ def test_the_token_is_on_no_command_line(remote):
 
 
 def test_a_killed_dask_worker_in_mid_run(remote):
-    plan = slow_plan(60)
+    plan = slow_plan(20)
     executor = attach.detect(plan.memory).executor
     seen = []
 

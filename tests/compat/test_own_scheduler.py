@@ -47,7 +47,7 @@ def test_an_error_is_what_it_was(client, own_scheduler):
 
 
 def test_a_killed_worker_costs_nothing_but_time(client, own_scheduler):
-    plan = slow_plan(30)
+    plan = slow_plan(10)
     executor = attach.detect(plan.memory).executor
     seen = []
 
@@ -62,7 +62,7 @@ def test_a_killed_worker_costs_nothing_but_time(client, own_scheduler):
 
 
 def test_a_worker_that_joins_is_used(own_scheduler):
-    plan = slow_plan(40)
+    plan = slow_plan(24)
     with dask_client(1) as other, other.as_current():
         executor = attach.detect(plan.memory).executor
         pids = []
