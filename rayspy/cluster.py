@@ -52,6 +52,8 @@ ONE_THREAD = {
 }
 """Environment of a worker that computes one block at a time."""
 
+_OUR_FOLDER = "RAYSPY_RAY_FOLDER"
+"""In the environment of all processes of a Ray that is started here."""
 STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
 
@@ -376,7 +378,7 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
     sigterm = signal.getsignal(signal.SIGTERM)
     local = _LocalRay(folder, lock, _enable_token(folder), sigterm, os.getpid())
     try:
-        with _environment(_worker_environment()):
+        with _environment({**_worker_environment(), _OUR_FOLDER: f"{folder}/"}):
             _in_lasting_thread(lambda: ray.init(_temp_dir=str(folder / "s"), **options))
         _local = local = replace(local, address=_context().gcs_address, watch=_watch(folder))
     except BaseException as error:

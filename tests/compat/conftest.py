@@ -9,6 +9,7 @@ import pytest
 from rayspy_compat import attach
 
 import rayspy as spy
+from rayspy import cluster
 from rayspy.executors import choose
 
 distributed = pytest.importorskip("distributed")
@@ -63,15 +64,22 @@ def dask_client(n_workers=2, **options):
         "memory_limit": "2GB",
     }
     with (
-        distributed.LocalCluster(n_workers=n_workers, **{**settings, **options}) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.LocalCluster(n_workers=n_workers, **{**settings, **options}) as local,
+        distributed.Client(local) as client,
     ):
         yield client
     wait_until(lambda: attach._current is None)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_ray_of_others():
+    """End a Ray that other tests of this process left."""
+    attach.detach()
+    cluster.shutdown_local_ray()
+
+
 @pytest.fixture(scope="module")
-def client():
+def client(no_ray_of_others):
     with dask_client() as running:
         yield running
 

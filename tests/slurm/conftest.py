@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,14 @@ def bed() -> Iterator[hosts.Bed]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with hosts.started() as running:
             yield running
+
+
+@pytest.fixture(autouse=True)
+def keep_ctrl_c() -> Iterator[None]:
+    """Importing dask_jobqueue replaces the handler of Ctrl-C."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_a_killed_session_leaves_no_node(standing, tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
     ) as session:
-        assert float(session.stdout.readline()) == 2
+        assert float(session.stdout.readline()) >= 2  # workers of an earlier job may be about to leave
         (node,) = [p for p in near_here(connection.address) if "node" in p.cmdline()]
         tree = [node, *node.children(recursive=True)]
         assert len(tree) > 4

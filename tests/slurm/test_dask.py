@@ -17,7 +17,6 @@ from rayspy import cluster as ray_cluster
 from tests.executors.test_run import Odd, noise
 from tests.slurm.helpers import BLOCK_BYTES, ROOT, SIZE, expected, same_bits, wait_until
 
-pytest.importorskip("dask_jobqueue")
 attach = pytest.importorskip("rayspy_compat.attach")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 

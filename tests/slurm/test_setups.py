@@ -8,7 +8,6 @@ import pytest
 import rayspy as spy
 from tests.slurm.helpers import wait_until
 
-pytest.importorskip("dask_jobqueue")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 
