@@ -49,6 +49,7 @@ def main():
     parser.add_argument("--trials", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--phases", type=int, default=2)
+    parser.add_argument("--syncopy-repeats", type=int, default=2)
     options = parser.parse_args()
     spy.set_loglevel("ERROR")
     spy.config.progress = False
@@ -69,9 +70,10 @@ def main():
         print(f"attached / Ray: {median(attached) / median(on_ray):.2f}")
         if options.syncopy:
             syncopy = Syncopy(options.syncopy, Path(name))
-            syncopy.ask(json.dumps(shape))
+            syncopy.ask(json.dumps({**shape, "nTrials": 50}))
             syncopy.ask("dask")
-            theirs = [say("Syncopy Dask", syncopy.ask("dask")) for _ in range(2)]
+            syncopy.ask(json.dumps(shape))
+            theirs = [say("Syncopy Dask", syncopy.ask("dask")) for _ in range(options.syncopy_repeats)]
             syncopy.close()
             print(f"Syncopy Dask / attached: {median(theirs) / median(attached):.1f}")
 
