@@ -52,8 +52,6 @@ ONE_THREAD = {
 }
 """Environment of a worker that computes one block at a time."""
 
-_OUR_FOLDER = "RAYSPY_RAY_FOLDER"
-"""In the environment of all processes of a Ray that is started here."""
 STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
 
@@ -378,7 +376,7 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
     sigterm = signal.getsignal(signal.SIGTERM)
     local = _LocalRay(folder, lock, _enable_token(folder), sigterm, os.getpid())
     try:
-        with _environment({**_worker_environment(), _OUR_FOLDER: f"{folder}/"}):
+        with _environment(_worker_environment()):
             _in_lasting_thread(lambda: ray.init(_temp_dir=str(folder / "s"), **options))
         _local = local = replace(local, address=_context().gcs_address, watch=_watch(folder))
     except BaseException as error:
@@ -393,13 +391,13 @@ def _start(ray: Any, options: dict[str, Any]) -> None:
     atexit.register(shutdown_local_ray)
 
 
-# Ray's processes have the folder in their command line, or a title there and the folder in their environment.
+# Ray's processes have the folder in their command line, or a title there and open files in the folder.
 _WHEN_WE_ARE_GONE = """
 read -r _
 for found in /proc/[0-9]*; do
     [ "${found#/proc/}" = $$ ] && continue
-    if grep -q -a '^ray::' "$found/cmdline" 2>/dev/null; then place=environ; else place=cmdline; fi
-    grep -q -F -e "$0/" "$found/$place" 2>/dev/null && kill -9 "${found#/proc/}" 2>/dev/null
+    if grep -q -a '^ray::' "$found/cmdline"; then ls -l "$found/fd"; else cat "$found/cmdline"; fi |
+        grep -q -a -F -e "$0/" && kill -9 "${found#/proc/}"
 done
 sleep 0.2
 rm -rf "$0"

@@ -27,7 +27,7 @@ def test_two_jobs_at_once_on_the_same_hosts(slurm, tmp_path):
         options = (f"--nodes={n}", "--cpus-per-task=1", "--mem=1800M", f"--output={tmp_path}/{n}.log")
         jobs[n] = slurm.submit(*options, SBATCH, *script)
     tokens = [tmp_path / "clusters" / f"{job}.token" for job in jobs.values()]
-    wait_until(lambda: all("Ray actors" in read(tmp_path / f"{n}.log") for n in jobs), 100)
+    wait_until(lambda: all("the head of Ray is up" in read(tmp_path / f"{n}.log") for n in jobs), 100)
     assert {slurm.state(job)[0] for job in jobs.values()} == {"RUNNING"}
     secrets = [token.read_text() for token in tokens]
     assert [token.stat().st_mode & 0o777 for token in tokens] == [0o600, 0o600]
