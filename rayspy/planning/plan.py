@@ -204,16 +204,22 @@ class Plan:
         first = int(self.row_edges[block.first_trial])
         if block.stop_piece is None:
             return first, int(self.row_edges[block.stop_trial])
-        pieces = self.pieces(block.first_trial)
-        return first + pieces[block.first_piece][0], first + pieces[block.stop_piece - 1][1]
+        low, _ = self._piece(block.first_trial, block.first_piece)
+        _, high = self._piece(block.first_trial, block.stop_piece - 1)
+        return first + low, first + high
 
-    def pieces(self, k: int) -> list[tuple[int, int]]:
-        """First and last row (exclusive) of each piece of trial k; one piece if it is not cut."""
-        rows = int(self.output.rows[k])
+    def n_pieces(self, k: int) -> int:
+        """Into how many pieces trial k is cut; 1 if it is not."""
+        return max(1, -(-int(self.output.rows[k]) // self._piece_rows(k)))
+
+    def _piece_rows(self, k: int) -> int:
         step = self.divisible.piece_rows(int(self.spec.lengths[k])) if self.divisible else None
-        if step is None:
-            return [(0, rows)]
-        return [(row, min(row + step, rows)) for row in range(0, rows, step)]
+        return max(1, int(self.output.rows[k])) if step is None else step
+
+    def _piece(self, k: int, i: int) -> tuple[int, int]:
+        """First and last row (exclusive) of piece i of trial k."""
+        step = self._piece_rows(k)
+        return i * step, min((i + 1) * step, int(self.output.rows[k]))
 
     def block_start(self, block: Block) -> tuple[int, ...]:
         """First index of one block in the result, in the engine's order."""
@@ -258,7 +264,7 @@ class Plan:
         for low, high in pairwise(edges):
             first, stop = block.first_trial + low, block.first_trial + high
             at_once = self.trials_at_once(first, block.n_channels)
-            n_pieces = len(self.pieces(first))
+            n_pieces = self.n_pieces(first)
             for k in range(first, stop, 1 if n_pieces > 1 else at_once):
                 if n_pieces > 1:
                     yield from self._piece_chunks(k, 0, n_pieces)
@@ -269,7 +275,8 @@ class Plan:
         return Chunk(first, stop, 0, int(self.output.rows[first]), 0, int(self.spec.lengths[first]))
 
     def _piece_chunks(self, k: int, first: int, stop: int) -> Iterator[Chunk]:
-        for low, high in self.pieces(k)[first:stop]:
+        for i in range(first, stop):
+            low, high = self._piece(k, i)
             start, end = self._cut.samples_for(int(self.spec.lengths[k]), low, high)
             yield Chunk(k, k + 1, low, high, start, end - start)
 
@@ -420,7 +427,7 @@ def _piece_counts(plan: Plan) -> Indices | None:
     known: dict[int, int] = {}
     for k, length in enumerate(plan.spec.lengths.tolist()):
         if length not in known:
-            known[length] = len(plan.pieces(k))
+            known[length] = plan.n_pieces(k)
     return np.array([known[length] for length in plan.spec.lengths.tolist()], dtype=np.int64)
 
 
