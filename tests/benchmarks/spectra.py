@@ -22,11 +22,11 @@ SAMPLES, CHANNELS = 1000, 32
 class Syncopy:
     """Syncopy in a process and environment of its own."""
 
-    def __init__(self, python, folder):
+    def __init__(self, python, folder, server="syncopy_server.py"):
         environment = {**os.environ, "SPYTMPDIR": str(folder), "SPYDIR": str(folder), "SPYLOGLEVEL": "ERROR"}
-        server = Path(__file__).with_name("syncopy_server.py")
+        command = [python, str(Path(__file__).with_name(server))]
         self._process = subprocess.Popen(
-            [python, str(server)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
 
@@ -37,7 +37,7 @@ class Syncopy:
 
     def close(self):
         self._process.stdin.close()
-        self._process.wait(60)
+        self._process.wait(120)
 
 
 def bare_range(task):

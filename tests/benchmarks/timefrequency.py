@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ import numpy as np
 from scipy.fft import fft, ifft, next_fast_len, rfft
 
 import rayspy as spy
+from tests.benchmarks.spectra import Syncopy
 
 RATE, SAMPLES = 1000.0, 2000
 FOI = [float(f) for f in range(5, 105, 5)]
@@ -37,27 +37,6 @@ CASES = {
 
 def tell(text):
     print(text, file=sys.stderr, flush=True)
-
-
-class Syncopy:
-    """Syncopy in a process and environment of its own."""
-
-    def __init__(self, python, folder):
-        environment = {**os.environ, "SPYTMPDIR": str(folder), "SPYDIR": str(folder), "SPYLOGLEVEL": "ERROR"}
-        server = Path(__file__).with_name("syncopy_methods.py")
-        self._process = subprocess.Popen(
-            [python, str(server)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-
-    def ask(self, **command):
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait(120)
 
 
 # -- bare loops: the necessary transforms and writes, in two processes ------------------------------
@@ -170,8 +149,8 @@ def runs_of(data, trials, settings, path, pool, folder, syncopy):
         ),
     }
     if syncopy:
-        runs["Syncopy sequential"] = lambda: syncopy.ask(run=settings)
-        runs["Syncopy Dask"] = lambda: syncopy.ask(run=settings, dask=True)
+        runs["Syncopy sequential"] = lambda: syncopy.ask(json.dumps({"run": settings}))
+        runs["Syncopy Dask"] = lambda: syncopy.ask(json.dumps({"run": settings, "dask": True}))
     if "foi" in settings:
         runs["MNE, n_jobs=2"] = lambda: clock(lambda: mne_run(trials, settings))
     return runs
@@ -209,7 +188,8 @@ def deviations_of(data, trials, settings, syncopy, folder, runs):
     found = {}
     if syncopy:
         target = str(folder / "first.npy")
-        syncopy.ask(run={**settings, "select": {"trials": [0]}}, save=target)
+        command = {"run": {**settings, "select": {"trials": [0]}}, "save": target}
+        syncopy.ask(json.dumps(command))
         theirs = np.load(target)
         found["Syncopy"] = np.abs(mine - theirs).max() / np.abs(theirs).max()
     if "MNE, n_jobs=2" in runs:
@@ -246,7 +226,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("RAYSPY_TMPDIR")) as name:
         folder = Path(name)
         spy.config.scratch_dir = str(folder)
-        syncopy = Syncopy(options.syncopy, folder) if options.syncopy else None
+        syncopy = Syncopy(options.syncopy, folder, "syncopy_methods.py") if options.syncopy else None
         chosen = [case for case in CASES if (options.only or "") in case]
         local = {}
         for case in chosen:
@@ -254,7 +234,7 @@ def main():
             data, trials, path, settings = prepare(case, options.trials, folder)
             if syncopy:
                 np.savez(folder / "trials.npz", trials=trials, samplerate=RATE)
-                syncopy.ask(data=str(folder / "trials.npz"))
+                syncopy.ask(json.dumps({"data": str(folder / "trials.npz")}))
             with multiprocessing.get_context("fork").Pool(2) as pool:
                 runs = runs_of(data, trials, settings, path, pool, folder, syncopy)
                 times = measure(runs, options.repeats, options.slow_repeats)
