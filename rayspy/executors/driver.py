@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rayspy.config import config
+from rayspy.errors import PathError
 from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
 from rayspy.executors.outlook import end_if_planning
@@ -12,6 +17,7 @@ from rayspy.executors.resume import Journal
 from rayspy.executors.sinks import OnDisk, sink_for
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import Progress, message
+from rayspy.storage.scratch import own_session
 from rayspy.storage.sources import ArraySource
 
 
@@ -80,17 +86,43 @@ def _execute(choice: Choice, journal: Journal, done: set[int]) -> None:
     sink = journal.sink
     plan = sink.plan
     progress = Progress(plan.name, plan.n_blocks, plan.memory.input, len(done))
+    left = np.ones(plan.n_blocks, dtype=bool)
+    left[list(done)] = False
 
     def collect(receipt: Receipt) -> None:
         sink.add(receipt)
         journal.note(receipt)
+        left[receipt.block] = False
         progress.update(receipt.bytes_read)
 
     try:
-        choice.executor.run(plan, _left(plan.n_blocks, done), collect)
+        _where_it_can_be_read(choice, plan, left, collect)
     finally:
         progress.close()
 
 
-def _left(n_blocks: int, done: set[int]) -> Sequence[int]:
-    return [i for i in range(n_blocks) if i not in done] if done else range(n_blocks)
+_unseen: set[Path] = set()
+"""Folders of own scratch that some worker could not see."""
+
+
+def _where_it_can_be_read(choice: Choice, plan: Plan, left: NDArray[np.bool_], collect: Collect) -> None:
+    """Have the workers read the input, or read it for them if it is in scratch that they cannot see."""
+    if own_session(plan.source.location) not in _unseen:
+        try:
+            choice.executor.run(plan, _blocks(left), collect)
+            return
+        except PathError as error:
+            home = own_session(error.path)
+            if plan.needs_payload or home is None or not Path(error.path).exists():
+                raise
+            _unseen.add(home)
+            message(
+                plan.name,
+                f"the input in the scratch folder {home} is not visible on all nodes: it is sent over the "
+                "network; set RAYSPY_TMPDIR to a folder that all nodes share to avoid that",
+            )
+    choice.executor.run(plan.relayed(), _blocks(left), collect)
+
+
+def _blocks(left: NDArray[np.bool_]) -> Sequence[int]:
+    return range(len(left)) if left.all() else np.flatnonzero(left).tolist()

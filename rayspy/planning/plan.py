@@ -20,7 +20,7 @@ from rayspy.planning.partition import LINE_CHANNELS, Block, Blocks, no_blocks, p
 from rayspy.planning.work import block_bytes, kernel_at, shared_bytes, weighted_sizes
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
-from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read
+from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read, RelayedSource
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -319,6 +319,10 @@ class Plan:
     def needs_payload(self) -> bool:
         """Whether the input of a block has to be sent along with it."""
         return self.source.in_memory
+
+    def relayed(self) -> Plan:
+        """Return the same work with input that the caller reads and sends."""
+        return replace(self, id=f"{self.id}-relayed", source=RelayedSource(self.source))
 
     def for_workers(self) -> Plan:
         """Return a copy that can be sent to other processes."""

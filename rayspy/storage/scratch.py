@@ -301,6 +301,12 @@ def _remove(folder: str, pid: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def own_session(path: str) -> Path | None:
+    """Scratch folder of this process that a path is in."""
+    folders = [current.folder for current in _open.values()] if path else []
+    return next((folder for folder in folders if Path(path).is_relative_to(folder)), None)
+
+
 def new_name() -> Path:
     """Name for the folder of an array."""
     return session().folder / f"array-{secrets.token_hex(6)}"

@@ -117,6 +117,37 @@ class AbsentSource:
         raise SourceChangedError("the array is in the memory of another process and was not sent along")
 
 
+@dataclass(frozen=True, eq=False)
+class RelayedSource:
+    """An array in files that only the driver can see, which reads them for the workers."""
+
+    source: ArraySource
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.source.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self.source.dtype
+
+    @property
+    def location(self) -> str:
+        """Location of the source."""
+        return self.source.location
+
+    @property
+    def in_memory(self) -> bool:
+        """True: it takes this process to read it."""
+        return True
+
+    def reader(self) -> Any:
+        """Context manager that yields ``read(region)``."""
+        return self.source.reader()
+
+
 @contextmanager
 def open_descriptor(path: str, needed: int) -> Iterator[int]:
     """Open a file for reading and check that it holds at least `needed` bytes."""

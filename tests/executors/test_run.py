@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import numpy as np
 import pytest
 
 import rayspy as spy
-from rayspy.executors.choose import choose
+from rayspy.errors import PathError
+from rayspy.executors import driver
+from rayspy.executors.choose import Choice, choose
 from rayspy.executors.driver import run_plan
 from rayspy.executors.local import LocalExecutor
 from rayspy.executors.run import PromiseError, run_block
@@ -23,6 +26,7 @@ from rayspy.frontends.compute import plan_for, selected
 from rayspy.frontends.spectral.fourier import mtmfft
 from rayspy.methods.copying import Copying
 from rayspy.planning.memory import Memory, affordable_workers
+from rayspy.storage.sources import read_all
 
 
 def noise(n_trials=12, n_samples=300, n_channels=5, dtype=np.float32):
@@ -283,3 +287,54 @@ def test_result_on_disk_is_described(tmp_path):
     meta = json.loads((Path(spectra.source.location) / "meta.json").read_text())
     assert meta["shape"] == list(spectra.data.shape)
     assert meta["complex_as_last_axis"] is True
+
+
+class Farsighted:
+    """Stands in for an executor on other hosts, which do not see the scratch folder of this one."""
+
+    name, n_workers, elastic = "ray", 1, False
+
+    def __init__(self, seen=0):
+        self.seen = seen
+        self.runs = []
+
+    def run(self, plan, blocks, collect):
+        self.runs.append((plan.needs_payload, list(blocks)))
+        for n, i in enumerate(blocks):
+            if not plan.needs_payload and n >= self.seen:
+                raise PathError(plan.source.location, exists=False, hint="seen from host n2")
+            collect(run_block(plan.for_workers(), i, plan.payload(i) if plan.needs_payload else None))
+
+
+@pytest.fixture
+def in_scratch(tmp_path, monkeypatch):
+    monkeypatch.setattr(driver, "_unseen", set())
+    with spy.config.using(scratch_dir=str(tmp_path), inmemory_bytes=100, block_bytes=6000):
+        yield noise(8)
+
+
+def compute_on(executor, data, monkeypatch):
+    plan = plan_for("copying", data, Copying(), selected(data, None))
+    monkeypatch.setattr(driver, "choose", lambda *args: Choice(executor, "a test"))
+    return driver.run_plan(plan, None)[0]
+
+
+def test_input_in_scratch_that_workers_do_not_see_is_sent(in_scratch, monkeypatch):
+    told = []
+    monkeypatch.setattr(driver, "message", lambda name, text: told.append(text))
+    first, second = Farsighted(3), Farsighted(3)
+    for executor in (first, second):
+        result = compute_on(executor, in_scratch, monkeypatch)
+        np.testing.assert_array_equal(read_all(result), in_scratch.data[()])
+    assert first.runs == [(False, list(range(8))), (True, list(range(3, 8)))]
+    assert second.runs == [(True, list(range(8)))]
+    assert sum("is not visible on all nodes" in text for text in told) == 1
+
+
+def test_input_in_scratch_that_is_gone_is_an_error(in_scratch, monkeypatch):
+    executor = Farsighted()
+    plan = plan_for("copying", in_scratch, Copying(), selected(in_scratch, None))
+    shutil.rmtree(plan.source.location)
+    with pytest.raises(PathError, match="does not exist"):
+        compute_on(executor, in_scratch, monkeypatch)
+    assert len(executor.runs) == 1

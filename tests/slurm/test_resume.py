@@ -84,6 +84,7 @@ def test_scratch_of_the_first_host_only(slurm, tmp_path, script, monkeypatch):
     assert "the same bits" in read("log")
     assert len(set(computed(tmp_path))) == 3
     assert re.search(r"/dev/shm/scratch.* is not visible on n[123]", read("log"))
+    assert re.search(r"the input in the scratch folder /dev/shm/scratch.* is not visible", read("log"))
     slurm.clean()
 
 
