@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rayspy as spy
-from tests.helpers import run_on
+from tests.helpers import EXECUTORS, run_on
 
 N_CHANNELS = 7
 CALLS = {
@@ -74,12 +74,12 @@ def test_same_bits(call, unequal, selection, request):
         check(call, unequal, selection, options)
 
 
-def test_same_bits_on_ray(request):
-    for executor in ("ray-1", "ray-3"):
-        with run_on(executor, request) as options:
-            for call in CALLS:
-                check(call, True, "both", options, (None, 3))
-            check("but", False, "all", options)
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("executor", [name for name in EXECUTORS if name != "local-2"])
+def test_same_bits_on_every_executor(executor, call, request):
+    with run_on(executor, request) as options:
+        for unequal, selection in ((False, "all"), (True, "all"), (True, "both")):
+            check(call, unequal, selection, options, (None, 3))
 
 
 @pytest.mark.parametrize("call", CALLS)

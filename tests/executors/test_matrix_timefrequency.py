@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rayspy as spy
-from tests.helpers import run_on
+from tests.helpers import EXECUTORS, run_on
 
 N_CHANNELS = 5
 METHODS = {
@@ -33,7 +33,6 @@ SELECTIONS = {
     "all": None,
     "some": {"trials": [1, 8, 3], "channel": [3, 0, 2, 4], "latency": [-0.95, -0.5]},
 }
-PLACES = [("local-1", "all"), ("local-1", "some"), ("local-2", "all"), ("local-2", "some"), ("ray-2", "some")]
 
 
 def make(unequal, n_trials=10):
@@ -65,7 +64,8 @@ def baseline():
 
 @pytest.mark.parametrize("kind", ["equal", "unequal", "average"])
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("executor", "selection"), PLACES)
+@pytest.mark.parametrize("selection", SELECTIONS)
+@pytest.mark.parametrize("executor", EXECUTORS)
 def test_same_bits(executor, method, kind, selection, baseline, request):
     settings = {**METHODS[method], "keeptrials": kind != "average", "select": SELECTIONS[selection]}
     unequal = kind == "unequal"
@@ -73,7 +73,7 @@ def test_same_bits(executor, method, kind, selection, baseline, request):
     assert np.isfinite(wanted).all()
     data = make(unequal)
     with run_on(executor, request) as options:
-        for chan_per_worker in (None, 3) if executor.startswith("ray") else (None, 1, 3, N_CHANNELS):
+        for chan_per_worker in (None, 1, 3, N_CHANNELS) if executor.startswith("local") else (None, 3):
             got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
             np.testing.assert_array_equal(got.data[()], wanted)
 
@@ -90,14 +90,15 @@ def test_same_bits_on_disk_and_in_larger_blocks(method, baseline):
         np.testing.assert_array_equal(spy.freqanalysis(make(True), **settings).data[()], wanted)
 
 
-def test_same_bits_of_models(request):
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_same_bits_of_models(executor, request):
     pytest.importorskip("specparam")
     settings = {"output": "fooof", "foilim": [2, 45], "select": {"channel": [0, 3]}}
     data = make(False, 2)
     wanted = spy.freqanalysis(data, parallel=False, **settings)
-    for executor, width in (("local-2", 2), ("ray-2", None)):
-        with run_on(executor, request) as options:
-            got = spy.freqanalysis(data, chan_per_worker=width, **settings, **options)
-        np.testing.assert_array_equal(got.data[()], wanted.data[()])
-        for name, values in wanted.metadata["n_peaks"].items():
-            np.testing.assert_array_equal(got.metadata["n_peaks"][name], values)
+    with run_on(executor, request) as options:
+        for chan_per_worker in (None, 1):
+            got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
+            np.testing.assert_array_equal(got.data[()], wanted.data[()])
+            for name, values in wanted.metadata["n_peaks"].items():
+                np.testing.assert_array_equal(got.metadata["n_peaks"][name], values)
