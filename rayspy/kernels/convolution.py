@@ -74,54 +74,64 @@ def convolved(x: Array, response: Response, start: int, first: int, stop: int) -
 
 
 def _convolved(x: Array, mean: Array, response: Response, low: int, high: int) -> Array:
-    y = transformed(x, response, low, high, mean)
-    _add_constant(y, mean, response, x.shape[2], low)
+    y = _through(x, mean, response, slice(low, high))
+    n = x.shape[2]
+    ones = _of_ones(response, n, low, high)
+    front, back = max(0, response.tail - low), max(0, high + response.lead - n)
+    _add_steady(y, mean, ones, float(response.taps.sum()), front, back)
     return y
 
 
-_NOTHING = 1e-12
+def _through(x: Array, mean: Array | np.floating[Any], response: Response, rows: slice) -> Array:
+    """Rows of the convolution of finite lines less their means."""
+    n = x.shape[2]
+    padded = np.empty((*x.shape[:2], transform_length(response, n, rows)), x.dtype)
+    np.subtract(x, mean, out=padded[..., :n])
+    padded[..., n:] = 0
+    return transformed(padded, response, rows)
+
+
+NOTHING = 1e-12
 """Gain at 0 below which there is none."""
 
 
-def _add_constant(y: Array, mean: Array, response: Response, n: int, low: int) -> None:
-    """Add the response to n samples of the mean: constant but for the rows at the ends."""
-    rows = y.shape[2]
-    ones = _of_ones(response, n, low, low + rows)
-    gain = float(response.taps.sum())
-    gain = gain if abs(gain) > _NOTHING else 0.0
+def _add_steady(y: Array, mean: Array, ones: Array, gain: float, front: int, back: int) -> None:
+    """Add the mean times `ones`, which is the gain but for some rows at the front and at the back."""
+    gain = gain if abs(gain) > NOTHING else 0.0
     if gain:
         y += mean * y.dtype.type(gain)
-    front = min(max(0, response.tail - low), rows)
-    back = min(max(front, n - response.lead - low), rows)
-    for part in (slice(0, front), slice(back, rows)):
+    rows = y.shape[2]
+    front = min(front, rows)
+    for part in (slice(0, front), slice(max(front, rows - back), rows)):
         y[..., part] += mean * (ones[part] - gain).astype(y.dtype)
 
 
-def transformed(x: Array, response: Response, low: int, high: int, mean: Array | None = None) -> Array:
-    """Rows `low` to `high` of the convolution of finite lines, which may go on after their end.
+def transform_length(response: Response, n: int, rows: slice) -> int:
+    """Length of a transform in which the ends of n samples do not reach each other's rows."""
+    from scipy.fft import next_fast_len
+
+    needed = max(n, n + response.tail - rows.start, rows.stop + response.lead)
+    return int(next_fast_len(needed, real=True))
+
+
+def transformed(padded: Array, response: Response, rows: slice) -> Array:
+    """Rows of the convolution of finite lines, which may go on after their end.
 
     Parameters
     ----------
-    x : ndarray, floating point, shape (trial, channel, time)
-        Signals; zero before and after.
+    padded : ndarray, floating point, shape (trial, channel, time)
+        Signals followed by zeros, as long as `transform_length` says; lost.
     response : Response
         What to convolve with.
-    low, high : int
-        Rows wanted, the first one within `x`.
-    mean : ndarray, shape (trial, channel, 1), optional
-        Is subtracted from the signals.
+    rows : slice
+        Rows wanted, the first one within the signal.
     """
-    from scipy.fft import irfft, next_fast_len, rfft
+    from scipy.fft import irfft, rfft
 
-    n = x.shape[2]
-    n_fft = int(next_fast_len(max(n, n + response.tail - low, high + response.lead), real=True))
-    padded = np.empty((*x.shape[:2], n_fft), x.dtype)
-    np.subtract(x, x.dtype.type(0) if mean is None else mean, out=padded[..., :n])
-    padded[..., n:] = 0
+    n_fft = padded.shape[2]
     spectra = rfft(padded, axis=-1, overwrite_x=True)
-    del padded
-    _times(spectra, _transfer(response, n_fft, x.dtype.char))
-    y: Array = irfft(spectra, n_fft, axis=-1, overwrite_x=True)[..., low:high]
+    _times(spectra, _transfer(response, n_fft, padded.dtype.char))
+    y: Array = irfft(spectra, n_fft, axis=-1, overwrite_x=True)[..., rows]
     return y
 
 
@@ -200,24 +210,51 @@ def filtered(
     if length < _LONG * len(response.taps):
         low, high = reach(response, 1, length, first, stop)
         return convolved(convolved(x, response, start, low, high), response, low, first, stop)
-    return _twice(x, response, start, length, first, stop)
+    mean = line_means(x)
+    if np.isfinite(mean).all():
+        return _twice(x, mean, response, start, length, first, stop)
+    holes = ~np.isfinite(x)
+    clean = np.where(holes, x.dtype.type(0), x)
+    y = _twice(clean, line_means(clean), response, start, length, first, stop)
+    y[_spread(holes, _squared(response), first - start, stop - start)] = np.nan
+    return y
 
 
-def _twice(x: Array, response: Response, start: int, length: int, first: int, stop: int) -> Array:
+def _twice(
+    x: Array, mean: Array, response: Response, start: int, length: int, first: int, stop: int
+) -> Array:
     """Convolve with the response to the response, and take back what ran over the ends in between."""
-    y = convolved(x, _squared(response), start, first, stop)
-    half, end = response.lead, start + x.shape[2]
+    both, half = _squared(response), response.lead
+    y = _through(x, mean, both, slice(first - start, stop - start))
     ends = []
     if first < half:
         ends.append((y[..., : half - first], x[..., :half], first))
     if stop > length - half:
-        back = x[..., ::-1][..., end - length : end - length + half]
+        back = x[..., ::-1][..., start + x.shape[2] - length :][..., :half]
         ends.append((y[..., ::-1][..., : half - length + stop], back, length - stop))
     if ends:
-        over = _over_end(np.concatenate([edge for _, edge, _ in ends]), response)
+        over = _over_end(np.concatenate([edge - mean for _, edge, _ in ends]), response)
         for (rows, _, row), part in zip(ends, np.split(over, len(ends)), strict=True):
             rows -= part[..., row : row + rows.shape[2]]
+    ones = _of_ones_twice(response, start, x.shape[2], length, first, stop)
+    front, back_rows = max(0, both.tail - first), max(0, stop - length + both.lead)
+    _add_steady(y, mean, ones, float(both.taps.sum()), front, back_rows)
     return y
+
+
+@lru_cache(maxsize=16)
+def _of_ones_twice(
+    response: Response, start: int, n: int, length: int, first: int, stop: int
+) -> NDArray[np.float64]:
+    """Rows of the twofold response to n ones from sample `start` of a trial on."""
+    ones = _of_ones(_squared(response), n, first - start, stop - start).copy()
+    half = response.lead
+    over = _over_end(np.ones((1, 1, half)), response)[0, 0]
+    if first < half:
+        ones[: half - first] -= over[first : first + len(ones)]
+    if stop > length - half:
+        ones[::-1][: half - length + stop] -= over[length - stop :][: len(ones)]
+    return ones
 
 
 @lru_cache(maxsize=16)
@@ -238,5 +275,5 @@ def _halves(response: Response) -> tuple[Response, Response]:
 def _over_end(edge: Array, response: Response) -> Array:
     """What the samples at the beginning of a trial give back from before it, if nothing is cut in between."""
     out, back = _halves(response)
-    half = response.lead
-    return convolved(convolved(edge, out, 0, 0, half), back, 0, 0, half)
+    rows, nothing = slice(0, response.lead), edge.dtype.type(0)
+    return _through(_through(edge, nothing, out, rows), nothing, back, rows)
