@@ -21,7 +21,7 @@ SCRIPT = """
 
     data = spy.synthdata.white_noise(nTrials={trials}, nSamples=1000, nChannels=32, seed=1)
     spy.config.progress = False
-    settings = dict(method="mtmfft", tapsmofrq=10)
+    settings = {settings}
     spy.freqanalysis(data, **settings)
     for _ in range({repeats}):
         began = time.perf_counter()
@@ -31,23 +31,31 @@ SCRIPT = """
 """
 
 
-def seconds(bed, folder, n_hosts, options):
+CASES = {
+    "spectra": (3000, {"method": "mtmfft", "tapsmofrq": 10}),
+    "superlets": (100, {"method": "superlet", "order_max": 4, "foi": [float(f) for f in range(10, 110, 5)]}),
+}
+"""Trials and settings: much to read and write for little arithmetic, and the other way round."""
+
+
+def seconds(bed, folder, n_hosts, case, repeats):
     """Median time of the computation in a job of so many hosts."""
     script, log = folder / "script.py", folder / f"{n_hosts}.log"
-    script.write_text(textwrap.dedent(SCRIPT.format(trials=options.trials, repeats=options.repeats)))
+    trials, settings = CASES[case]
+    script.write_text(textwrap.dedent(SCRIPT.format(trials=trials, repeats=repeats, settings=settings)))
     words = (f"--nodes={n_hosts}", "--cpus-per-task=1", "--mem=2500M", f"--output={log}")
     job = bed.submit(*words, ROOT / "slurm" / "rayspy.sbatch", script)
     state = bed.wait_job(job, 600)
     lines = [line.split() for line in log.read_text().splitlines()]
     times = [float(words[1]) for words in lines if words[:1] == ["seconds"]]
-    if state != ("COMPLETED", "0") or len(times) != options.repeats:
+    if state != ("COMPLETED", "0") or len(times) != repeats:
         raise RuntimeError(f"{state}: {log.read_text()}")
     return statistics.median(times)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=3000)
+    parser.add_argument("--case", choices=tuple(CASES), default="spectra")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     if reason := hosts.missing():
@@ -62,7 +70,7 @@ def main():
         }
         first = None
         for n_hosts in (1, 2, 3):
-            found = seconds(bed, folder, n_hosts, options)
+            found = seconds(bed, folder, n_hosts, options.case, options.repeats)
             first = first or found
             print(f"{n_hosts} hosts of one CPU: {found:.2f} s, {first / found:.2f} times as fast", flush=True)
 
