@@ -143,7 +143,7 @@ class Mtmconvol:
             return 10 * BATCH_BYTES
         n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
         n_filters = len(self.freq) * self.taper.n_tapers
-        edges = 24 * n_filters * len(self.times.samples(length))
+        edges = 24 * n_filters * min(self.n_window + 2, len(self.times.samples(length)))
         return min(KEPT_BYTES, 8 * n_filters * n_fft) + edges + 6 * BATCH_BYTES + 4 * BUFFER_BYTES
 
     def weight(self, length: int) -> float:
@@ -213,21 +213,30 @@ def _cut_filter(method: Mtmconvol, reach: int, shift: int, i: int) -> tuple[NDAr
 
 
 class _Edges:
-    """Outputs of filters for a trial of ones; each is made when it is first asked for."""
+    """Outputs of filters for a trial of ones; each is made when it is first asked for.
+
+    They are kept where windows reach over the ends of the trial; elsewhere they are the sum of the filter.
+    """
 
     def __init__(self, method: Mtmconvol, length: int, first: int) -> None:
         self._method, self._length = method, length
         self._samples = method.times.samples(length, first)
-        self._known: dict[int, NDArray[np.complex64]] = {}
+        begins = self._samples - method.n_window // 2
+        self._outside = np.flatnonzero((begins < 0) | (begins + method.n_window > length))
+        self._known: dict[int, tuple[complex, NDArray[np.complex128]]] = {}
 
     def __call__(self, numbers: Sequence[int]) -> NDArray[np.complex64]:
         """Outputs of some filters, (filter, window)."""
-        return np.stack([self._one(i) for i in numbers])
+        out = np.empty((len(numbers), len(self._samples)), np.complex64)
+        for row, i in zip(out, numbers, strict=True):
+            row[:], row[self._outside] = self._one(i)
+        return out
 
-    def _one(self, i: int) -> NDArray[np.complex64]:
+    def _one(self, i: int) -> tuple[complex, NDArray[np.complex128]]:
         if i not in self._known:
-            response = edge_response(*_filter(self._method, i), self._length, self._samples)
-            self._known[i] = response.astype(np.complex64)
+            taps, first = _filter(self._method, i)
+            outside = edge_response(taps, first, self._length, self._samples[self._outside])
+            self._known[i] = complex(np.cumsum(taps)[-1]), outside
         return self._known[i]
 
 
