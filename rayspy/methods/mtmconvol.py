@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.filterbank import BUFFER_BYTES, row_bytes, transform_length
+from rayspy.kernels.filterbank import BUFFER_BYTES, row_bytes, segments, transform_length
 from rayspy.kernels.mtmconvol import (
     BATCH_BYTES,
     convolved_spectra,
@@ -99,7 +99,7 @@ class Mtmconvol:
         points = points_of(self.times, length)
         n_fft = transform_length(length, min(n, length - 1), points.step)
         inverse = n_fft // points.step
-        per_filter = 6 * n_fft + 2 * inverse * math.log2(inverse + 1)
+        per_filter = (6 * n_fft + 2 * inverse * math.log2(inverse + 1)) * segments(length, n_fft)[0]
         return 2 * len(self.freq) * per_filter < rows * n * (math.log2(n) + 8)
 
     def starts(self, length: int, first: int) -> NDArray[np.int64]:
