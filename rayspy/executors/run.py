@@ -58,7 +58,7 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     return Receipt(
         block=i,
         seconds=time.perf_counter() - began,
-        bytes_read=_samples(plan, block) * block.n_channels * plan.spec.dtype.itemsize,
+        bytes_read=plan.samples_of(block) * plan.spec.dtype.itemsize,
         bytes_written=value.nbytes if part is not None else 0,
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -71,15 +71,6 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
 def _seen_from_here(error: PathError) -> PathError:
     here = f"seen from host {socket.gethostname()}; all nodes must find it under this path"
     return PathError(error.path, error.exists, f"{error.hint}; {here}" if error.hint else here)
-
-
-def _samples(plan: Plan, block: Block) -> int:
-    """Samples of the input that a block stands for, margins left out."""
-    samples = int(plan.spec.lengths[block.first_trial : block.stop_trial].sum())
-    if block.stop_piece is None:
-        return samples
-    low, high = plan.block_rows(block)
-    return samples * (high - low) // int(plan.output.rows[block.first_trial])
 
 
 def _stacked(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int]) -> Array:

@@ -223,7 +223,7 @@ def _check_scratch(plan: Plan) -> None:
 def _measured(plan: Plan, in_memory: bool) -> tuple[float, float]:
     """Compute one block; returns the seconds it took and its share of the work."""
     number = plan.n_blocks // 2
-    work = [_work(plan, i) for i in range(plan.n_blocks)]
+    work = [plan.samples_of(block) for block in plan.blocks]
     target = None if in_memory else new_target()[0]
     bound = replace(plan, target=target)
     try:
@@ -234,12 +234,6 @@ def _measured(plan: Plan, in_memory: bool) -> tuple[float, float]:
         if target is not None:
             target.discard()
     return seconds, work[number] / sum(work)
-
-
-def _work(plan: Plan, i: int) -> int:
-    """Samples that a block reads."""
-    block = plan.blocks[i]
-    return int(plan.spec.lengths[block.first_trial : block.stop_trial].sum()) * block.n_channels
 
 
 def _size(n: int) -> str:

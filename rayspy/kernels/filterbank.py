@@ -227,11 +227,17 @@ Fill = Callable[[Spectra, range, Array], None]
 
 
 def over_batches(
-    lines: Array, n_freq: int, bank: Bank, out: Array, fill: Fill, scaled: bool = False, centred: bool = False
+    lines: Array,
+    freqs: range,
+    bank: Bank,
+    out: Array,
+    fill: Fill,
+    scaled: bool = False,
+    centred: bool = False,
 ) -> None:
     """Cut the work into batches of lines and frequencies, and put their results in place.
 
-    `lines` are (trial, channel, time).
+    `lines` are (trial, channel, time), `freqs` the frequencies that are in `out`.
 
     Results are gathered with time as the fastest axis and transposed in one go
     into `out`, of shape (trial, time, freq, channel), where channels are the fastest.
@@ -241,11 +247,12 @@ def over_batches(
         n_trials, n_channels = some.shape[:2]
         spectra = Spectra(some.reshape(n_trials * n_channels, -1), scaled, centred)
         at_once = max(1, BUFFER_BYTES // (len(spectra) * bank.points.n_rows * out.itemsize))
-        for low in range(0, n_freq, at_once):
-            wanted = range(low, min(low + at_once, n_freq))
+        for low in range(freqs.start, freqs.stop, at_once):
+            wanted = range(low, min(low + at_once, freqs.stop))
+            place = slice(low - freqs.start, wanted.stop - freqs.start)
             buffer = np.empty((n_trials, n_channels, len(wanted), bank.points.n_rows), out.dtype)
             fill(spectra, wanted, buffer.reshape(len(spectra), len(wanted), -1))
-            out[trials, :, low : wanted.stop, channels] = buffer.transpose(0, 3, 2, 1)
+            out[trials, :, place, channels] = buffer.transpose(0, 3, 2, 1)
 
 
 def batches(n_trials: int, n_channels: int, line_bytes: int) -> Iterator[tuple[slice, slice]]:
@@ -274,7 +281,7 @@ def runs(bank: Bank, numbers: Sequence[int], n_lines: int) -> Iterator[list[int]
         yield run
 
 
-def filtered(lines: Array, bank: Bank, output: str, out: Array) -> None:
+def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) -> None:
     """Outputs of a bank with one filter per frequency.
 
     Parameters
@@ -283,6 +290,8 @@ def filtered(lines: Array, bank: Bank, output: str, out: Array) -> None:
         Signals in double precision; not changed.
     bank : Bank
         A filter per frequency.
+    freqs : range
+        Numbers of the frequencies that are wanted; their results do not depend on the others.
     output : str
         As in `rayspy.kernels.mtmfft.tapered_spectra`.
     out : ndarray, shape (trial, time, freq, channel)
@@ -294,7 +303,7 @@ def filtered(lines: Array, bank: Bank, output: str, out: Array) -> None:
             values = outputs(spectra, [bank.response(i) for i in run], bank.points)
             converted(values, output, target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start])
 
-    over_batches(lines, len(bank.lengths), bank, out, fill)
+    over_batches(lines, freqs, bank, out, fill)
 
 
 def converted(values: Array, output: str, out: Array) -> Array:
@@ -318,7 +327,7 @@ Members = Sequence[Sequence[tuple[int, float]]]
 """Per frequency, numbers of filters and their weights."""
 
 
-def superlets(lines: Array, bank: Bank, members: Members, output: str, out: Array) -> None:
+def superlets(lines: Array, bank: Bank, members: Members, freqs: range, output: str, out: Array) -> None:
     """Superlet transform: weighted geometric mean of the outputs of several filters per frequency.
 
     The magnitude is the geometric mean. The phase is that of the first filter
@@ -327,7 +336,7 @@ def superlets(lines: Array, bank: Bank, members: Members, output: str, out: Arra
 
     Parameters
     ----------
-    lines, output, out
+    lines, freqs, output, out
         See `filtered`.
     bank : Bank
         All filters.
@@ -342,7 +351,7 @@ def superlets(lines: Array, bank: Bank, members: Members, output: str, out: Arra
             part = target[:, low - wanted.start : some.stop - wanted.start]
             _geometric_means(spectra, bank, [members[f] for f in some], output, part)
 
-    over_batches(lines, len(members), bank, out, fill, scaled=True)
+    over_batches(lines, freqs, bank, out, fill, scaled=True)
 
 
 def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:

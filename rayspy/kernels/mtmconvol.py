@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,14 @@ def edge_response(taps: Array, first: int, length: int, samples: NDArray[np.int6
 
 
 def convolved_spectra(
-    x: Array, bank: Bank, edges: Array, n_tapers: int, output: str, average: bool, out: Array
+    x: Array,
+    bank: Bank,
+    edges: Callable[[Sequence[int]], Array],
+    n_tapers: int,
+    freqs: range,
+    output: str,
+    average: bool,
+    out: Array,
 ) -> None:
     """Spectra of windows around many samples, by one convolution per taper and bin.
 
@@ -174,10 +182,12 @@ def convolved_spectra(
         Real signals; not changed.
     bank : Bank
         A filter per taper and bin, of `window_filter`.
-    edges : ndarray, shape (taper x bin, window)
-        `edge_response` of the filters.
+    edges : callable
+        Gives the `edge_response` of filters, (filter, window), from their numbers.
     n_tapers : int
         Number of tapers.
+    freqs : range
+        Numbers of the bins that are wanted; their results do not depend on the others.
     output : str
         As in `rayspy.kernels.mtmfft.tapered_spectra`.
     average : bool
@@ -186,21 +196,24 @@ def convolved_spectra(
         Where to put the result.
     """
     lines = np.ascontiguousarray(x.astype(np.float64).transpose(0, 2, 1))
-    n_rows = len(bank.lengths) // (n_tapers if average else 1)
+    n_freq = len(bank.lengths) // n_tapers
+    firsts = [k * n_freq + f for k in range(1 if average else n_tapers) for f in freqs]
 
     def coefficients(spectra: Spectra, run: list[int]) -> Array:
         values = outputs(spectra, [bank.response(i) for i in run], bank.points)
-        values += spectra.mean.astype(np.float32)[:, :, np.newaxis] * edges[run]
+        values += spectra.mean.astype(np.float32)[:, :, np.newaxis] * edges(run)
         return values
 
     def fill(spectra: Spectra, wanted: range, target: Array) -> None:
-        for run in runs(bank, wanted, len(spectra)):
-            part = target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start]
+        done = 0
+        for run in runs(bank, firsts[wanted.start : wanted.stop], len(spectra)):
+            part = target[:, done : done + len(run)]
+            done += len(run)
             converted(coefficients(spectra, run), output, part)
             for k in range(1, n_tapers if average else 1):
-                values = coefficients(spectra, [i + k * n_rows for i in run])
+                values = coefficients(spectra, [i + k * n_freq for i in run])
                 part += converted(values, "pow", np.empty(part.shape, part.dtype))
         if average and n_tapers > 1:
             target /= np.float32(n_tapers)
 
-    over_batches(lines, n_rows, bank, out, fill, centred=True)
+    over_batches(lines, range(len(firsts)), bank, out, fill, centred=True)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
+
+import numpy as np
 
 from rayspy.kernels.filterbank import Points, Response, response_of, row_bytes, transform_length
 
 KEPT_BYTES = 96 * 2**20
 """Filters of this size are kept per process."""
+
+
+_FORWARD, _PRODUCT, _INVERSE, _PLACED, _MADE = 30, 2, 5, 15, 20
+"""Work per number: transform of a line, product with a filter, transform of that, result put in place;
+filter sampled and transformed. Measured in nanoseconds, only their ratios matter."""
+_REPEATED = 1 / 4
+"""The transform of a line may take this share of the work that follows for a run of frequencies."""
 
 
 class FilterBank:
@@ -33,6 +42,34 @@ class FilterBank:
             if _store.has_room(self, found.values.nbytes):
                 self._made[i] = found
         return found
+
+
+def band_edges(bank: FilterBank, members: Sequence[Sequence[int]], at_most: int, n_lines: int) -> list[int]:
+    """Cut frequencies into up to `at_most` runs of about the same work.
+
+    Parameters
+    ----------
+    bank : FilterBank
+        All filters.
+    members : sequence of sequences of int
+        Numbers of the filters of each frequency.
+    at_most : int
+        Largest number of runs.
+    n_lines : int
+        Lines that share the filters while these are kept.
+
+    Returns
+    -------
+    list of int
+        First frequency of each run, and the number of frequencies.
+    """
+    sizes = np.array(bank.row_bytes) / 8
+    per_filter = sizes * (_PRODUCT + _INVERSE / bank.points.step) + np.array(bank.lengths) * _MADE / n_lines
+    work = np.cumsum([per_filter[list(some)].sum() + _PLACED * bank.points.n_rows for some in members])
+    shared = _FORWARD * sizes.max()
+    n_runs = min(at_most, int(_REPEATED * work[-1] / shared))
+    inner = np.searchsorted(work, work[-1] * np.arange(1, n_runs) / n_runs) + 1 if n_runs > 1 else []
+    return sorted({0, *(int(f) for f in inner), len(members)})
 
 
 class _Store:

@@ -90,7 +90,8 @@ class Method(Protocol):
     """An analysis with its parameters, as a frozen picklable value.
 
     Methods may have more to tell, see `rayspy.planning.work`: ``weight(length)``,
-    ``shared_bytes(length)`` and ``kernel_at(length, variant)``.
+    ``shared_bytes(length)`` and ``kernel_at(length, variant)``, if it is `Divisible`
+    ``samples_at`` and ``piece_kernel_at`` with a variant.
     """
 
     name: ClassVar[str]
@@ -105,6 +106,27 @@ class Method(Protocol):
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Memory that the kernel needs per trial and channel besides input and output."""
+        ...
+
+
+@runtime_checkable
+class Banded(Protocol):
+    """A method that computes runs of frequencies, from whole trials.
+
+    The bits of a frequency are the same in every run that has it. What all
+    frequencies share is computed anew for each run.
+    """
+
+    def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
+        """First frequency of each run, and the end: up to `at_most` runs of about the same work.
+
+        `n_lines` is how many trials x channels there are in all. Fewer runs where
+        the work that is done again would be more than a fifth; one if it cannot be cut.
+        """
+        ...
+
+    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
+        """Bind the method to these frequencies; `variant` is 0 where trials have none."""
         ...
 
 

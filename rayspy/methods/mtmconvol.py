@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.filterbank import BUFFER_BYTES, row_bytes, transform_length
+from rayspy.kernels.filterbank import BUFFER_BYTES, row_bytes, segments, transform_length
 from rayspy.kernels.mtmconvol import (
     BATCH_BYTES,
     convolved_spectra,
@@ -20,10 +21,13 @@ from rayspy.kernels.mtmconvol import (
     window_spectra,
 )
 from rayspy.kernels.tapers import power_norm
-from rayspy.methods.banks import KEPT_BYTES, FilterBank, kept_bank
+from rayspy.methods.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 from rayspy.methods.mtmfft import Taper
 from rayspy.methods.timepoints import TimePoints, points_of
+
+_PIECE_SAMPLES = 2**19
+"""Windows with so many samples, all added, are a piece of a trial."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,21 @@ class Mtmconvol:
     def kernel_at(self, length: int, variant: int) -> Kernel:
         """Bind them to trials whose first time point is sample `variant`."""
         if self.by_convolution(length):
-            made: Kernel = partial(_convolved, self, length, variant)
-            return made
+            return self.band_kernel(length, variant, 0, len(self.freq))
         bound: Kernel = partial(_windows_of, self, self.starts(length, variant))
+        return bound
+
+    def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
+        """Runs of bins of about the same work where there is a filter for each."""
+        n_freq = len(self.freq)
+        if not self.by_convolution(length):
+            return [0, n_freq]
+        members = [range(f, n_freq * self.taper.n_tapers, n_freq) for f in range(n_freq)]
+        return band_edges(_bank(self, length, 0), members, at_most, n_lines)
+
+    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
+        """Bind the filters of these bins."""
+        bound: Kernel = partial(_convolved, self, length, variant, range(first, stop))
         return bound
 
     def by_convolution(self, length: int) -> bool:
@@ -83,12 +99,35 @@ class Mtmconvol:
         points = points_of(self.times, length)
         n_fft = transform_length(length, min(n, length - 1), points.step)
         inverse = n_fft // points.step
-        per_filter = 6 * n_fft + 2 * inverse * math.log2(inverse + 1)
+        per_filter = (6 * n_fft + 2 * inverse * math.log2(inverse + 1)) * segments(length, n_fft)[0]
         return 2 * len(self.freq) * per_filter < rows * n * (math.log2(n) + 8)
 
     def starts(self, length: int, first: int) -> NDArray[np.int64]:
         """First sample of each window: they are centred on the time points."""
         return self.times.samples(length, first) - self.n_window // 2
+
+    def piece_rows(self, length: int) -> int | None:
+        """So many windows that reading a piece is little work; None where there is a filter for each bin."""
+        return None if self.by_convolution(length) else max(1, _PIECE_SAMPLES // self.n_window)
+
+    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+        """Samples in these windows."""
+        return self.samples_at(length, first, stop, 0)
+
+    def samples_at(self, length: int, first: int, stop: int, variant: int) -> tuple[int, int]:
+        """Samples in these windows of trials whose first time point is sample `variant`."""
+        starts = self.starts(length, variant)[first:stop]
+        return max(0, int(starts[0])), min(length, int(starts[-1]) + self.n_window)
+
+    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
+        """Bind tapers and these windows."""
+        return self.piece_kernel_at(length, first, stop, 0)
+
+    def piece_kernel_at(self, length: int, first: int, stop: int, variant: int) -> Kernel:
+        """Bind them for trials whose first time point is sample `variant`."""
+        origin = self.samples_at(length, first, stop, variant)[0]
+        bound: Kernel = partial(_windows_of, self, self.starts(length, variant)[first:stop] - origin)
+        return bound
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Trial with zeros at its ends and, of one window at least, samples and transforms."""
@@ -104,7 +143,7 @@ class Mtmconvol:
             return 10 * BATCH_BYTES
         n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
         n_filters = len(self.freq) * self.taper.n_tapers
-        edges = 24 * n_filters * len(self.times.samples(length))
+        edges = 24 * n_filters * min(self.n_window + 2, len(self.times.samples(length)))
         return min(KEPT_BYTES, 8 * n_filters * n_fft) + edges + 6 * BATCH_BYTES + 4 * BUFFER_BYTES
 
     def weight(self, length: int) -> float:
@@ -124,6 +163,14 @@ class Welch(Mtmconvol):
         trl = spec.trialdefinition.copy()
         trl[:, 0], trl[:, 1], trl[:, 2] = np.arange(n), np.arange(1, n + 1), 0
         return replace(super().output(spec), rows=np.ones(n, dtype=np.int64), trialdefinition=trl)
+
+    def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
+        """All frequencies come from the same windows."""
+        return [0, len(self.freq)]
+
+    def piece_rows(self, length: int) -> int | None:
+        """There is only one row."""
+        return None
 
     def kernel(self, length: int) -> Kernel:
         """Bind tapers and windows to this trial length."""
@@ -165,38 +212,71 @@ def _cut_filter(method: Mtmconvol, reach: int, shift: int, i: int) -> tuple[NDAr
     return taps[low:high], first + low - shift
 
 
+class _Edges:
+    """Outputs of filters for a trial of ones; each is made when it is first asked for.
+
+    They are kept where windows reach over the ends of the trial; elsewhere they are the sum of the filter.
+    """
+
+    def __init__(self, method: Mtmconvol, length: int, first: int) -> None:
+        self._method, self._length = method, length
+        self._samples = method.times.samples(length, first)
+        begins = self._samples - method.n_window // 2
+        self._outside = np.flatnonzero((begins < 0) | (begins + method.n_window > length))
+        self._known: dict[int, tuple[complex, NDArray[np.complex128]]] = {}
+
+    def __call__(self, numbers: Sequence[int]) -> NDArray[np.complex64]:
+        """Outputs of some filters, (filter, window)."""
+        out = np.empty((len(numbers), len(self._samples)), np.complex64)
+        for row, i in zip(out, numbers, strict=True):
+            row[:], row[self._outside] = self._one(i)
+        return out
+
+    def _one(self, i: int) -> tuple[complex, NDArray[np.complex128]]:
+        if i not in self._known:
+            taps, first = _filter(self._method, i)
+            outside = edge_response(taps, first, self._length, self._samples[self._outside])
+            self._known[i] = complex(np.cumsum(taps)[-1]), outside
+        return self._known[i]
+
+
 @lru_cache(maxsize=8)
-def _edges(method: Mtmconvol, length: int, first: int) -> NDArray[np.complex64]:
-    """Output of all filters for a trial of ones."""
-    samples = method.times.samples(length, first)
-    every = range(len(_tapers(method)) * len(method.freq))
-    return np.array([edge_response(*_filter(method, i), length, samples) for i in every], dtype=np.complex64)
+def _edges(method: Mtmconvol, length: int, first: int) -> _Edges:
+    return _Edges(method, length, first)
+
+
+def _bank(method: Mtmconvol, length: int, first: int) -> FilterBank:
+    """All filters; sample `first` becomes output 0."""
+    n_filters = method.taper.n_tapers * len(method.freq)
+    reach = min(method.n_window, length - 1)
+    taps = partial(_cut_filter, method, length - 1, first)
+    return FilterBank(length, points_of(method.times, length), [reach] * n_filters, taps)
 
 
 def _convolved(
-    method: Mtmconvol, length: int, first: int, x: NDArray[Any], out: NDArray[Any] | None = None
+    method: Mtmconvol,
+    length: int,
+    first: int,
+    freqs: range,
+    x: NDArray[Any],
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    n_tapers, n_freq = len(_tapers(method)), len(method.freq)
-    reach = min(method.n_window, length - 1)
-    taps = partial(_cut_filter, method, length - 1, first)
-    points = points_of(method.times, length)
-    bank = kept_bank(
-        (method, length, first), lambda: FilterBank(length, points, [reach] * (n_tapers * n_freq), taps)
-    )
+    n_tapers, output = len(_tapers(method)), method.output_kind
+    bank = kept_bank((method, length, first), partial(_bank, method, length, first))
     if out is None:
-        out = _empty(method, x, points.n_rows)
-    average = not method.keeptapers
+        out = _empty(method, x, bank.points.n_rows, len(freqs))
+    edges, average = _edges(method, length, first), not method.keeptapers
     rows = out.reshape(*out.shape[:2], -1, out.shape[4])
-    convolved_spectra(x, bank, _edges(method, length, first), n_tapers, method.output_kind, average, rows)
+    convolved_spectra(x, bank, edges, n_tapers, freqs, output, average, rows)
     if not np.may_share_memory(rows, out):
         out[...] = rows.reshape(out.shape)
     return out
 
 
-def _empty(method: Mtmconvol, x: NDArray[Any], n_rows: int) -> NDArray[Any]:
+def _empty(method: Mtmconvol, x: NDArray[Any], n_rows: int, n_freq: int) -> NDArray[Any]:
     n_tapers = len(_tapers(method)) if method.keeptapers else 1
     dtype = np.complex64 if method.output_kind == "fourier" else np.float32
-    return np.empty((len(x), n_rows, n_tapers, len(method.freq), x.shape[2]), dtype)
+    return np.empty((len(x), n_rows, n_tapers, n_freq, x.shape[2]), dtype)
 
 
 def _windows_of(
@@ -204,7 +284,7 @@ def _windows_of(
 ) -> NDArray[Any]:
     tapers = _tapers(method)
     if out is None:
-        out = _empty(method, x, len(starts))
+        out = _empty(method, x, len(starts), len(method.freq))
     window_spectra(
         x, tapers, starts, _bins(method), method.output_kind, method.keeptapers, method.polyremoval, out
     )

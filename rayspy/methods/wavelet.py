@@ -24,7 +24,7 @@ from rayspy.kernels.wavelets import (
     sampled_superlet,
     sampled_wavelet,
 )
-from rayspy.methods.banks import KEPT_BYTES, FilterBank, kept_bank
+from rayspy.methods.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 from rayspy.methods.timepoints import TimePoints, points_of
 
@@ -79,9 +79,14 @@ class Wavelet:
         reaches = [min(length - 1, math.ceil(n / 2) + 1) for n in self.durations()]
         return FilterBank(length, points_of(self.times, length), reaches, partial(_taps, self, length - 1))
 
-    def transform(self, bank: FilterBank, lines: NDArray[Any], out: NDArray[Any]) -> None:
+    @property
+    def members(self) -> list[list[tuple[int, float]]]:
+        """Per frequency, the filters and their weights."""
+        return [[(f, 1.0)] for f in range(len(self.foi))]
+
+    def transform(self, bank: FilterBank, lines: NDArray[Any], freqs: range, out: NDArray[Any]) -> None:
         """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
-        filtered(lines, bank, self.output_kind, out)
+        filtered(lines, bank, freqs, self.output_kind, out)
 
     def kernel(self, length: int) -> Kernel:
         """Bind the filters for this trial length."""
@@ -89,7 +94,17 @@ class Wavelet:
 
     def kernel_at(self, length: int, variant: int) -> Kernel:
         """Bind them for trials whose first time point is sample `variant`."""
-        bound: Kernel = partial(_transformed, self, slice(variant, variant + self.used(length)))
+        return self.band_kernel(length, variant, 0, len(self.foi))
+
+    def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
+        """Runs of frequencies of about the same work."""
+        bank, members = self.bank(self.used(length)), [[i for i, _ in some] for some in self.members]
+        return band_edges(bank, members, at_most, n_lines)
+
+    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
+        """Bind the filters of these frequencies."""
+        part = slice(variant, variant + self.used(length))
+        bound: Kernel = partial(_transformed, self, part, range(first, stop))
         return bound
 
     def used(self, length: int) -> int:
@@ -137,9 +152,9 @@ class Superlet(Wavelet):
         scale, order = _members(self)[1][i]
         return sampled_superlet(self.c_1 * order, scale, self.samplerate, reach)
 
-    def transform(self, bank: FilterBank, lines: NDArray[Any], out: NDArray[Any]) -> None:
+    def transform(self, bank: FilterBank, lines: NDArray[Any], freqs: range, out: NDArray[Any]) -> None:
         """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
-        superlets(lines, bank, self.members, self.output_kind, out)
+        superlets(lines, bank, self.members, freqs, self.output_kind, out)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Also the means of one frequency."""
@@ -172,12 +187,12 @@ def _taps(method: Wavelet, reach: int, i: int) -> tuple[NDArray[Any], int]:
 
 
 def _transformed(
-    method: Wavelet, part: slice, x: NDArray[Any], out: NDArray[Any] | None = None
+    method: Wavelet, part: slice, freqs: range, x: NDArray[Any], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
     length = part.stop - part.start
     bank = kept_bank((method, length), partial(method.bank, length))
     if out is None:
         dtype = np.complex64 if method.output_kind == "fourier" else np.float32
-        out = np.empty((len(x), bank.points.n_rows, 1, len(method.foi), x.shape[2]), dtype)
-    method.transform(bank, detrended_lines(x, method.polyremoval, part), out[:, :, 0])
+        out = np.empty((len(x), bank.points.n_rows, 1, len(freqs), x.shape[2]), dtype)
+    method.transform(bank, detrended_lines(x, method.polyremoval, part), freqs, out[:, :, 0])
     return out

@@ -1,4 +1,6 @@
-"""The one partitioner: runs of trials x channel ranges, and long trials in pieces along time.
+"""The one partitioner: runs of trials x channel ranges, and long trials in parts.
+
+Parts are pieces along time or runs of frequencies, as the method can.
 
 Depends on the data, on ``block_bytes`` and on ``chan_per_worker``, never on how
 many workers there are. The split into trials does not depend on the split into
@@ -7,8 +9,9 @@ channels, so sums over trials are the same for every ``chan_per_worker``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -25,7 +28,8 @@ _LARGEST_FACTOR = 4
 class Block:
     """A run of consecutive selected trials x a range of selected channels.
 
-    One trial may be cut along time; the block then has some of its pieces.
+    One trial may be cut along time; the block then has some of its pieces. The
+    result of one trial may be cut into runs of frequencies; the block then has one.
     """
 
     first_trial: int
@@ -35,6 +39,9 @@ class Block:
     first_piece: int = 0
     stop_piece: int | None = None
     """None: the trials are not cut."""
+    first_freq: int = 0
+    stop_freq: int | None = None
+    """None: all frequencies."""
 
     @property
     def n_channels(self) -> int:
@@ -43,13 +50,16 @@ class Block:
 
     def __str__(self) -> str:
         pieces = "" if self.stop_piece is None else f", pieces {self.first_piece} to {self.stop_piece - 1}"
+        freqs = "" if self.stop_freq is None else f", frequencies {self.first_freq} to {self.stop_freq - 1}"
         return (
             f"trials {self.first_trial} to {self.stop_trial - 1}, "
-            f"channels {self.first_channel} to {self.stop_channel - 1}{pieces}"
+            f"channels {self.first_channel} to {self.stop_channel - 1}{pieces}{freqs}"
         )
 
 
 Indices = NDArray[np.int64]
+_Span = tuple[int, int, int, int, int, int]
+"""First and last (exclusive) trial, piece and frequency of a group of blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +70,8 @@ class Blocks(Sequence[Block]):
     ----------
     first_trial, stop_trial, first_piece, stop_piece : ndarray of int
         Per group of trials, or of pieces of a trial; `stop_piece` is -1 where trials are not cut.
+    first_freq, stop_freq : ndarray of int
+        Run of frequencies of each group; `stop_freq` is -1 where it has all.
     n_channels, width : int
         Each group has a block for every `width` of the channels.
     """
@@ -68,6 +80,8 @@ class Blocks(Sequence[Block]):
     stop_trial: Indices
     first_piece: Indices
     stop_piece: Indices
+    first_freq: Indices
+    stop_freq: Indices
     n_channels: int
     width: int
 
@@ -89,7 +103,7 @@ class Blocks(Sequence[Block]):
         if not -len(self) <= i < len(self):
             raise IndexError(i)
         group, part = divmod(i % len(self), self.per_group)
-        stop_piece = int(self.stop_piece[group])
+        stop_piece, stop_freq = int(self.stop_piece[group]), int(self.stop_freq[group])
         return Block(
             int(self.first_trial[group]),
             int(self.stop_trial[group]),
@@ -97,6 +111,8 @@ class Blocks(Sequence[Block]):
             min((part + 1) * self.width, self.n_channels),
             int(self.first_piece[group]),
             None if stop_piece < 0 else stop_piece,
+            int(self.first_freq[group]),
+            None if stop_freq < 0 else stop_freq,
         )
 
     def __iter__(self) -> Iterator[Block]:
@@ -110,7 +126,7 @@ class Blocks(Sequence[Block]):
 def no_blocks() -> Blocks:
     """Blocks of a plan that is not partitioned yet."""
     none = np.empty(0, dtype=np.int64)
-    return Blocks(none, none, none, none, 1, 1)
+    return Blocks(none, none, none, none, none, none, 1, 1)
 
 
 def block_target(total_bytes: int, block_bytes: int) -> int:
@@ -162,6 +178,7 @@ def partition(
     block_bytes: int,
     chan_per_worker: int | None = None,
     n_pieces: NDArray[np.int64] | None = None,
+    band_edges: Callable[[int, int], Sequence[int]] | None = None,
 ) -> Blocks:
     """Split the work into blocks.
 
@@ -177,17 +194,40 @@ def partition(
         Channels per block.
     n_pieces : ndarray of int, optional
         Into how many pieces along time each trial may be cut; 1 if left out.
+    band_edges : callable, optional
+        ``band_edges(k, n)``: edges of up to n runs of frequencies of trial k.
     """
     pieces = np.ones_like(trial_bytes) if n_pieces is None else n_pieces
     target = block_target(int(trial_bytes.sum()), block_bytes)
     width = channel_width(n_channels, int((trial_bytes // pieces).max()), target, chan_per_worker)
     spans = [
-        (first, stop, first_piece, -1 if stop_piece is None else stop_piece)
+        (first, stop, first_piece, -1 if stop_piece is None else stop_piece, 0, -1)
         for first, stop in trial_groups(trial_bytes, target)
         for first_piece, stop_piece in _spans(pieces, trial_bytes, target, first, stop)
     ]
-    first, stop, first_piece, stop_piece = np.ascontiguousarray(np.array(spans, dtype=np.int64).T)
-    return Blocks(first, stop, first_piece, stop_piece, n_channels, width)
+    n_ranges = -(-n_channels // width)
+    if band_edges is not None and len(spans) * n_ranges < _FEWEST_BLOCKS:
+        range_bytes = trial_bytes * width // n_channels
+        spans = [part for span in spans for part in _in_bands(span, range_bytes, target, band_edges)]
+    trials, stops, pieces, stop_pieces, freqs, stop_freqs = np.array(spans, dtype=np.int64).T.copy()
+    return Blocks(trials, stops, pieces, stop_pieces, freqs, stop_freqs, n_channels, width)
+
+
+def _in_bands(
+    span: _Span,
+    range_bytes: NDArray[np.int64],
+    target: int,
+    band_edges: Callable[[int, int], Sequence[int]],
+) -> list[_Span]:
+    """Cut a group with one whole trial that is much larger than a block into runs of frequencies."""
+    first, stop, _, stop_piece, _, _ = span
+    wanted = int(range_bytes[first]) // target
+    if stop - first > 1 or stop_piece >= 0 or wanted < 2:
+        return [span]
+    edges = band_edges(first, wanted)
+    if len(edges) < 3:
+        return [span]
+    return [(first, stop, 0, -1, low, high) for low, high in pairwise(edges)]
 
 
 def _spans(

@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 
 from rayspy.config import config
 from rayspy.errors import InvalidValueError
-from rayspy.methods.base import Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
+from rayspy.methods.base import Banded, Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
 from rayspy.planning.memory import Memory
 from rayspy.planning.partition import LINE_CHANNELS, Block, Blocks, no_blocks, partition
-from rayspy.planning.work import block_bytes, kernel_at, shared_bytes, weighted_sizes
+from rayspy.planning.work import (
+    block_bytes,
+    kernel_at,
+    piece_kernel_at,
+    samples_at,
+    shared_bytes,
+    weighted_sizes,
+)
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
 from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read, RelayedSource
@@ -49,7 +56,8 @@ class Receipt:
 class Chunk:
     """What goes through the kernel in one call: whole trials of equal length, or rows of one trial.
 
-    `start` and `length` are the samples of each trial that are read.
+    `start` and `length` are the samples of each trial that are read; `stop_freq` is
+    None where all frequencies are computed.
     """
 
     first_trial: int
@@ -58,6 +66,8 @@ class Chunk:
     stop_row: int
     start: int
     length: int
+    first_freq: int = 0
+    stop_freq: int | None = None
 
     @property
     def n_trials(self) -> int:
@@ -164,6 +174,16 @@ class Plan:
         """The method, if it can cut trials along time."""
         return self.method if isinstance(self.method, Divisible) and not self.average else None
 
+    @cached_property
+    def banded(self) -> Banded | None:
+        """The method, if it can compute runs of frequencies."""
+        return self.method if isinstance(self.method, Banded) and not self.average else None
+
+    @property
+    def wants_many_lines(self) -> bool:
+        """Whether the method filters all lines of a call at once; those with bands make their own batches."""
+        return self.divisible is not None and self.banded is None
+
     @property
     def n_channels(self) -> int:
         """Number of selected channels."""
@@ -197,7 +217,10 @@ class Plan:
     def block_shape(self, block: Block) -> tuple[int, ...]:
         """Shape of the result of one block in the engine's order."""
         low, high = self.block_rows(block)
-        return (high - low, *self.output.inner_shape[:-1], block.n_channels)
+        inner = [*self.output.inner_shape[:-1], block.n_channels]
+        if block.stop_freq is not None:
+            inner[self.output.inner.index("freq")] = block.stop_freq - block.first_freq
+        return (high - low, *inner)
 
     def block_rows(self, block: Block) -> tuple[int, int]:
         """Rows of the stored result that one block makes."""
@@ -221,13 +244,33 @@ class Plan:
         step = self._piece_rows(k)
         return i * step, min((i + 1) * step, int(self.output.rows[k]))
 
+    def band_edges(self, k: int, at_most: int) -> list[int]:
+        """Edges of up to `at_most` runs of frequencies of trial k."""
+        if self.banded is None:
+            return [0, self.n_freq]
+        n_lines = len(self.spec.lengths) * self.n_channels
+        return self.banded.band_edges(int(self.spec.lengths[k]), at_most, n_lines)
+
+    def samples_of(self, block: Block) -> int:
+        """Samples of the input, all channels counted, that a block stands for; no margins, nothing twice."""
+        samples = int(self.spec.lengths[block.first_trial : block.stop_trial].sum()) * block.n_channels
+        if block.stop_piece is None and block.stop_freq is None:
+            return samples
+        rows = int(self.output.rows[block.first_trial])
+        low, high = self.block_rows(block)
+        n_freq, stop = self.n_freq, block.stop_freq
+        freqs = n_freq if stop is None else stop - block.first_freq
+        return samples * (high - low) * freqs // (rows * n_freq)
+
+    @property
+    def n_freq(self) -> int:
+        """Number of frequencies; 1 for results without."""
+        return len(self.output.labels["freq"]) if "freq" in self.output.inner else 1
+
     def block_start(self, block: Block) -> tuple[int, ...]:
         """First index of one block in the result, in the engine's order."""
-        return (
-            self.block_rows(block)[0],
-            *(0,) * (len(self.output.inner_shape) - 1),
-            block.first_channel,
-        )
+        firsts = {"freq": block.first_freq, "channel": block.first_channel}
+        return (self.block_rows(block)[0], *(firsts.get(dim, 0) for dim in self.output.inner))
 
     # -- reading ---------------------------------------------------------------
 
@@ -269,16 +312,23 @@ class Plan:
                 if n_pieces > 1:
                     yield from self._piece_chunks(k, 0, n_pieces)
                 else:
-                    yield self._whole(k, min(k + at_once, stop))
+                    yield self._whole(k, min(k + at_once, stop), block)
 
-    def _whole(self, first: int, stop: int) -> Chunk:
-        return Chunk(first, stop, 0, int(self.output.rows[first]), 0, int(self.spec.lengths[first]))
+    def _whole(self, first: int, stop: int, block: Block) -> Chunk:
+        rows, length = int(self.output.rows[first]), int(self.spec.lengths[first])
+        return Chunk(first, stop, 0, rows, 0, length, block.first_freq, block.stop_freq)
 
     def _piece_chunks(self, k: int, first: int, stop: int) -> Iterator[Chunk]:
         for i in range(first, stop):
             low, high = self._piece(k, i)
-            start, end = self._cut.samples_for(int(self.spec.lengths[k]), low, high)
+            start, end = self._samples_for(k, low, high)
             yield Chunk(k, k + 1, low, high, start, end - start)
+
+    def _samples_for(self, k: int, first: int, stop: int) -> tuple[int, int]:
+        length, variants = int(self.spec.lengths[k]), self.spec.variants
+        if variants is not None:
+            return samples_at(self._cut, length, first, stop, int(variants[k]))
+        return self._cut.samples_for(length, first, stop)
 
     @property
     def _cut(self) -> Divisible:
@@ -289,11 +339,20 @@ class Plan:
     def kernel(self, chunk: Chunk) -> Kernel:
         """Bind the method to a chunk."""
         length, rows = int(self.spec.lengths[chunk.first_trial]), int(self.output.rows[chunk.first_trial])
-        if self.spec.variants is not None:
-            return kernel_at(self.method, length, int(self.spec.variants[chunk.first_trial]))
+        if chunk.stop_freq is not None:
+            return self._run_of_frequencies(chunk, length, chunk.stop_freq)
+        variant = None if self.spec.variants is None else int(self.spec.variants[chunk.first_trial])
         if chunk.n_rows == rows:
-            return self.method.kernel(length)
-        return self._cut.piece_kernel(length, chunk.first_row, chunk.stop_row)
+            return self.method.kernel(length) if variant is None else kernel_at(self.method, length, variant)
+        if variant is None:
+            return self._cut.piece_kernel(length, chunk.first_row, chunk.stop_row)
+        return piece_kernel_at(self._cut, length, chunk.first_row, chunk.stop_row, variant)
+
+    def _run_of_frequencies(self, chunk: Chunk, length: int, stop: int) -> Kernel:
+        if self.banded is None:
+            raise TypeError(f"{self.method.name} cannot be computed in runs of frequencies")
+        variant = 0 if self.spec.variants is None else int(self.spec.variants[chunk.first_trial])
+        return self.banded.band_kernel(length, variant, chunk.first_freq, stop)
 
     def starts(self, chunk: Chunk) -> Indices:
         """First sample to read of each trial of a chunk."""
@@ -419,7 +478,8 @@ def make_plan(
     target = block_bytes(sum_bytes)
     none = Memory(0, 0, 0, 0)
     bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, average, no_blocks(), none)
-    blocks = partition(sizes, n_channels, target, chan_per_worker, _piece_counts(bare))
+    bands = None if bare.banded is None else bare.band_edges
+    blocks = partition(sizes, n_channels, target, chan_per_worker, _piece_counts(bare), bands)
     cut = replace(bare, blocks=blocks)
     return replace(cut, memory=_project(cut, int(input_bytes.sum()), int(output_bytes.sum())))
 
@@ -458,11 +518,23 @@ def _extreme_blocks(plan: Plan) -> list[Block]:
         longest = np.maximum.reduceat(uncut, first)
         edges = plan.row_edges
         for size in (edges[stop] - edges[first], longest, samples[stop] - samples[first]):
-            found.append(whole[int(np.argmax(size))])
+            found.append(_widest_run(blocks, int(whole[int(np.argmax(size))])))
+        uncut_freqs = whole[blocks.stop_freq[whole] < 0]
+        if 0 < len(uncut_freqs) < len(whole):
+            rows = edges[blocks.stop_trial[uncut_freqs]] - edges[blocks.first_trial[uncut_freqs]]
+            found.append(int(uncut_freqs[int(np.argmax(rows))]))
     starts = np.flatnonzero((blocks.stop_piece > 0) & (blocks.first_piece == 0))
     lengths = {int(plan.spec.lengths[blocks.first_trial[group]]): int(group) for group in starts}
     inner = [group + 1 for group in lengths.values() if group + 1 < len(blocks.first_trial)]
     return blocks.widest(np.array([*found, *lengths.values(), *inner], dtype=np.int64))
+
+
+def _widest_run(blocks: Blocks, group: int) -> int:
+    """Group with the most frequencies of the same trial."""
+    if blocks.stop_freq[group] < 0:
+        return group
+    same = np.flatnonzero(blocks.first_trial == blocks.first_trial[group])
+    return int(same[int(np.argmax(blocks.stop_freq[same] - blocks.first_freq[same]))])
 
 
 def _block_bytes(plan: Plan, block: Block) -> int:
@@ -480,7 +552,7 @@ def _block_bytes(plan: Plan, block: Block) -> int:
         rows = int(plan.output.rows[block.first_trial])
         result = 2 * row * rows + chunk.n_trials * rows * row
     else:
-        result = plan.block_shape(block)[0] * row
+        result = int(np.prod(plan.block_shape(block), dtype=np.int64)) * plan.output.dtype.itemsize
     shared = shared_bytes(plan.method, chunk.length)
     return 2 * read + working + shared + result + _payload_bytes(plan, block)
 
@@ -505,12 +577,12 @@ def _columns_read(plan: Plan, block: Block) -> int:
 
 def _tile_bytes(plan: Plan) -> int:
     """Twice as much for filters: transforms are faster with more lines at a time."""
-    return TILE_BYTES if plan.divisible is None else 2 * TILE_BYTES
+    return 2 * TILE_BYTES if plan.wants_many_lines else TILE_BYTES
 
 
 def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
     """Channels of one long trial, or of a piece of it, that go through the kernel at a time."""
     if needs_all_channels(plan.method):
         return n_channels
-    least = 1 if plan.divisible is None else LINE_CHANNELS
+    least = LINE_CHANNELS if plan.wants_many_lines else 1
     return min(n_channels, max(least, _tile_bytes(plan) // max(1, length * plan._sample_bytes(1))))

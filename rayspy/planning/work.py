@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.config import config
-from rayspy.methods.base import Kernel, Method
+from rayspy.methods.base import Divisible, Kernel, Method
 
 Sizes = NDArray[np.int64]
 
@@ -49,4 +49,18 @@ def kernel_at(method: Method, length: int, variant: int) -> Kernel:
     """Kernel for trials of a length and a variant: the method's ``kernel_at(length, variant)``."""
     made: Any = method
     kernel: Kernel = made.kernel_at(length, variant)
+    return kernel
+
+
+def samples_at(method: Divisible, length: int, first: int, stop: int, variant: int) -> tuple[int, int]:
+    """`Divisible.samples_for` for a variant: the method's ``samples_at(length, first, stop, variant)``."""
+    made: Any = method
+    start, end = made.samples_at(length, first, stop, variant)
+    return int(start), int(end)
+
+
+def piece_kernel_at(method: Divisible, length: int, first: int, stop: int, variant: int) -> Kernel:
+    """`Divisible.piece_kernel` for a variant: ``piece_kernel_at(length, first, stop, variant)``."""
+    made: Any = method
+    kernel: Kernel = made.piece_kernel_at(length, first, stop, variant)
     return kernel
