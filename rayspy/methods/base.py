@@ -90,7 +90,7 @@ class Method(Protocol):
     """An analysis with its parameters, as a frozen picklable value.
 
     Methods may have more to tell, see `rayspy.planning.work`: ``weight(length)``,
-    ``shared_bytes(length)`` and ``kernel_at(length, variant)``.
+    ``shared_bytes(length)``, ``kernel_at(length, variant)`` and ``holds_gil``.
     """
 
     name: ClassVar[str]

@@ -50,3 +50,8 @@ def kernel_at(method: Method, length: int, variant: int) -> Kernel:
     made: Any = method
     kernel: Kernel = made.kernel_at(length, variant)
     return kernel
+
+
+def holds_gil(method: Method) -> bool:
+    """Whether threads of one process wait for each other: the method's ``holds_gil``, else False."""
+    return bool(getattr(method, "holds_gil", False))
