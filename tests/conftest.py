@@ -70,9 +70,12 @@ def dask_cluster() -> Iterator[Any]:
 def dask_side(local_ray: None, dask_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """That client, found through the entry point, or put in place where the package is not installed."""
     from rayspy_compat import attach
+    from rayspy_compat.outlook import foresee
 
-    from rayspy.executors import choose
+    from rayspy.executors import choose, outlook
 
     if not choose._entry_points():
         monkeypatch.setattr(choose, "_plugins", lambda: [attach.detect])
+    if not outlook._entry_points():
+        monkeypatch.setattr(outlook, "_plugins", lambda: [foresee])
     return dask_cluster

@@ -22,7 +22,7 @@ from rayspy_compat.on_dask import DaskExecutor
 from rayspy_compat.on_ray import DaskOnRayExecutor, importing_meanwhile
 from rayspy_compat.probe import check_environments, workers_elsewhere
 
-_CALL = "this computation"
+CALL = "this computation"
 
 
 def detect(memory: Memory) -> Choice | None:
@@ -63,6 +63,8 @@ class Attachment:
     workers: Workers
     lock: InUse = field(default_factory=InUse)
     """Held by a run."""
+    reason = ""
+    """Why a plan runs there, for the user."""
 
     def __post_init__(self) -> None:
         self._client = weakref.ref(self.client)
@@ -113,15 +115,16 @@ def slots(workers: Workers, memory: Memory) -> int:
 class OnLocalRay(Attachment):
     """A Ray in this process's reach: started here for the client, or the user's own."""
 
+    reason = "attached to the running Dask client"
     ours = False
     """Whether this Ray was started for the client."""
     cpus = 0.0
 
     def choice(self, workers: Workers, memory: Memory) -> Choice:
         """Return Dask-on-Ray."""
-        n = affordable_workers(memory, min(slots(workers, memory), max(1, int(self.cpus))), _CALL)
+        n = affordable_workers(memory, min(slots(workers, memory), max(1, int(self.cpus))), CALL)
         executor: Executor = DaskOnRayExecutor(n, self.check if self.ours else None, lock=self.lock)
-        return Choice(executor, "attached to the running Dask client")
+        return Choice(executor, self.reason)
 
     def fits(self, workers: Workers) -> bool:
         """Whether Ray is still there and large enough."""
@@ -143,8 +146,7 @@ class OnLocalRay(Attachment):
 
     def _connected(self) -> cluster.ClusterInfo | None:
         """Describe a Ray the user connected to, if any."""
-        foreign = cluster.ray_is_connected() and not cluster.ray_is_ours()
-        return cluster.describe() if foreign else None
+        return cluster.describe() if ray_of_user() else None
 
     def _start_ours(self) -> cluster.ClusterInfo:
         if cluster.ray_is_ours() and cluster.describe().cpus >= self.workers.threads:
@@ -162,13 +164,14 @@ class OnLocalRay(Attachment):
 class OnNodes(Attachment):
     """A Ray whose nodes run inside the workers."""
 
+    reason = "Ray nodes inside the workers of the running Dask client"
     nodes: RayNodes
 
     def choice(self, workers: Workers, memory: Memory) -> Choice:
         """Return Dask-on-Ray, on whatever nodes there are."""
         self.nodes.check_memory(memory)
         executor = DaskOnRayExecutor(slots(workers, memory), self.check, elastic=True, lock=self.lock)
-        return Choice(executor, "Ray nodes inside the workers of the running Dask client")
+        return Choice(executor, self.reason)
 
     def fits(self, workers: Workers) -> bool:
         """Whether Ray is still there: nodes follow the workers."""
@@ -188,8 +191,6 @@ class OnNodes(Attachment):
 
 class OnDask(Attachment):
     """The client's own scheduler."""
-
-    reason = ""
 
     def choice(self, workers: Workers, memory: Memory) -> Choice:
         """Return the executor that uses Dask alone."""
@@ -214,8 +215,9 @@ def attach(client: Any, workers: Workers) -> Attachment:
     """Return the attachment to a client; made at first use, and again when it is outgrown."""
     global _current
     with _guard:
-        if _current is not None and _current.client_id == client.id and _current.fits(workers):
-            return _current
+        known = attached(client, workers)
+        if known is not None:
+            return known
         detach()
         made = _current = _make(client, workers)
         when_closed(client, lambda: _current is not made, _forget_closed)
@@ -234,6 +236,13 @@ def detach() -> None:
                     _current = None
 
 
+def attached(client: Any, workers: Workers) -> Attachment | None:
+    """Return the attachment that a plan would use as it is, if there is one."""
+    with _guard:
+        known = _current is not None and _current.client_id == client.id and _current.fits(workers)
+        return _current if known else None
+
+
 def _forget_closed() -> None:
     """Free what belongs to a client that was closed, unless a run is just about to notice."""
     if not _guard.acquire(blocking=False):
@@ -246,27 +255,49 @@ def _forget_closed() -> None:
 
 
 def _make(client: Any, workers: Workers) -> Attachment:
-    if _force == "dask":
-        return _on_dask(client, workers, "Ray is not wanted")
-    if clients.is_adaptive(client):
-        return _on_dask(client, workers, "the cluster is adaptive, it follows Dask's own tasks")
+    without_ray = why_without_ray(client)
+    if without_ray:
+        return _on_dask(client, workers, without_ray)
     try:
         return _on_ray(client, workers)
     except (ParallelError, OSError) as error:
         warn("attach", f"Ray cannot be used ({error}); the Dask client's own scheduler runs this instead")
-        return _on_dask(client, workers, "Ray cannot run on this Dask client's resources")
+        return _on_dask(client, workers, own_scheduler("Ray cannot run on this Dask client's resources"))
+
+
+def why_without_ray(client: Any) -> str:
+    """Say why the client's own scheduler is used rather than Ray; '' if Ray is."""
+    if _force == "dask":
+        return own_scheduler("Ray is not wanted")
+    if clients.is_adaptive(client):
+        return own_scheduler("the cluster is adaptive, it follows Dask's own tasks")
+    return ""
+
+
+def own_scheduler(why: str) -> str:
+    """Reason for the client's own scheduler."""
+    return f"the Dask client's own scheduler: {why}"
+
+
+def ray_of_user() -> bool:
+    """Whether a Ray is connected that was not started here."""
+    return cluster.ray_is_connected() and not cluster.ray_is_ours()
+
+
+def needs_nodes(client: Any) -> bool:
+    """Whether Ray has to run inside the workers: they are elsewhere, and there is no other Ray."""
+    return not ray_of_user() and (_force == "nodes" or bool(workers_elsewhere(client)))
 
 
 def _on_dask(client: Any, workers: Workers, reason: str) -> OnDask:
     check_environments(client, with_ray=False)
     made = OnDask(client, workers)
-    made.reason = f"the Dask client's own scheduler: {reason}"
+    made.reason = reason
     return made
 
 
 def _on_ray(client: Any, workers: Workers) -> Attachment:
-    foreign = cluster.ray_is_connected() and not cluster.ray_is_ours()
-    if not foreign and (_force == "nodes" or workers_elsewhere(client)):
+    if needs_nodes(client):
         check_environments(client, with_ray=True)
         remote = OnNodes(client, workers)
         remote.start(client)
@@ -286,7 +317,7 @@ def take_over(memory: Memory, why: Exception) -> Choice | None:
     """
     client = _local_client()
     workers = clients.workers_now(client)
-    n = affordable_workers(memory, workers.threads, _CALL)
+    n = affordable_workers(memory, workers.threads, CALL)
     warn("attach", f"Ray cannot be used ({why}); a Dask LocalCluster of {workers.threads} threads takes over")
     executor = DaskExecutor(client, n, lambda now: min(n, now.threads))
     return Choice(executor, "Ray cannot start here")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from copy import deepcopy
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
 from rayspy.data.labels import NUMBERS, label_property
+from rayspy.data.models import join_models
 from rayspy.data.trials import TrialIndexer
+from rayspy.errors import InvalidTypeError
+from rayspy.storage.sources import ArraySource
 
 
 class SpectralData(BaseData):
@@ -56,13 +60,32 @@ class SpectralData(BaseData):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Parameters of fitted models, for FOOOF results: see `rayspy.freqanalysis`."""
+        """Parameters of fitted models, for FOOOF results: see `rayspy.freqanalysis`. Saved with the data."""
         found: dict[str, Any] = self.__dict__.setdefault("_metadata", {})
         return found
 
     @metadata.setter
-    def metadata(self, value: dict[str, Any]) -> None:
+    def metadata(self, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise InvalidTypeError(value, "metadata", "dictionary of dictionaries of arrays;")
         self._metadata = value
+
+    def copy(self) -> Self:
+        """Return an independent copy; the stored array, which never changes, is shared."""
+        twin = super().copy()
+        twin._metadata = deepcopy(self.metadata)
+        return twin
+
+    def _place(self, source: ArraySource) -> None:
+        """Take over an array, which no models were fitted to."""
+        super()._place(source)
+        self._metadata = {}
+
+    def _join(self, objects: list[BaseData]) -> None:
+        """Put several objects one after the other, with the parameters of their models."""
+        super()._join(objects)
+        filled = [o for o in objects if isinstance(o, SpectralData) and o.data is not None]
+        self._metadata = join_models([(o.metadata, len(o)) for o in filled])
 
     @property
     def time(self) -> TrialIndexer[NDArray[np.float64]] | None:

@@ -12,7 +12,7 @@ from rayspy.config import config
 from rayspy.errors import PathError
 from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
-from rayspy.executors.outlook import end_if_planning
+from rayspy.executors.outlook import advice, end_if_planning
 from rayspy.executors.resume import Journal
 from rayspy.executors.sinks import OnDisk, sink_for
 from rayspy.planning.plan import Plan, Receipt
@@ -47,7 +47,8 @@ def run_plan(plan: Plan, parallel: bool | None, observe: Collect | None = None) 
     """
     end_if_planning(plan, parallel)
     choice = choose(parallel, plan.memory, plan.name)
-    message(plan.name, f"{_work(plan)} on {_workers(choice, plan.n_blocks)} ({choice.reason})")
+    why = choice.reason + advice(plan, choice.executor.name, choice.executor.n_workers)
+    message(plan.name, f"{_work(plan)} on {_workers(choice, plan.n_blocks)} ({why})")
     return _run(plan, choice, observe), choice
 
 

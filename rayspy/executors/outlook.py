@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
+from rayspy import cluster
 from rayspy.config import config
 from rayspy.executors import choose
 from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.planning.plan import Plan
+from rayspy.planning.work import holds_gil
 
 _planning_only: ContextVar[bool] = ContextVar("rayspy_planning_only", default=False)
 
 
-class Planned(Exception):
-    """A run ended before it began, because only its plan was wanted."""
+OUTLOOK_GROUP = "rayspy.outlooks"
+"""Entry points of this group tell, given the memory, what the engine of this name would return; or None."""
 
-    def __init__(self, plan: Plan, parallel: bool | None) -> None:
+
+class Planned(Exception):
+    """A run ended before it began, because only its plan was wanted.
+
+    Parameters
+    ----------
+    plan : Plan
+        What would have been run.
+    parallel : bool or None
+        How.
+    then : Plan, optional
+        What would follow, on the result.
+    """
+
+    def __init__(self, plan: Plan, parallel: bool | None, then: Plan | None = None) -> None:
         self.plan = plan
         self.parallel = parallel
+        self.then = then
         super().__init__(plan.name)
 
 
@@ -35,10 +54,10 @@ def planning_only() -> Iterator[None]:
         _planning_only.reset(token)
 
 
-def end_if_planning(plan: Plan, parallel: bool | None) -> None:
+def end_if_planning(plan: Plan, parallel: bool | None, then: Plan | None = None) -> None:
     """Raise `Planned` within `planning_only`."""
     if _planning_only.get():
-        raise Planned(plan, parallel)
+        raise Planned(plan, parallel, then)
 
 
 @dataclass(frozen=True)
@@ -70,14 +89,42 @@ def foresee(parallel: bool | None, memory: Memory, name: str) -> Outlook:
     """
     if parallel is False:
         return Outlook("local", affordable_workers(memory, 1, name), "parallel=False")
-    loaded = [point.name for point in choose._entry_points() if point.name in sys.modules]
+    for foresee_engine in _plugins():
+        found = foresee_engine(memory)
+        if found is not None:
+            return found
     running = choose._ray_that_runs()
     if running is not None:
-        return Outlook("ray", config.num_cpus, running)
+        return Outlook("ray", _actors(memory, name), running)
     n = affordable_workers(memory, choose.usable_cpus(), name)
     if parallel:
         return Outlook("ray", n, "parallel=True, a local Ray would be started")
-    if loaded:
-        clients = " or ".join(loaded)
-        return Outlook("local", n, f"unless a client of {clients} is running, whose workers would be used")
     return Outlook("local", n, "no cluster running")
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> tuple[Any, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=OUTLOOK_GROUP))
+
+
+def _plugins() -> list[Callable[[Memory], Outlook | None]]:
+    """Those that might apply; none is imported unless the library it serves is in use."""
+    return [point.load() for point in _entry_points() if point.name in sys.modules]
+
+
+def _actors(memory: Memory, name: str) -> int | None:
+    """How many actors a running Ray would get; None: not known before this process is connected to it."""
+    wanted: int | None = config.num_cpus
+    if not cluster.ray_is_connected():
+        return wanted
+    info = cluster.describe()
+    cpus = max(1, int(info.cpus))
+    return min(cpus, choose._fitting_actors(memory, info, name) or cpus)
+
+
+def advice(plan: Plan, executor: str, n_workers: int | None) -> str:
+    """Say, behind the reason for an executor, how the plan would be faster; mostly nothing."""
+    waiting = holds_gil(plan.method) and executor == "local" and n_workers != 1 and plan.n_blocks > 1
+    return "; only one thread at a time can compute, parallel=True (Ray actors) is faster" if waiting else ""

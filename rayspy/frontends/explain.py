@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from rayspy.config import config
 from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, ScratchSpaceError
-from rayspy.executors.outlook import Outlook, Planned, foresee, planning_only
+from rayspy.executors.outlook import Outlook, Planned, advice, foresee, planning_only
 from rayspy.executors.run import run_block
 from rayspy.frontends.baseline import baseline
 from rayspy.frontends.calling import check_parallel
@@ -18,7 +22,9 @@ from rayspy.frontends.preprocessing import preprocessing
 from rayspy.frontends.rereference import rereference
 from rayspy.frontends.resampledata import resampledata
 from rayspy.frontends.selectdata import selectdata
-from rayspy.planning.plan import Plan, make_plan
+from rayspy.planning.memory import Memory
+from rayspy.planning.plan import Plan, Receipt, make_plan
+from rayspy.planning.work import holds_gil
 from rayspy.storage.scratch import check_space, free_bytes, new_target
 
 EXPLAINED: tuple[Callable[..., Any], ...] = (
@@ -69,7 +75,12 @@ class Explanation:
     block_seconds : float
         Measured: one block.
     seconds : float
-        Estimated: all blocks on these workers, on one if their number is not known.
+        Estimated: all blocks on these workers, on one if their number is not known,
+        and all fits.
+    n_fits : int
+        FOOOF outputs: number of spectra that models are fitted to, else 0.
+    fit_seconds : float
+        Measured: one fit.
     """
 
     name: str
@@ -90,6 +101,8 @@ class Explanation:
     reason: str
     block_seconds: float
     seconds: float
+    n_fits: int = 0
+    fit_seconds: float = 0.0
 
     def __str__(self) -> str:
         shape = " x ".join(map(str, self.shape))
@@ -101,18 +114,20 @@ class Explanation:
             "goes to": "memory" if self.in_memory else free,
             "runs on": f"{self.executor}, {workers} ({self.reason})",
             "blocks": f"{self.n_blocks}, one took {_time(self.block_seconds)}",
+            "fits": f"{self.n_fits}, one took {_time(self.fit_seconds)}" if self.n_fits else "",
             "memory": f"{_size(self.worker_bytes)} per worker, {_size(self.driver_bytes)} in this process",
             "time": f"about {_time(self.seconds)}{' on one worker' if self.n_workers is None else ''}",
         }
-        return "\n".join([f"{self.name}, {self.method}", *(f"  {k:8s}: {v}" for k, v in lines.items())])
+        shown = (f"  {name:8s}: {text}" for name, text in lines.items() if text)
+        return "\n".join([f"{self.name}, {self.method}", *shown])
 
 
 def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanation:
     """Tell what a call would do: on what, how large, where, how long.
 
     The call is checked and planned as usual, and one of its blocks is computed
-    to measure the time; nothing else runs, nothing is kept or started. Of FOOOF
-    outputs, the spectra are explained, not the fits that follow.
+    to measure the time, of FOOOF outputs also one of the fits; nothing else runs,
+    nothing is kept or started.
 
     Parameters
     ----------
@@ -140,13 +155,11 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
     >>> spy.explain(spy.freqanalysis, data, method="wavelet", foi=[20, 40]).shape
     (600, 1, 2, 2)
     """
-    plan, parallel = _planned(function, args, kwargs)
-    outlook = _outlook(plan, check_parallel(parallel))
-    in_memory = plan.average or plan.memory.output <= config.inmemory_bytes
+    planned = _planned(function, args, kwargs)
+    plan, memory, outlook = planned.plan, _memory(planned), _outlook(planned)
+    in_memory = plan.average or memory.output <= config.inmemory_bytes
     if not in_memory:
         _check_scratch(plan)
-    seconds, share = _measured(plan, in_memory)
-    at_a_time = min(outlook.n_workers or 1, plan.n_blocks)
     order = plan.stored(plan.output.dims)
     return Explanation(
         name=plan.name,
@@ -155,22 +168,21 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
         n_channels=plan.n_channels,
         shape=tuple(plan.result_shape[axis] for axis in order),
         dtype=str(plan.output.dtype),
-        bytes_read=plan.memory.input,
-        bytes_written=plan.memory.output,
+        bytes_read=memory.input,
+        bytes_written=memory.output,
         in_memory=in_memory,
         scratch_free=free_bytes(),
         n_blocks=plan.n_blocks,
-        worker_bytes=plan.memory.per_worker,
-        driver_bytes=plan.memory.driver,
+        worker_bytes=memory.per_worker,
+        driver_bytes=memory.driver,
         executor=outlook.executor,
         n_workers=outlook.n_workers,
         reason=outlook.reason,
-        block_seconds=seconds,
-        seconds=max(seconds, seconds / share / at_a_time),
+        **_times(planned, outlook, in_memory),
     )
 
 
-def _planned(function: Any, args: Any, kwargs: Any) -> tuple[Plan, bool | None]:
+def _planned(function: Any, args: Any, kwargs: Any) -> Planned:
     """Call a front-end until it has made its plan."""
     if not callable(function):
         raise InvalidTypeError(function, "function", "rayspy function;")
@@ -181,15 +193,36 @@ def _planned(function: Any, args: Any, kwargs: Any) -> tuple[Plan, bool | None]:
         with planning_only():
             function(*args, **kwargs)
     except Planned as stopped:
-        return stopped.plan, stopped.parallel
+        check_parallel(stopped.parallel)
+        return stopped
     raise InvalidValueError("call that computes something", "function", function.__name__)
 
 
-def _outlook(plan: Plan, parallel: bool | None) -> Outlook:
+def _memory(planned: Planned) -> Memory:
+    """Sizes of a plan, and the largest peaks of it and what follows."""
+    plans = [planned.plan] if planned.then is None else [planned.plan, planned.then]
+    per_worker, driver = (
+        max(getattr(plan.memory, what) for plan in plans) for what in ("per_worker", "driver")
+    )
+    return replace(planned.plan.memory, per_worker=per_worker, driver=driver)
+
+
+def _outlook(planned: Planned) -> Outlook:
+    """Where a plan would run, and what would follow."""
+    plan = planned.plan
     try:
-        return foresee(parallel, plan.memory, plan.name)
+        found = foresee(planned.parallel, _memory(planned), plan.name)
     except MemoryBudgetError as error:
-        raise MemoryBudgetError(f"{error}. {_what_fits(plan, parallel)}") from None
+        raise MemoryBudgetError(f"{error}. {_what_fits(plan, planned.parallel)}") from None
+    hint = advice(planned.then or plan, found.executor, found.n_workers)
+    return replace(found, reason=found.reason + hint)
+
+
+def _at_a_time(plan: Plan, outlook: Outlook) -> int:
+    """How many blocks are computed at the same time."""
+    if outlook.executor == "local" and holds_gil(plan.method):
+        return 1
+    return min(outlook.n_workers or 1, plan.n_blocks)
 
 
 def _what_fits(plan: Plan, parallel: bool | None) -> str:
@@ -220,20 +253,50 @@ def _check_scratch(plan: Plan) -> None:
         ) from None
 
 
-def _measured(plan: Plan, in_memory: bool) -> tuple[float, float]:
-    """Compute one block; returns the seconds it took and its share of the work."""
+def _times(planned: Planned, outlook: Outlook, in_memory: bool) -> dict[str, Any]:
+    """Measure and estimate; returns the fields of an explanation that are about time."""
+    plan, fits = planned.plan, planned.then
+    receipt = _measured(plan, in_memory or fits is not None)
+    share = max(1, receipt.bytes_read) / plan.memory.input
+    seconds = receipt.seconds * max(1.0, 1 / share / _at_a_time(plan, outlook))
+    if fits is None:
+        return {"block_seconds": receipt.seconds, "seconds": seconds}
+    n, one = _n_fits(fits), _measured_fit(fits, receipt.value)
+    seconds += one * max(1.0, n / _at_a_time(fits, outlook))
+    return {"block_seconds": receipt.seconds, "seconds": seconds, "n_fits": n, "fit_seconds": one}
+
+
+def _measured(plan: Plan, in_memory: bool) -> Receipt:
+    """Compute one block, a brief one twice; what it wrote is gone then."""
     number = plan.n_blocks // 2
-    work = [plan.samples_of(block) for block in plan.blocks]
     target = None if in_memory else new_target()[0]
     bound = replace(plan, target=target)
     try:
-        seconds = run_block(bound, number).seconds
-        if seconds < _BRIEF:
-            seconds = min(seconds, run_block(bound, number).seconds)
+        first = run_block(bound, number)
+        again = first if first.seconds >= _BRIEF else run_block(bound, number)
+        return min(first, again, key=lambda receipt: receipt.seconds)
     finally:
         if target is not None:
             target.discard()
-    return seconds, work[number] / sum(work)
+
+
+def _n_fits(fits: Plan) -> int:
+    """Number of spectra: result without the frequency axis."""
+    return math.prod(fits.result_shape) // len(fits.output.labels["freq"])
+
+
+def _measured_fit(fits: Plan, spectra: Any) -> float:
+    """Fit a model to the first of some spectra, (row, taper, freq, channel); returns the seconds it took."""
+    fit = fits.method.kernel(1)
+    one = np.asarray(spectra[np.newaxis, :1, :1, :, :1], fits.spec.dtype)
+    seconds = np.inf
+    for _ in range(2):
+        began = perf_counter()
+        fit(one)
+        seconds = min(seconds, perf_counter() - began)
+        if seconds > _BRIEF:
+            break
+    return seconds
 
 
 def _size(n: int) -> str:

@@ -13,7 +13,9 @@ from rayspy.config import config
 from rayspy.data.base import BaseData
 from rayspy.data.builder import from_array
 from rayspy.data.discrete import DiscreteData
+from rayspy.data.models import select_models
 from rayspy.data.selection import Selection, resolve
+from rayspy.data.spectral import SpectralData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, check_parallel, recorded
@@ -111,7 +113,17 @@ def selectdata(
     check_parallel(parallel)
     if isinstance(data, DiscreteData):
         return _selected_events(data, selection, select, parallel)
-    return _selected_samples(data, selection, select, parallel)
+    made = _selected_samples(data, selection, select, parallel)
+    if isinstance(data, SpectralData):
+        made.metadata = _selected_models(data, selection)
+    return made
+
+
+def _selected_models(data: SpectralData, selection: Selection) -> dict[str, dict[str, Any]]:
+    """Parameters of the models that were fitted to what is selected."""
+    index = {dim: selection.index.get(dim, np.arange(len(getattr(data, dim)))) for dim in data.label_dims}
+    places = {dim: numbers.tolist() for dim, numbers in index.items()}
+    return select_models(data.metadata, selection.trial_ids.tolist(), places["taper"], places["channel"])
 
 
 def _selected_events(

@@ -1,9 +1,10 @@
 """Native containers: folders of Arrow files with checksums.
 
 ``<name>.spy/<name>[_<tag>].<kind>/`` has the array as parts with ``meta.json``,
-the trial definition as ``trials.arrow`` and everything else in ``object.json``,
-which also lists size and SHA-256 of every other file. ``object.sha256`` is the
-checksum of ``object.json`` itself. All of it is data: nothing is unpickled.
+the trial definition as ``trials.arrow``, parameters of fitted models, if there are
+any, as ``models.arrow`` and everything else in ``object.json``, which also lists
+size and SHA-256 of every other file. ``object.sha256`` is the checksum of
+``object.json`` itself. All of it is data: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from rayspy.data.event import EventData
 from rayspy.data.spectral import SpectralData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError, RayspyError
+from rayspy.io.models import check_models, read_models, write_models
 from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
 from rayspy.storage.region import pieces
 from rayspy.storage.sources import META, ArraySource, Part, PartsSource
@@ -36,6 +38,7 @@ FORMAT = "rayspy-object"
 VERSION = 1
 _DESCRIPTION = "object.json"
 _TRIALS = "trials.arrow"
+_MODELS = "models.arrow"
 _CHUNK = 2**22
 _PART_BYTES = 2**24
 CLASSES: dict[str, type[BaseData]] = {cls.extension: cls for cls in (AnalogData, SpectralData, EventData)}
@@ -124,6 +127,7 @@ def save(
     if out.data is None:
         raise InvalidValueError("non-empty object", "out", f"empty {type(out).__name__}")
     check_bool(overwrite, "overwrite")
+    check_models(_models_of(out))
     folder = target_folder(out, container, tag, filename)
     own = container is None and tag is None and filename is None
     if folder.exists() and not (overwrite or own):
@@ -165,6 +169,8 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
     parts = list(_write_parts(data.source, folder, replaced))
     write_meta(str(folder), data.source.shape, data.source.dtype, parts)
     _write_trials(folder / _TRIALS, data.trialdefinition)
+    if models := _models_of(data):
+        write_models(folder / _MODELS, models)
     files = sorted(path for path in folder.iterdir())
     description = {
         "format": FORMAT,
@@ -180,6 +186,10 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
     }
     write_json(folder / _DESCRIPTION, description)
     (folder / "object.sha256").write_text(sha256(folder / _DESCRIPTION) + "\n")
+
+
+def _models_of(data: BaseData) -> dict[str, Any]:
+    return data.metadata if isinstance(data, SpectralData) else {}
 
 
 def _write_parts(source: ArraySource, folder: Path, replaced: Path) -> Iterator[Part]:
@@ -367,6 +377,8 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     }
     data.info.update(description["info"])
     data._log = [str(entry) for entry in description["log"]]
+    if isinstance(data, SpectralData) and _MODELS in description["files"]:
+        data.metadata = read_models(folder / _MODELS)
     return data
 
 
@@ -392,7 +404,7 @@ def _check_files(folder: Path, files: dict[str, Any], checksum: bool | None) -> 
     for name, entry in files.items():
         if Path(name).name != name or (folder / name).is_symlink():
             raise DamagedDataError(f"{name!r} in {folder / _DESCRIPTION} points out of the folder")
-        compare = everything or (checksum is None and name in (META, _TRIALS))
+        compare = everything or (checksum is None and name in (META, _TRIALS, _MODELS))
         _check_file(folder / name, entry, compare)
 
 

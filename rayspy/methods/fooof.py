@@ -22,6 +22,8 @@ class Fooof:
     """
 
     name: ClassVar[str] = "fooof"
+    holds_gil: ClassVar[bool] = True
+    """Fits are Python code, of which one thread of a process runs at a time."""
 
     kind: str
     foi: tuple[float, ...]

@@ -64,3 +64,8 @@ def piece_kernel_at(method: Divisible, length: int, first: int, stop: int, varia
     made: Any = method
     kernel: Kernel = made.piece_kernel_at(length, first, stop, variant)
     return kernel
+
+
+def holds_gil(method: Method) -> bool:
+    """Whether threads of one process wait for each other: the method's ``holds_gil``, else False."""
+    return bool(getattr(method, "holds_gil", False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,6 +15,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError, MissingPackageError
 from rayspy.executors.driver import run_plan
+from rayspy.executors.outlook import end_if_planning
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.compute import compute
 from rayspy.kernels.fooof import N_FIXED
@@ -22,7 +24,7 @@ from rayspy.methods.copying import Copying
 from rayspy.methods.fooof import Fooof
 from rayspy.methods.mtmfft import Mtmfft
 from rayspy.planning.plan import Plan, make_plan
-from rayspy.storage.sources import ArraySource
+from rayspy.storage.sources import AbsentSource, ArraySource
 
 DEFAULTS: dict[str, Any] = {
     "peak_width_limits": (0.5, 12.0),
@@ -91,9 +93,12 @@ def parameterized(
     """
     options = check_options(settings["fooof_opt"])
     method = _method(spectra, settings["output"], options)
-    power, _ = run_plan(spectra, check_parallel(parallel))
-    fits = make_plan("freqanalysis", method, power, _spec_of(spectra), {})
-    packed, _ = run_plan(fits, parallel)
+    order = spectra.stored(spectra.output.dims)
+    absent = AbsentSource(tuple(spectra.result_shape[axis] for axis in order), spectra.output.dtype)
+    fits = make_plan("freqanalysis", method, absent, _spec_of(spectra), {})
+    end_if_planning(spectra, check_parallel(parallel), then=fits)
+    power, _ = run_plan(spectra, parallel)
+    packed, _ = run_plan(replace(fits, source=power), parallel)
     curves = {"freq": np.arange(len(method.foi))}
     plan = make_plan("freqanalysis", Copying(), packed, _spec_of(spectra), curves)
     logged = {**logged, "fooof_opt": {k: str(v) for k, v in options.items()}}
