@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rayspy import cluster
 from rayspy.launch.processes import adopt_orphans, die_with_parent, end_descendants, end_on_signals
-from rayspy.planning.memory import available_memory
+from rayspy.limits import available_memory
 
 READY = "rayspy-node-ready "
 """Begins the line that is printed when the node has joined; its folder follows."""
