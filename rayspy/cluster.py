@@ -27,6 +27,7 @@ from typing import IO, Any
 
 from rayspy.config import config
 from rayspy.errors import ParallelError
+from rayspy.limits import available_memory, usable_cpus
 from rayspy.progress import message
 
 __all__ = [
@@ -51,6 +52,12 @@ ONE_THREAD = {
     "NUMEXPR_NUM_THREADS": "1",
 }
 """Environment of a worker that computes one block at a time."""
+
+PATIENCE = {"RAY_health_check_failure_threshold": "3"}
+"""How long Ray waits for a node that does not answer: about 36 s instead of more than a minute.
+
+A node is asked every 3 s and may take 10 s: a busy one that manages that is never given up.
+"""
 
 STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
@@ -301,18 +308,18 @@ def start_local_ray(
             raise ParallelError("cannot start a local Ray: this process is connected to another one")
         shutdown_local_ray()
         ray = _import_ray()
-        available = _available_memory() if memory is None else min(memory, _available_memory())
+        available = min(2**62 if memory is None else memory, available_memory())
+        store = _store_size(available)
         options: dict[str, Any] = {
             "address": "local",
-            "num_cpus": config.num_cpus or _usable_cpus() if num_cpus is None else num_cpus,
-            "object_store_memory": _store_size(available),
+            "num_cpus": usable_cpus() if num_cpus is None else num_cpus,
+            "object_store_memory": store,
+            "_memory": max(available - store, available // 2) if memory is None else memory,
             "include_dashboard": _wants_dashboard(available) if dashboard is None else dashboard,
             "dashboard_host": dashboard_host,
             "log_to_driver": False,
             "logging_level": logging.ERROR,
         }
-        if memory is not None:
-            options["_memory"] = memory
         if node_ip is not None:
             options["_node_ip_address"] = node_ip
         _start(ray, options)
@@ -425,11 +432,15 @@ def _end_watch(watch: subprocess.Popen[bytes] | None) -> None:
 
 
 def _worker_environment() -> dict[str, str]:
-    """Environment for Ray's processes: one thread each, modules found where this process finds them."""
+    """Environment for Ray's processes: one thread each, modules found where this process finds them.
+
+    `PATIENCE` is as the user has set it, if at all.
+    """
     installed = (Path(sys.prefix), Path(sys.base_prefix))
     own = [path or str(Path.cwd()) for path in sys.path if not {*installed} & {*Path(path).parents}]
     return {
         **ONE_THREAD,
+        **{name: os.environ.get(name, value) for name, value in PATIENCE.items()},
         "PYTHONPATH": os.pathsep.join(own),
     }
 
@@ -646,26 +657,6 @@ def _remove_folder(folder: Path, patience: float = 2.0) -> None:
 
 
 # --- sizes -------------------------------------------------------------------------------------------------
-
-
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _available_memory() -> int:
-    import psutil
-
-    return min(int(psutil.virtual_memory().available), *_container_limits())
-
-
-def _container_limits() -> list[int]:
-    limits = [2**63]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            limits.append(int(Path(path).read_text()))
-    return limits
 
 
 def _store_size(available: int) -> int:

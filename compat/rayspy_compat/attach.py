@@ -11,7 +11,8 @@ from typing import Any
 from rayspy import cluster
 from rayspy.errors import MemoryBudgetError, ParallelError
 from rayspy.executors.base import Executor
-from rayspy.executors.choose import Choice, usable_cpus
+from rayspy.executors.choose import Choice
+from rayspy.limits import usable_cpus
 from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.progress import message, warn
 from rayspy_compat import client as clients

@@ -214,7 +214,7 @@ def local_cluster_setup(
         return running
     if named["n_workers"] is not None:
         _check_count(named["n_workers"], "n_workers")
-    from rayspy.executors.choose import usable_cpus
+    from rayspy.limits import usable_cpus
 
     count = min(named["n_workers"] or usable_cpus(), usable_cpus())
     memory = named["mem_per_worker"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rayspy.config import config
 from rayspy.errors import InvalidTypeError, MemoryBudgetError, ParallelError
 from rayspy.executors.base import Executor
 from rayspy.executors.local import LocalExecutor
+from rayspy.limits import usable_cpus
 from rayspy.planning.memory import Memory, affordable_workers
 
 PLUGIN_GROUP = "rayspy.executors"
@@ -36,11 +36,6 @@ def check_parallel(parallel: Any) -> bool | None:
     if parallel is not None and not isinstance(parallel, bool):
         raise InvalidTypeError(parallel, "parallel", "True, False or None;")
     return parallel
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may use."""
-    return config.num_cpus or len(os.sched_getaffinity(0))
 
 
 def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:

@@ -13,6 +13,7 @@ from typing import Any
 from rayspy import cluster
 from rayspy.config import config
 from rayspy.executors import choose
+from rayspy.limits import usable_cpus
 from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.planning.plan import Plan
 from rayspy.planning.work import holds_gil
@@ -96,7 +97,7 @@ def foresee(parallel: bool | None, memory: Memory, name: str) -> Outlook:
     running = choose._ray_that_runs()
     if running is not None:
         return Outlook("ray", _actors(memory, name), running)
-    n = affordable_workers(memory, choose.usable_cpus(), name)
+    n = affordable_workers(memory, usable_cpus(), name)
     if parallel:
         return Outlook("ray", n, "parallel=True, a local Ray would be started")
     return Outlook("local", n, "no cluster running")

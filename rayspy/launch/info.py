@@ -12,6 +12,7 @@ from typing import Any
 from rayspy import cluster
 from rayspy.config import config
 from rayspy.launch.connection import own_versions
+from rayspy.limits import usable_cpus
 from rayspy.planning.memory import memory_budget
 from rayspy.storage.scratch import scratch_root
 
@@ -37,7 +38,7 @@ def _where() -> Iterator[str]:
         yield f"Dask    {client!r}"
         return
     if cluster.running_in_ray() is None:
-        cpus = config.num_cpus or cluster._usable_cpus()
+        cpus = usable_cpus()
         yield f"local   {cpus} thread{'s' * (cpus != 1)} on {platform.node()}, no Ray or Dask is running"
         yield f"memory  up to {_size(memory_budget())} for blocks"
         return

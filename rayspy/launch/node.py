@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rayspy import cluster
 from rayspy.launch.processes import adopt_orphans, die_with_parent, end_descendants, end_on_signals
-from rayspy.planning.memory import available_memory
+from rayspy.limits import available_memory
 
 READY = "rayspy-node-ready "
 """Begins the line that is printed when the node has joined; its folder follows."""
@@ -27,7 +27,9 @@ _LOOK_SECONDS = 0.2
 _HEAD_SECONDS = 2.0
 """How often it is checked whether the head is still there."""
 _HEAD_MISSES = 3
-"""So many times without an answer: the head is gone."""
+"""Refused so many times: the head has ended."""
+_HEAD_SILENCE = 30.0
+"""So many seconds without any answer, as when the network is cut: the head is gone."""
 _SHARE_OF_STORE = 10
 """The object store gets one part in so many of the memory."""
 _OWN_SHARE = 20
@@ -139,7 +141,7 @@ def _environment() -> dict[str, str]:
 def _look_after(
     ray: subprocess.Popen[bytes], spec: NodeSpec, folder: Path, parent: int, say: Callable[[str], None]
 ) -> int:
-    ready, misses, next_look = False, 0, time.monotonic()
+    ready, next_look, head = False, time.monotonic(), _Head(spec.address)
     while os.getppid() == parent and not (spec.leash and _input_closed()):
         if not ready and "Ray runtime started" in _output(folder):
             ready = True
@@ -149,12 +151,28 @@ def _look_after(
             return 1
         if time.monotonic() >= next_look:
             next_look += _HEAD_SECONDS
-            misses = 0 if answers(spec.address) else misses + 1
-            if misses >= _HEAD_MISSES:
+            if head.is_gone():
                 say("the head of this Ray is gone")
                 return 0
         time.sleep(_LOOK_SECONDS)
     return 0
+
+
+class _Head:
+    """Tells an end of the head from a network that is away for a moment."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._refused = 0
+        self._heard = time.monotonic()
+
+    def is_gone(self) -> bool:
+        """Try once to reach it."""
+        fault = _fault(self._address)
+        self._refused = self._refused + 1 if isinstance(fault, ConnectionRefusedError) else 0
+        if fault is None:
+            self._heard = time.monotonic()
+        return self._refused >= _HEAD_MISSES or time.monotonic() - self._heard > _HEAD_SILENCE
 
 
 def _input_closed() -> bool:
@@ -167,9 +185,14 @@ def _output(folder: Path) -> str:
 
 def answers(address: str, seconds: float = _HEAD_SECONDS) -> bool:
     """Whether something listens at ``host:port``."""
+    return _fault(address, seconds) is None
+
+
+def _fault(address: str, seconds: float = _HEAD_SECONDS) -> OSError | None:
+    """Why nothing can be reached at ``host:port``, or None."""
     host, port = address.rsplit(":", 1)
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error
+    return None

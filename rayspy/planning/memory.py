@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from rayspy.config import config
 from rayspy.errors import MemoryBudgetError
+from rayspy.limits import available_memory
 
 
 @dataclass(frozen=True)
@@ -22,56 +21,6 @@ class Memory:
     """Largest peak of one worker, for one block at a time."""
     driver: int
     """What the calling process holds: results that stay in memory, or the accumulator."""
-
-
-def available_memory() -> int:
-    """Memory that this process could still use, job and container limits included."""
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    limit = cgroup_limit()
-    return free if limit is None else min(free, max(0, limit - cgroup_usage()))
-
-
-def _cgroup_number(name_v2: str, name_v1: str) -> int | None:
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    found = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            base, name = Path("/sys/fs/cgroup"), name_v2
-        elif "memory" in controllers.split(","):
-            base, name = Path("/sys/fs/cgroup/memory"), name_v1
-        else:
-            continue
-        folder = base / path.lstrip("/")
-        for candidate in (folder, *folder.parents):
-            if base not in (candidate, *candidate.parents):
-                break
-            try:
-                text = (candidate / name).read_text().strip()
-            except OSError:
-                continue
-            if text.isdigit():
-                found.append(int(text))
-    return min(found) if found else None
-
-
-@lru_cache(maxsize=1)
-def cgroup_limit() -> int | None:
-    """Tightest memory limit of the control groups of this process, if any."""
-    limit = _cgroup_number("memory.max", "memory.limit_in_bytes")
-    return None if limit is None or limit > 2**60 else limit
-
-
-def cgroup_usage() -> int:
-    """Memory that counts against `cgroup_limit`, file cache left out where that is known."""
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
 
 
 def memory_budget() -> int:

@@ -173,6 +173,35 @@ def test_a_node_ends_with_all_its_processes_and_files(listening, monkeypatch, en
     assert not Path(folder).exists()
 
 
+def test_a_silent_head_is_waited_for_longer_than_one_that_refuses(monkeypatch):
+    now, answer = [0.0], [None]
+    monkeypatch.setattr(node.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(node, "_fault", lambda address: answer[0])
+    head = node._Head("10.0.0.1:5")
+
+    def looks(fault, seconds):
+        answer[0], gone = fault, []
+        for _ in range(int(seconds / 2)):
+            now[0] += 2
+            gone.append(head.is_gone())
+        return gone
+
+    assert not any(looks(TimeoutError(), 30))
+    assert not any(looks(None, 2))
+    assert not any(looks(OSError("no route to host"), 30))
+    assert all(looks(TimeoutError(), 4))
+    assert not any(looks(None, 2))
+    assert looks(ConnectionRefusedError(), 8) == [False, False, True, True]
+
+
+def test_patience_is_as_the_user_set_it(monkeypatch):
+    name = "RAY_health_check_failure_threshold"
+    monkeypatch.delenv(name, raising=False)
+    assert cluster._worker_environment()[name] == "3"
+    monkeypatch.setenv(name, "9")
+    assert cluster._worker_environment()[name] == "9"
+
+
 def test_a_node_ends_with_its_parent(listening):
     code = textwrap.dedent(IDLE.format(body=ORPHAN, address=listening, leash=False))
     parent = (

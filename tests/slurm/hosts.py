@@ -220,6 +220,16 @@ class Bed:
         inside("link", "set", "eth0", "up")
         inside("route", "add", "default", "via", self.login)
 
+    @contextlib.contextmanager
+    def unplugged(self, name: str) -> Iterator[None]:
+        """Take the network of a host away for the length of a ``with`` block; what runs there goes on."""
+        outer = f"{self.bridge}{name}"
+        run("ip", "link", "set", outer, "down")
+        try:
+            yield
+        finally:
+            run("ip", "link", "set", outer, "up")
+
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
         keep = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "RAY"))}

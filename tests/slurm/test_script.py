@@ -1,6 +1,6 @@
 """``sbatch slurm/rayspy.sbatch analysis.py``: same bits, exit status, failures, nothing left."""
 
-import subprocess
+import time
 
 import pytest
 
@@ -76,16 +76,46 @@ def test_a_host_is_lost_in_mid_run(slurm, tmp_path):
     assert slurm.wait_job(job) == ("COMPLETED", "0")
 
 
+def test_the_network_of_a_host_is_cut_in_mid_run(slurm, tmp_path):
+    """Its processes live on, and end by themselves; Ray's own patience would be more than a minute."""
+    script = slow_script(tmp_path, 24)
+    job = slurm.submit("--output=log", "--nodes=3", "--cpus-per-task=1", "--mem=1800M", SBATCH, script)
+    wait_until(lambda: blocks_done("log") >= 30, 100, "a third of the run", "log")
+    with slurm.unplugged("n3"):
+        cut = time.monotonic()
+        wait_until(lambda: "ended with status" in read("log"), 60, "the end", "log")
+        took = time.monotonic() - cut
+        wait_until(lambda: not slurm.hosts["n3"].litter(), 30, "the end of the lost host's node")
+    assert "the same bits" in read("log"), read("log")
+    assert "its blocks run again" in read("log")
+    assert "the Ray node on n3 is gone" in read("log")
+    assert 25 < took < 58, "a busy node may need half a minute to answer"
+    slurm.clean()
+    slurm.hosts["n3"].kill()  # SLURM itself would wait for another minute
+    slurm.start_host("n3")
+    assert slurm.wait_job(job) == ("COMPLETED", "0")
+
+
+def test_a_network_that_comes_back_is_forgiven(slurm, tmp_path):
+    script = slow_script(tmp_path, 24)
+    job = slurm.submit("--output=log", "--nodes=2", "--cpus-per-task=1", "--mem=1800M", SBATCH, script)
+    wait_until(lambda: blocks_done("log") >= 30, 100, "a third of the run", "log")
+    with slurm.unplugged("n2"):
+        time.sleep(12)
+        assert "ended with status" not in read("log")
+    assert slurm.wait_job(job) == ("COMPLETED", "0"), read("log")
+    assert "the same bits" in read("log")
+    assert "gone" not in read("log")
+    assert "run again" not in read("log")
+    slurm.clean()
+
+
 def test_a_host_that_never_comes(slurm, tmp_path, monkeypatch):
     monkeypatch.setenv("RAYSPY_NODE_TIMEOUT", "3")
-    outer = f"{slurm.bridge}n2"
-    subprocess.run(["ip", "link", "set", outer, "down"], check=True)
-    try:
+    with slurm.unplugged("n2"):
         script = (ROOT / "examples" / "spectra.py", *SIZE, "--output", tmp_path / "x.spectral")
         job = slurm.submit("--output=log", "--nodelist=n1,n2", "-N2", "--mem=2G", SBATCH, *script)
         wait_until(lambda: "ended with status" in read("log"), 60, "the end", "log")
-    finally:
-        subprocess.run(["ip", "link", "set", outer, "up"], check=True)
     assert slurm.wait_job(job) == ("COMPLETED", "0"), read("log")
     assert "the Ray node on n2 is not up after 3 s" in read("log")
     assert "1 of 1 nodes beside the head are missing; going on without" in read("log")
