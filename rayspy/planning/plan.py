@@ -488,11 +488,8 @@ def _piece_counts(plan: Plan) -> Indices | None:
     """Into how many pieces each trial is cut; None if the method never cuts."""
     if plan.divisible is None:
         return None
-    known: dict[int, int] = {}
-    for k, length in enumerate(plan.spec.lengths.tolist()):
-        if length not in known:
-            known[length] = plan.n_pieces(k)
-    return np.array([known[length] for length in plan.spec.lengths.tolist()], dtype=np.int64)
+    _, trials, places = np.unique(plan.spec.lengths, return_index=True, return_inverse=True)
+    return np.array([plan.n_pieces(int(k)) for k in trials], dtype=np.int64)[places]
 
 
 def _project(plan: Plan, input_bytes: int, output_bytes: int) -> Memory:
@@ -519,10 +516,7 @@ def _extreme_blocks(plan: Plan) -> list[Block]:
         edges = plan.row_edges
         for size in (edges[stop] - edges[first], longest, samples[stop] - samples[first]):
             found.append(_widest_run(blocks, int(whole[int(np.argmax(size))])))
-        uncut_freqs = whole[blocks.stop_freq[whole] < 0]
-        if 0 < len(uncut_freqs) < len(whole):
-            rows = edges[blocks.stop_trial[uncut_freqs]] - edges[blocks.first_trial[uncut_freqs]]
-            found.append(int(uncut_freqs[int(np.argmax(rows))]))
+        found += _largest_uncut(plan, whole)
     starts = np.flatnonzero((blocks.stop_piece > 0) & (blocks.first_piece == 0))
     lengths = {int(plan.spec.lengths[blocks.first_trial[group]]): int(group) for group in starts}
     inner = [group + 1 for group in lengths.values() if group + 1 < len(blocks.first_trial)]
@@ -531,10 +525,20 @@ def _extreme_blocks(plan: Plan) -> list[Block]:
 
 def _widest_run(blocks: Blocks, group: int) -> int:
     """Group with the most frequencies of the same trial."""
-    if blocks.stop_freq[group] < 0:
+    if blocks.freqs is None or blocks.freqs[group, 1] < 0:
         return group
     same = np.flatnonzero(blocks.first_trial == blocks.first_trial[group])
-    return int(same[int(np.argmax(blocks.stop_freq[same] - blocks.first_freq[same]))])
+    return int(same[int(np.argmax(blocks.freqs[same, 1] - blocks.freqs[same, 0]))])
+
+
+def _largest_uncut(plan: Plan, whole: Indices) -> list[int]:
+    """Group with the most rows of those that have all frequencies, where others do not."""
+    blocks, edges = plan.blocks, plan.row_edges
+    if blocks.freqs is None:
+        return []
+    uncut = whole[blocks.freqs[whole, 1] < 0]
+    rows = edges[blocks.stop_trial[uncut]] - edges[blocks.first_trial[uncut]]
+    return [int(uncut[int(np.argmax(rows))])] if len(uncut) else []
 
 
 def _block_bytes(plan: Plan, block: Block) -> int:

@@ -38,7 +38,7 @@ BANDS = {
     "mtmconvol": {**WINDOWS, "foi": FEW[::2], "toi": "all"},
     "mtmconvol-tapers": {**WINDOWS, "foi": FEW[::2], "toi": "all", "tapsmofrq": 5},
     "mtmconvol-keep": {**WINDOWS, "foi": FEW[::2], "toi": "all", "tapsmofrq": 5, "keeptapers": True},
-    "mtmconvol-fourier": {**WINDOWS, "foi": FEW[::2], "toi": DENSE[:1600], "output": "fourier", "polyremoval": 1},
+    "mtmconvol-fourier": {**WINDOWS, "foi": FEW[::2], "toi": DENSE[:1600], "output": "fourier"},
 }  # fmt: skip
 PIECES = {
     "windows": {**WINDOWS, "toi": 0.99},
