@@ -260,7 +260,7 @@ class Plan:
         low, high = self.block_rows(block)
         n_freq, stop = self.n_freq, block.stop_freq
         freqs = n_freq if stop is None else stop - block.first_freq
-        return samples * (high - low) * freqs // (rows * n_freq)
+        return max(1, samples * (high - low) * freqs // (rows * n_freq))
 
     @property
     def n_freq(self) -> int:
@@ -515,30 +515,22 @@ def _extreme_blocks(plan: Plan) -> list[Block]:
         longest = np.maximum.reduceat(uncut, first)
         edges = plan.row_edges
         for size in (edges[stop] - edges[first], longest, samples[stop] - samples[first]):
-            found.append(_widest_run(blocks, int(whole[int(np.argmax(size))])))
-        found += _largest_uncut(plan, whole)
+            found.append(whole[int(np.argmax(size))])
+        found += _widest_runs(blocks, whole)
     starts = np.flatnonzero((blocks.stop_piece > 0) & (blocks.first_piece == 0))
     lengths = {int(plan.spec.lengths[blocks.first_trial[group]]): int(group) for group in starts}
     inner = [group + 1 for group in lengths.values() if group + 1 < len(blocks.first_trial)]
     return blocks.widest(np.array([*found, *lengths.values(), *inner], dtype=np.int64))
 
 
-def _widest_run(blocks: Blocks, group: int) -> int:
-    """Group with the most frequencies of the same trial."""
-    if blocks.freqs is None or blocks.freqs[group, 1] < 0:
-        return group
-    same = np.flatnonzero(blocks.first_trial == blocks.first_trial[group])
-    return int(same[int(np.argmax(blocks.freqs[same, 1] - blocks.freqs[same, 0]))])
-
-
-def _largest_uncut(plan: Plan, whole: Indices) -> list[int]:
-    """Group with the most rows of those that have all frequencies, where others do not."""
-    blocks, edges = plan.blocks, plan.row_edges
+def _widest_runs(blocks: Blocks, whole: Indices) -> list[int]:
+    """Of each trial that is cut into runs of frequencies, and of each group of others, the largest run."""
     if blocks.freqs is None:
         return []
-    uncut = whole[blocks.freqs[whole, 1] < 0]
-    rows = edges[blocks.stop_trial[uncut]] - edges[blocks.first_trial[uncut]]
-    return [int(uncut[int(np.argmax(rows))])] if len(uncut) else []
+    first, stop = blocks.freqs[whole].T
+    order = np.lexsort((first - stop, blocks.first_trial[whole]))
+    _, places = np.unique(blocks.first_trial[whole][order], return_index=True)
+    return [int(group) for group in whole[order[places]]]
 
 
 def _block_bytes(plan: Plan, block: Block) -> int:

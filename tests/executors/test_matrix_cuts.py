@@ -229,6 +229,15 @@ def test_measured_memory_of_each_run_is_at_most_the_projected(case, n_channels):
         assert _block_bytes(plan, block) <= plan.memory.per_worker
 
 
+@pytest.mark.parametrize("case", ["wavelet", "superlet-adaptive", "mtmconvol"])
+@pytest.mark.parametrize("lengths", [(1800,), (2500, 900, 1900, 300), (1000, 40_000, 20_000), (300,) * 40])
+def test_no_block_is_projected_to_need_more_than_a_worker_has(case, lengths):
+    for block_bytes in (10_000, 100_000, 1_000_000):
+        with spy.config.using(block_bytes=block_bytes):
+            plan = plan_of(make(lengths, 2), **BANDS[case])
+        assert max(_block_bytes(plan, block) for block in plan.blocks) == plan.memory.per_worker
+
+
 def test_runs_need_less_memory_than_the_whole():
     settings, data = {**BANDS["wavelet"], "keeptrials": True}, make((300_000,))
     plan = plan_of(data, **settings)
