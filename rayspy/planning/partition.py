@@ -58,8 +58,8 @@ class Block:
 
 
 Indices = NDArray[np.int64]
-_Span = tuple[int, int, int, int, int, int]
-"""First and last (exclusive) trial, piece and frequency of a group of blocks."""
+_Span = tuple[int, int, int, int]
+"""First and last (exclusive) trial and piece of a group of blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,20 +70,20 @@ class Blocks(Sequence[Block]):
     ----------
     first_trial, stop_trial, first_piece, stop_piece : ndarray of int
         Per group of trials, or of pieces of a trial; `stop_piece` is -1 where trials are not cut.
-    first_freq, stop_freq : ndarray of int
-        Run of frequencies of each group; `stop_freq` is -1 where it has all.
     n_channels, width : int
         Each group has a block for every `width` of the channels.
+    freqs : ndarray of int, shape (group, 2), optional
+        First and last (exclusive) frequency of each group; the last is -1 where it
+        has all, and without `freqs` every group has.
     """
 
     first_trial: Indices
     stop_trial: Indices
     first_piece: Indices
     stop_piece: Indices
-    first_freq: Indices
-    stop_freq: Indices
     n_channels: int
     width: int
+    freqs: Indices | None = None
 
     @property
     def per_group(self) -> int:
@@ -103,7 +103,8 @@ class Blocks(Sequence[Block]):
         if not -len(self) <= i < len(self):
             raise IndexError(i)
         group, part = divmod(i % len(self), self.per_group)
-        stop_piece, stop_freq = int(self.stop_piece[group]), int(self.stop_freq[group])
+        stop_piece = int(self.stop_piece[group])
+        first_freq, stop_freq = (0, -1) if self.freqs is None else self.freqs[group].tolist()
         return Block(
             int(self.first_trial[group]),
             int(self.stop_trial[group]),
@@ -111,7 +112,7 @@ class Blocks(Sequence[Block]):
             min((part + 1) * self.width, self.n_channels),
             int(self.first_piece[group]),
             None if stop_piece < 0 else stop_piece,
-            int(self.first_freq[group]),
+            first_freq,
             None if stop_freq < 0 else stop_freq,
         )
 
@@ -126,7 +127,7 @@ class Blocks(Sequence[Block]):
 def no_blocks() -> Blocks:
     """Blocks of a plan that is not partitioned yet."""
     none = np.empty(0, dtype=np.int64)
-    return Blocks(none, none, none, none, none, none, 1, 1)
+    return Blocks(none, none, none, none, 1, 1)
 
 
 def block_target(total_bytes: int, block_bytes: int) -> int:
@@ -201,33 +202,29 @@ def partition(
     target = block_target(int(trial_bytes.sum()), block_bytes)
     width = channel_width(n_channels, int((trial_bytes // pieces).max()), target, chan_per_worker)
     spans = [
-        (first, stop, first_piece, -1 if stop_piece is None else stop_piece, 0, -1)
+        (first, stop, first_piece, -1 if stop_piece is None else stop_piece)
         for first, stop in trial_groups(trial_bytes, target)
         for first_piece, stop_piece in _spans(pieces, trial_bytes, target, first, stop)
     ]
-    n_ranges = -(-n_channels // width)
-    if band_edges is not None and len(spans) * n_ranges < _FEWEST_BLOCKS:
+    freqs = None
+    if band_edges is not None and len(spans) * -(-n_channels // width) < _FEWEST_BLOCKS:
         range_bytes = trial_bytes * width // n_channels
-        spans = [part for span in spans for part in _in_bands(span, range_bytes, target, band_edges)]
-    trials, stops, pieces, stop_pieces, freqs, stop_freqs = np.array(spans, dtype=np.int64).T.copy()
-    return Blocks(trials, stops, pieces, stop_pieces, freqs, stop_freqs, n_channels, width)
+        runs = [_in_bands(span, int(range_bytes[span[0]]) // target, band_edges) for span in spans]
+        spans = [span for span, some in zip(spans, runs, strict=True) for _ in some]
+        freqs = np.array([run for some in runs for run in some], dtype=np.int64)
+    first, stop, first_piece, stop_piece = np.ascontiguousarray(np.array(spans, dtype=np.int64).T)
+    return Blocks(first, stop, first_piece, stop_piece, n_channels, width, freqs)
 
 
 def _in_bands(
-    span: _Span,
-    range_bytes: NDArray[np.int64],
-    target: int,
-    band_edges: Callable[[int, int], Sequence[int]],
-) -> list[_Span]:
-    """Cut a group with one whole trial that is much larger than a block into runs of frequencies."""
-    first, stop, _, stop_piece, _, _ = span
-    wanted = int(range_bytes[first]) // target
+    span: _Span, wanted: int, band_edges: Callable[[int, int], Sequence[int]]
+) -> list[tuple[int, int]]:
+    """Runs of frequencies of a group: up to `wanted` if it is one whole trial, (0, -1) if it is not cut."""
+    first, stop, _, stop_piece = span
     if stop - first > 1 or stop_piece >= 0 or wanted < 2:
-        return [span]
+        return [(0, -1)]
     edges = band_edges(first, wanted)
-    if len(edges) < 3:
-        return [span]
-    return [(first, stop, 0, -1, low, high) for low, high in pairwise(edges)]
+    return list(pairwise(edges)) if len(edges) > 2 else [(0, -1)]
 
 
 def _spans(

@@ -260,7 +260,7 @@ class Plan:
         low, high = self.block_rows(block)
         n_freq, stop = self.n_freq, block.stop_freq
         freqs = n_freq if stop is None else stop - block.first_freq
-        return samples * (high - low) * freqs // (rows * n_freq)
+        return max(1, samples * (high - low) * freqs // (rows * n_freq))
 
     @property
     def n_freq(self) -> int:
@@ -488,11 +488,8 @@ def _piece_counts(plan: Plan) -> Indices | None:
     """Into how many pieces each trial is cut; None if the method never cuts."""
     if plan.divisible is None:
         return None
-    known: dict[int, int] = {}
-    for k, length in enumerate(plan.spec.lengths.tolist()):
-        if length not in known:
-            known[length] = plan.n_pieces(k)
-    return np.array([known[length] for length in plan.spec.lengths.tolist()], dtype=np.int64)
+    _, trials, places = np.unique(plan.spec.lengths, return_index=True, return_inverse=True)
+    return np.array([plan.n_pieces(int(k)) for k in trials], dtype=np.int64)[places]
 
 
 def _project(plan: Plan, input_bytes: int, output_bytes: int) -> Memory:
@@ -518,23 +515,22 @@ def _extreme_blocks(plan: Plan) -> list[Block]:
         longest = np.maximum.reduceat(uncut, first)
         edges = plan.row_edges
         for size in (edges[stop] - edges[first], longest, samples[stop] - samples[first]):
-            found.append(_widest_run(blocks, int(whole[int(np.argmax(size))])))
-        uncut_freqs = whole[blocks.stop_freq[whole] < 0]
-        if 0 < len(uncut_freqs) < len(whole):
-            rows = edges[blocks.stop_trial[uncut_freqs]] - edges[blocks.first_trial[uncut_freqs]]
-            found.append(int(uncut_freqs[int(np.argmax(rows))]))
+            found.append(whole[int(np.argmax(size))])
+        found += _widest_runs(blocks, whole)
     starts = np.flatnonzero((blocks.stop_piece > 0) & (blocks.first_piece == 0))
     lengths = {int(plan.spec.lengths[blocks.first_trial[group]]): int(group) for group in starts}
     inner = [group + 1 for group in lengths.values() if group + 1 < len(blocks.first_trial)]
     return blocks.widest(np.array([*found, *lengths.values(), *inner], dtype=np.int64))
 
 
-def _widest_run(blocks: Blocks, group: int) -> int:
-    """Group with the most frequencies of the same trial."""
-    if blocks.stop_freq[group] < 0:
-        return group
-    same = np.flatnonzero(blocks.first_trial == blocks.first_trial[group])
-    return int(same[int(np.argmax(blocks.stop_freq[same] - blocks.first_freq[same]))])
+def _widest_runs(blocks: Blocks, whole: Indices) -> list[int]:
+    """Of each trial that is cut into runs of frequencies, and of each group of others, the largest run."""
+    if blocks.freqs is None:
+        return []
+    first, stop = blocks.freqs[whole].T
+    order = np.lexsort((first - stop, blocks.first_trial[whole]))
+    _, places = np.unique(blocks.first_trial[whole][order], return_index=True)
+    return [int(group) for group in whole[order[places]]]
 
 
 def _block_bytes(plan: Plan, block: Block) -> int:

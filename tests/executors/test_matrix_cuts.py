@@ -38,7 +38,7 @@ BANDS = {
     "mtmconvol": {**WINDOWS, "foi": FEW[::2], "toi": "all"},
     "mtmconvol-tapers": {**WINDOWS, "foi": FEW[::2], "toi": "all", "tapsmofrq": 5},
     "mtmconvol-keep": {**WINDOWS, "foi": FEW[::2], "toi": "all", "tapsmofrq": 5, "keeptapers": True},
-    "mtmconvol-fourier": {**WINDOWS, "foi": FEW[::2], "toi": DENSE[:1600], "output": "fourier", "polyremoval": 1},
+    "mtmconvol-fourier": {**WINDOWS, "foi": FEW[::2], "toi": DENSE[:1600], "output": "fourier"},
 }  # fmt: skip
 PIECES = {
     "windows": {**WINDOWS, "toi": 0.99},
@@ -227,6 +227,15 @@ def test_measured_memory_of_each_run_is_at_most_the_projected(case, n_channels):
         tracemalloc.stop()
         assert peak <= _block_bytes(plan, block) + 100_000
         assert _block_bytes(plan, block) <= plan.memory.per_worker
+
+
+@pytest.mark.parametrize("case", ["wavelet", "superlet-adaptive", "mtmconvol"])
+@pytest.mark.parametrize("lengths", [(1800,), (2500, 900, 1900, 300), (1000, 40_000, 20_000), (300,) * 40])
+def test_no_block_is_projected_to_need_more_than_a_worker_has(case, lengths):
+    for block_bytes in (10_000, 100_000, 1_000_000):
+        with spy.config.using(block_bytes=block_bytes):
+            plan = plan_of(make(lengths, 2), **BANDS[case])
+        assert max(_block_bytes(plan, block) for block in plan.blocks) == plan.memory.per_worker
 
 
 def test_runs_need_less_memory_than_the_whole():

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayspy.planning.partition import partition
+from rayspy.planning.plan import _widest_runs
 
 sizes = st.lists(st.integers(1, 10**7), min_size=1, max_size=60).map(lambda s: np.array(s, dtype=np.int64))
 
@@ -75,3 +76,58 @@ def test_pieces_that_are_still_too_large_are_cut_into_channels():
     blocks = partition(np.array([640_000]), 64, 10_000, None, np.array([4]))
     assert {b.n_channels for b in blocks} == {16}
     assert sorted({(b.first_piece, b.stop_piece) for b in blocks}) == [(k, k + 1) for k in range(4)]
+
+
+@st.composite
+def bands(draw):
+    """Where frequencies may be cut, as a method would say: at most n runs."""
+    n_freq, most = draw(st.integers(1, 50)), draw(st.integers(1, 50))
+    return n_freq, lambda k, n: np.unique(
+        np.linspace(0, n_freq, min(n, most, n_freq) + 1).astype(int)
+    ).tolist()
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(1, 40), st.integers(1, 10**8), st.one_of(st.none(), st.integers(1, 50)), bands())
+def test_every_frequency_is_in_exactly_one_block(trial_bytes, n_channels, block_bytes, width, drawn):
+    n_freq, edges = drawn
+    blocks = partition(trial_bytes, n_channels, block_bytes, width, band_edges=edges)
+    uncut = partition(trial_bytes, n_channels, block_bytes, width)
+    count = np.zeros((len(trial_bytes), n_channels, n_freq), dtype=int)
+    for b in blocks:
+        freqs = slice(b.first_freq, n_freq if b.stop_freq is None else b.stop_freq)
+        count[b.first_trial : b.stop_trial, b.first_channel : b.stop_channel, freqs] += 1
+        assert b.stop_freq is None or b.stop_trial == b.first_trial + 1
+        assert b.stop_freq is None or len(uncut) < 64
+    assert (count == 1).all()
+
+
+def test_a_single_trial_is_cut_into_runs_of_frequencies():
+    edges = [0, 5, 20, 60]
+    blocks = partition(np.array([100, 90_000, 100]), 1, 1000, None, None, lambda k, n: edges)
+    assert [(b.first_trial, b.first_freq, b.stop_freq) for b in blocks] == [
+        (0, 0, None),
+        (1, 0, 5),
+        (1, 5, 20),
+        (1, 20, 60),
+        (2, 0, None),
+    ]
+    assert "frequencies 5 to 19" in str(blocks[2])
+    asked = []
+    partition(np.array([100, 90_000, 1900]), 3, 1000, 1, None, lambda k, n: asked.append((k, n)) or edges)
+    assert asked == [(1, 30)], "each of three channels needs 30 runs; the trial of two blocks is not cut"
+    pieces = partition(np.array([90_000]), 1, 1000, None, np.array([90]), lambda k, n: edges)
+    assert all(b.stop_freq is None for b in pieces), "one way to cut is enough"
+
+
+def test_memory_is_projected_for_the_largest_run_of_each_trial():
+    edges = {1: [0, 5, 20, 60], 2: [0, 50, 60]}
+    blocks = partition(np.array([900, 90_000, 90_000]), 1, 1000, None, None, lambda k, n: edges[k])
+    groups = _widest_runs(blocks, np.arange(len(blocks)))
+    found = [blocks[group] for group in groups]
+    assert [(b.first_trial, b.first_freq, b.stop_freq) for b in found] == [
+        (0, 0, None),
+        (1, 20, 60),
+        (2, 0, 50),
+    ]
+    assert _widest_runs(partition(np.array([900]), 1, 1000), np.arange(1)) == []
