@@ -5,9 +5,11 @@ without names anywhere else, so that killing its first process takes all of it
 away, also when the test run itself is killed. The hosts hang on one bridge.
 They share the file system, like those of a cluster; their own are
 - ``/dev/shm`` (a fresh tmpfs), ``/proc``, ``/etc/hosts``;
-- ``/tmp/rayspy-<uid>`` and ``/tmp/ray``, under which Ray's and rayspy's temporary
-  folders lie: bind mounts of ``<root>/<host>/rayspy`` and ``<root>/<host>/ray``,
-  where a test sees what is left on which host.
+- ``/tmp/rayspy-<uid>`` (of root and of one other user) and ``/tmp/ray``, under which Ray's and
+  rayspy's temporary folders lie: bind mounts of ``<root>/<host>/rayspy``, ``<root>/<host>/other`` and
+  ``<root>/<host>/ray``, where a test sees what is left on which host.
+- ``<root>/python``: this interpreter, at a place that other users can enter.
+
 The machine itself is the login node, at ``.1``; nothing of it is changed.
 """
 
@@ -21,6 +23,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,7 +32,9 @@ from pathlib import Path
 
 import psutil
 
-COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "ip", "unshare", "nsenter")
+COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "ip", "unshare", "nsenter", "setpriv")
+OTHER = 65534
+"""User id of the other user: that of "nobody", who is known everywhere."""
 _UP_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
 
@@ -83,13 +88,21 @@ class Host:
                     found.append(process)
         return found
 
+    def command(self, uid: int, *words: object) -> list[str]:
+        """Command that runs something on this host as some user."""
+        first = f"/proc/{self.first()}/ns"
+        spaces = [f"--{kind}={first}/{name}" for kind, name in _SPACES.items()]
+        user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        return ["nsenter", *spaces, *user, *map(str, words)]
+
     def litter(self) -> list[str]:
         """What processes and temporary files of ours are on this host."""
         lines = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 lines.append(f"{self.name}: process {' '.join(process.cmdline())[:150]}")
-        folders = [*(self.folder / "rayspy").glob("r*"), *(self.folder / "ray").iterdir()]
+        folders = [path for name in ("rayspy", "other") for path in (self.folder / name).glob("r*")]
+        folders += (self.folder / "ray").iterdir()
         shared = Path(f"/proc/{self.first()}/root/dev/shm")
         stores = [path for path in shared.iterdir() if "plasma" in path.name or "ray" in path.name]
         return lines + [f"{self.name}: {path}" for path in (*folders, *stores)]
@@ -120,6 +133,11 @@ class Bed:
     def login(self) -> str:
         return f"{self.network}.1"
 
+    @property
+    def python(self) -> Path:
+        """This interpreter without its packages, as all users of the hosts can start it."""
+        return self.root / "python" / "bin" / Path(sys.executable).resolve().name
+
     # -- up
 
     def start(self, names: tuple[str, ...]) -> None:
@@ -144,7 +162,8 @@ class Bed:
             for name, address in addresses.items()
         ]
         (self.root / "slurm.conf").write_text(_CONF.format(bed=self) + "\n".join(nodes) + _PARTITIONS)
-        (self.root / "state").mkdir()
+        for inner in ("state", "python"):
+            (self.root / inner).mkdir()
 
     def _start_munge(self) -> None:
         folder = self.root / "munge"
@@ -179,9 +198,11 @@ class Bed:
         address = address or self.hosts[name].address
         folder = self.root / name
         shutil.rmtree(folder, ignore_errors=True)
-        for inner in ("rayspy", "ray", "spool"):
+        for inner in ("rayspy", "other", "ray"):
             (folder / inner).mkdir(parents=True, mode=0o700)
-        for mountpoint in (f"/tmp/rayspy-{os.getuid()}", "/tmp/ray"):
+        (folder / "spool").mkdir(mode=0o755)  # users read their batch script there
+        os.chown(folder / "other", OTHER, OTHER)
+        for mountpoint in (f"/tmp/rayspy-{os.getuid()}", f"/tmp/rayspy-{OTHER}", "/tmp/ray"):
             Path(mountpoint).mkdir(mode=0o700, exist_ok=True)
         process = self._spawn(["unshare", "--net", *_OWN, "bash", "-c", self._boot(name, folder)])
         host = self.hosts[name] = Host(name, address, folder, process)
@@ -197,7 +218,9 @@ class Bed:
             hostname {name}
             mount --bind {self.root}/hosts /etc/hosts
             mount --bind {folder}/rayspy /tmp/rayspy-{os.getuid()}
+            mount --bind {folder}/other /tmp/rayspy-{OTHER}
             mount --bind {folder}/ray /tmp/ray
+            mount --bind {sys.base_prefix} {self.root}/python
             mount -t tmpfs -o size=1g tmpfs /dev/shm
             touch {folder}/booted
             while [ ! -e {folder}/wired ]; do sleep 0.05; done
@@ -301,6 +324,7 @@ class Bed:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+_SPACES = {"mount": "mnt", "net": "net", "uts": "uts", "pid": "pid"}
 _OWN = ["--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 _CONF = """
