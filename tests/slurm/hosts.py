@@ -4,7 +4,7 @@ Every host is a process tree of its own: PID, network, mount and UTS namespace
 without names anywhere else, so that killing its first process takes all of it
 away, also when the test run itself is killed. The hosts hang on one bridge.
 They share the file system, like those of a cluster; their own are
-- ``/dev/shm`` (a fresh tmpfs), ``/proc``, ``/etc/hosts``;
+- ``/dev/shm`` (a fresh tmpfs), ``/proc``, ``/etc/hosts``, control groups where a test wants them;
 - ``/tmp/rayspy-<uid>`` (of root and of one other user) and ``/tmp/ray``, under which Ray's and
   rayspy's temporary folders lie: bind mounts of ``<root>/<host>/rayspy``, ``<root>/<host>/other`` and
   ``<root>/<host>/ray``, where a test sees what is left on which host.
@@ -126,6 +126,8 @@ class Bed:
     ports: tuple[int, int]
     cpus: int = 2
     memory: int = 9000
+    cgroups: bool = False
+    """Have SLURM hold jobs to their CPUs and memory with control groups."""
     hosts: dict[str, Host] = field(default_factory=dict)
     _daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -161,7 +163,14 @@ class Bed:
             f"NodeName={name} NodeAddr={address} CPUs={self.cpus} RealMemory={self.memory} State=UNKNOWN"
             for name, address in addresses.items()
         ]
-        (self.root / "slurm.conf").write_text(_CONF.format(bed=self) + "\n".join(nodes) + _PARTITIONS)
+        if self.cgroups:
+            (self.root / "cgroup.conf").write_text(_CGROUP_CONF)
+        plugins = (
+            ("proctrack/cgroup", "task/cgroup") if self.cgroups else ("proctrack/linuxproc", "task/none")
+        )
+        (self.root / "slurm.conf").write_text(
+            _CONF.format(bed=self, plugins=plugins) + "\n".join(nodes) + _PARTITIONS
+        )
         for inner in ("state", "python"):
             (self.root / inner).mkdir()
 
@@ -221,12 +230,31 @@ class Bed:
             mount --bind {folder}/other /tmp/rayspy-{OTHER}
             mount --bind {folder}/ray /tmp/ray
             mount --bind {sys.base_prefix} {self.root}/python
+            {self._groups(name, folder)}
             mount -t tmpfs -o size=1g tmpfs /dev/shm
             touch {folder}/booted
             while [ ! -e {folder}/wired ]; do sleep 0.05; done
             slurmd -D -f {self.root}/slurm.conf -N {name} >/dev/null 2>&1 &
             set +e
             while :; do wait -n || sleep 0.2; done
+        """
+
+    def _groups(self, name: str, folder: Path) -> str:
+        """Script that gives a host control groups of its own, inside those of the machine."""
+        if not self.cgroups:
+            return ""
+        return f"""
+            mkdir {folder}/groups
+            mount -t tmpfs tmpfs {folder}/groups
+            for kind in {" ".join(_CONTROLLERS)}; do
+                own={_CGROUPS}/$kind/{self.bridge}-{name}
+                mkdir -p $own {folder}/groups/$kind
+                if [ $kind = cpuset ]; then
+                    for file in cpuset.cpus cpuset.mems; do cat {_CGROUPS}/$kind/$file > $own/$file; done
+                fi
+                mount --bind $own {folder}/groups/$kind
+            done
+            mount --rbind {folder}/groups {_CGROUPS}
         """
 
     def _plug_in(self, host: Host) -> None:
@@ -320,8 +348,33 @@ class Bed:
         for process in everything:
             process.wait()
         run("ip", "link", "del", self.bridge, check=False)
+        _remove_groups(self.bridge)
         os.environ.pop("SLURM_CONF", None)
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_CONTROLLERS = ("cpuset", "memory", "devices", "freezer")
+_CGROUP_CONF = f"""
+CgroupPlugin=cgroup/v1
+CgroupMountpoint={_CGROUPS}
+ConstrainCores=yes
+ConstrainRAMSpace=yes
+"""
+
+
+def missing_cgroups() -> str:
+    """Why SLURM cannot use control groups here; empty if it can."""
+    absent = [kind for kind in _CONTROLLERS if not os.access(_CGROUPS / kind / "cgroup.procs", os.W_OK)]
+    return f"no control groups of version 1 for {', '.join(absent)} that can be written" if absent else ""
+
+
+def _remove_groups(bridge: str) -> None:
+    """Remove the control groups of the hosts on a bridge, whose processes must be gone."""
+    for top in _CGROUPS.glob(f"*/{bridge}-*"):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 _SPACES = {"mount": "mnt", "net": "net", "uts": "uts", "pid": "pid"}
@@ -343,8 +396,8 @@ SlurmdPidFile={bed.root}/%n/slurmd.pid
 SlurmctldLogFile={bed.root}/ctld.log
 SlurmdLogFile={bed.root}/%n/slurmd.log
 SlurmdParameters=config_overrides
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+ProctrackType={plugins[0]}
+TaskPlugin={plugins[1]}
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,defer_batch=0
@@ -400,6 +453,7 @@ def _remove_abandoned() -> None:
         pid = link["ifname"].removeprefix("rsl")
         if pid != link["ifname"] and pid.isdigit() and not psutil.pid_exists(int(pid)):
             run("ip", "link", "del", link["ifname"], check=False)
+            _remove_groups(link["ifname"])
     for folder in Path(tempfile.gettempdir()).glob("rsl*-*"):
         pid = folder.name.removeprefix("rsl").split("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
@@ -407,14 +461,14 @@ def _remove_abandoned() -> None:
 
 
 @contextlib.contextmanager
-def started(names: tuple[str, ...] = ("n1", "n2", "n3")) -> Iterator[Bed]:
+def started(names: tuple[str, ...] = ("n1", "n2", "n3"), cgroups: bool = False) -> Iterator[Bed]:
     """Run a cluster for the length of a ``with`` block."""
     _remove_abandoned()
     pid = os.getpid()
     root = Path(tempfile.mkdtemp(prefix=f"rsl{pid}-"))
     root.chmod(0o755)
     control, daemon = _free_ports(2)
-    bed = Bed(root, _free_network(), f"rsl{pid}", (control, daemon))
+    bed = Bed(root, _free_network(), f"rsl{pid}", (control, daemon), cgroups=cgroups)
     try:
         bed.start(names)
         yield bed
