@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def bed() -> Iterator[hosts.Bed]:
-    """Only one at a time, also where several test processes run."""
-    if reason := hosts.missing():
+def bed(request: pytest.FixtureRequest) -> Iterator[hosts.Bed]:
+    """Only one at a time, also where several test processes run; a module may set ``BED``, options of it."""
+    options = getattr(request.module, "BED", {})
+    if reason := hosts.missing() or (hosts.missing_cgroups() if options.get("cgroups") else ""):
         pytest.skip(reason)
     with Path(tempfile.gettempdir(), "rayspy-tests-slurm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with hosts.started() as running:
+        with hosts.started(**options) as running:
             yield running
 
 

@@ -4,10 +4,12 @@ Every host is a process tree of its own: PID, network, mount and UTS namespace
 without names anywhere else, so that killing its first process takes all of it
 away, also when the test run itself is killed. The hosts hang on one bridge.
 They share the file system, like those of a cluster; their own are
-- ``/dev/shm`` (a fresh tmpfs), ``/proc``, ``/etc/hosts``;
-- ``/tmp/rayspy-<uid>`` and ``/tmp/ray``, under which Ray's and rayspy's temporary
-  folders lie: bind mounts of ``<root>/<host>/rayspy`` and ``<root>/<host>/ray``,
-  where a test sees what is left on which host.
+- ``/dev/shm`` (a fresh tmpfs), ``/proc``, ``/etc/hosts``, control groups where a test wants them;
+- ``/tmp/rayspy-<uid>`` (of root and of one other user) and ``/tmp/ray``, under which Ray's and
+  rayspy's temporary folders lie: bind mounts of ``<root>/<host>/rayspy``, ``<root>/<host>/other`` and
+  ``<root>/<host>/ray``, where a test sees what is left on which host.
+- ``<root>/python``: this interpreter, at a place that other users can enter.
+
 The machine itself is the login node, at ``.1``; nothing of it is changed.
 """
 
@@ -21,6 +23,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,7 +32,9 @@ from pathlib import Path
 
 import psutil
 
-COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "ip", "unshare", "nsenter")
+COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "ip", "unshare", "nsenter", "setpriv")
+OTHER = 65534
+"""User id of the other user: that of "nobody", who is known everywhere."""
 _UP_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
 
@@ -83,13 +88,21 @@ class Host:
                     found.append(process)
         return found
 
+    def command(self, uid: int, *words: object) -> list[str]:
+        """Command that runs something on this host as some user."""
+        first = f"/proc/{self.first()}/ns"
+        spaces = [f"--{kind}={first}/{name}" for kind, name in _SPACES.items()]
+        user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        return ["nsenter", *spaces, *user, *map(str, words)]
+
     def litter(self) -> list[str]:
         """What processes and temporary files of ours are on this host."""
         lines = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 lines.append(f"{self.name}: process {' '.join(process.cmdline())[:150]}")
-        folders = [*(self.folder / "rayspy").glob("r*"), *(self.folder / "ray").iterdir()]
+        folders = [path for name in ("rayspy", "other") for path in (self.folder / name).glob("r*")]
+        folders += (self.folder / "ray").iterdir()
         shared = Path(f"/proc/{self.first()}/root/dev/shm")
         stores = [path for path in shared.iterdir() if "plasma" in path.name or "ray" in path.name]
         return lines + [f"{self.name}: {path}" for path in (*folders, *stores)]
@@ -113,12 +126,19 @@ class Bed:
     ports: tuple[int, int]
     cpus: int = 2
     memory: int = 9000
+    cgroups: bool = False
+    """Have SLURM hold jobs to their CPUs and memory with control groups."""
     hosts: dict[str, Host] = field(default_factory=dict)
     _daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def login(self) -> str:
         return f"{self.network}.1"
+
+    @property
+    def python(self) -> Path:
+        """This interpreter without its packages, as all users of the hosts can start it."""
+        return self.root / "python" / "bin" / Path(sys.executable).resolve().name
 
     # -- up
 
@@ -143,8 +163,16 @@ class Bed:
             f"NodeName={name} NodeAddr={address} CPUs={self.cpus} RealMemory={self.memory} State=UNKNOWN"
             for name, address in addresses.items()
         ]
-        (self.root / "slurm.conf").write_text(_CONF.format(bed=self) + "\n".join(nodes) + _PARTITIONS)
-        (self.root / "state").mkdir()
+        if self.cgroups:
+            (self.root / "cgroup.conf").write_text(_CGROUP_CONF)
+        plugins = (
+            ("proctrack/cgroup", "task/cgroup") if self.cgroups else ("proctrack/linuxproc", "task/none")
+        )
+        (self.root / "slurm.conf").write_text(
+            _CONF.format(bed=self, plugins=plugins) + "\n".join(nodes) + _PARTITIONS
+        )
+        for inner in ("state", "python"):
+            (self.root / inner).mkdir()
 
     def _start_munge(self) -> None:
         folder = self.root / "munge"
@@ -179,9 +207,11 @@ class Bed:
         address = address or self.hosts[name].address
         folder = self.root / name
         shutil.rmtree(folder, ignore_errors=True)
-        for inner in ("rayspy", "ray", "spool"):
+        for inner in ("rayspy", "other", "ray"):
             (folder / inner).mkdir(parents=True, mode=0o700)
-        for mountpoint in (f"/tmp/rayspy-{os.getuid()}", "/tmp/ray"):
+        (folder / "spool").mkdir(mode=0o755)  # users read their batch script there
+        os.chown(folder / "other", OTHER, OTHER)
+        for mountpoint in (f"/tmp/rayspy-{os.getuid()}", f"/tmp/rayspy-{OTHER}", "/tmp/ray"):
             Path(mountpoint).mkdir(mode=0o700, exist_ok=True)
         process = self._spawn(["unshare", "--net", *_OWN, "bash", "-c", self._boot(name, folder)])
         host = self.hosts[name] = Host(name, address, folder, process)
@@ -197,13 +227,34 @@ class Bed:
             hostname {name}
             mount --bind {self.root}/hosts /etc/hosts
             mount --bind {folder}/rayspy /tmp/rayspy-{os.getuid()}
+            mount --bind {folder}/other /tmp/rayspy-{OTHER}
             mount --bind {folder}/ray /tmp/ray
+            mount --bind {sys.base_prefix} {self.root}/python
+            {self._groups(name, folder)}
             mount -t tmpfs -o size=1g tmpfs /dev/shm
             touch {folder}/booted
             while [ ! -e {folder}/wired ]; do sleep 0.05; done
             slurmd -D -f {self.root}/slurm.conf -N {name} >/dev/null 2>&1 &
             set +e
             while :; do wait -n || sleep 0.2; done
+        """
+
+    def _groups(self, name: str, folder: Path) -> str:
+        """Script that gives a host control groups of its own, inside those of the machine."""
+        if not self.cgroups:
+            return ""
+        return f"""
+            mkdir {folder}/groups
+            mount -t tmpfs tmpfs {folder}/groups
+            for kind in {" ".join(_CONTROLLERS)}; do
+                own={_CGROUPS}/$kind/{self.bridge}-{name}
+                mkdir -p $own {folder}/groups/$kind
+                if [ $kind = cpuset ]; then
+                    for file in cpuset.cpus cpuset.mems; do cat {_CGROUPS}/$kind/$file > $own/$file; done
+                fi
+                mount --bind $own {folder}/groups/$kind
+            done
+            mount --rbind {folder}/groups {_CGROUPS}
         """
 
     def _plug_in(self, host: Host) -> None:
@@ -297,10 +348,36 @@ class Bed:
         for process in everything:
             process.wait()
         run("ip", "link", "del", self.bridge, check=False)
+        _remove_groups(self.bridge)
         os.environ.pop("SLURM_CONF", None)
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+_CGROUPS = Path("/sys/fs/cgroup")
+_CONTROLLERS = ("cpuset", "memory", "devices", "freezer")
+_CGROUP_CONF = f"""
+CgroupPlugin=cgroup/v1
+CgroupMountpoint={_CGROUPS}
+ConstrainCores=yes
+ConstrainRAMSpace=yes
+"""
+
+
+def missing_cgroups() -> str:
+    """Why SLURM cannot use control groups here; empty if it can."""
+    absent = [kind for kind in _CONTROLLERS if not os.access(_CGROUPS / kind / "cgroup.procs", os.W_OK)]
+    return f"no control groups of version 1 for {', '.join(absent)} that can be written" if absent else ""
+
+
+def _remove_groups(bridge: str) -> None:
+    """Remove the control groups of the hosts on a bridge, whose processes must be gone."""
+    for top in _CGROUPS.glob(f"*/{bridge}-*"):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
+
+
+_SPACES = {"mount": "mnt", "net": "net", "uts": "uts", "pid": "pid"}
 _OWN = ["--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 _CONF = """
@@ -319,8 +396,8 @@ SlurmdPidFile={bed.root}/%n/slurmd.pid
 SlurmctldLogFile={bed.root}/ctld.log
 SlurmdLogFile={bed.root}/%n/slurmd.log
 SlurmdParameters=config_overrides
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+ProctrackType={plugins[0]}
+TaskPlugin={plugins[1]}
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,defer_batch=0
@@ -376,6 +453,7 @@ def _remove_abandoned() -> None:
         pid = link["ifname"].removeprefix("rsl")
         if pid != link["ifname"] and pid.isdigit() and not psutil.pid_exists(int(pid)):
             run("ip", "link", "del", link["ifname"], check=False)
+            _remove_groups(link["ifname"])
     for folder in Path(tempfile.gettempdir()).glob("rsl*-*"):
         pid = folder.name.removeprefix("rsl").split("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
@@ -383,14 +461,14 @@ def _remove_abandoned() -> None:
 
 
 @contextlib.contextmanager
-def started(names: tuple[str, ...] = ("n1", "n2", "n3")) -> Iterator[Bed]:
+def started(names: tuple[str, ...] = ("n1", "n2", "n3"), cgroups: bool = False) -> Iterator[Bed]:
     """Run a cluster for the length of a ``with`` block."""
     _remove_abandoned()
     pid = os.getpid()
     root = Path(tempfile.mkdtemp(prefix=f"rsl{pid}-"))
     root.chmod(0o755)
     control, daemon = _free_ports(2)
-    bed = Bed(root, _free_network(), f"rsl{pid}", (control, daemon))
+    bed = Bed(root, _free_network(), f"rsl{pid}", (control, daemon), cgroups=cgroups)
     try:
         bed.start(names)
         yield bed
