@@ -38,14 +38,30 @@ def is_whole(value: Any) -> bool:
     """Whether a value is a whole real number, also as a float such as 3.0."""
     if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
         return False
-    return bool(np.isfinite(float(value))) and float(value) == int(value)
+    return bool(np.isfinite(_float(value))) and float(value) == int(value)
+
+
+def _float(value: Any) -> float:
+    """Nearest float; infinity for whole numbers beyond all floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
+
+
+def as_array(value: Any, name: str) -> NDArray[Any]:
+    """Turn a list, whose rows have to be of equal length, into an array."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InvalidValueError("array, or list with rows of equal length", name, value) from None
 
 
 def check_scalar(value: Any, name: str, low: float | None = None, high: float | None = None) -> float:
     """Accept a finite real number within closed limits."""
     if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
         raise InvalidTypeError(value, name, "scalar")
-    number = float(value)
+    number = _float(value)
     if not np.isfinite(number):
         raise InvalidValueError("finite number", name, value)
     _check_limits(number, name, value, low, high)
@@ -82,7 +98,7 @@ def check_array(
     """Accept a list or 1-d array of finite real numbers within closed limits, not empty."""
     if not isinstance(value, (list, np.ndarray)):
         raise InvalidTypeError(value, name, "array_like (list or numpy.ndarray)")
-    array = np.asarray(value)
+    array = as_array(value, name)
     if array.dtype.kind not in "iuf":
         raise InvalidValueError("dtype = numeric", name, f"dtype = {array.dtype}")
     if array.ndim != 1 or array.size == 0:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_array
+from rayspy.checks import as_array, check_array
 from rayspy.errors import InvalidTypeError, InvalidValueError
 
 Labels = NDArray[Any]
@@ -33,7 +33,7 @@ def check_names(value: Any, dim: str, n: int) -> Labels:
     """Accept a list or array of n texts."""
     if not isinstance(value, (list, np.ndarray)):
         raise InvalidTypeError(value, dim, "list or array of str")
-    if np.ndim(value) != 1 or not all(isinstance(name, str) for name in value):
+    if as_array(value, dim).ndim != 1 or not all(isinstance(name, str) for name in value):
         raise InvalidValueError("list or array of str", dim, value)
     if len(value) != n:
         raise InvalidValueError(f"{n} labels", dim, f"{len(value)} labels")

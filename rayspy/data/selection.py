@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import is_number, is_whole
+from rayspy.checks import as_array, is_number, is_whole
 from rayspy.data.trials import TrialIndexer
 from rayspy.errors import InvalidTypeError, InvalidValueError
 
@@ -76,6 +76,12 @@ class Selection:
     def _by_number(self, get: Callable[[int], T]) -> TrialIndexer[T]:
         places = {int(number): k for k, number in reversed(list(enumerate(self.trial_ids)))}
         return TrialIndexer(lambda number: get(places[number]), [int(k) for k in self.trial_ids], places)
+
+    @property
+    def lengths(self) -> NDArray[np.float64]:
+        """Samples per selected trial."""
+        n: NDArray[np.float64] = self.trialdefinition[:, 1] - self.trialdefinition[:, 0]
+        return n
 
     @property
     def sampleinfo(self) -> NDArray[np.float64]:
@@ -188,7 +194,7 @@ def _trial_indices(value: Any, n_trials: int) -> Indices:
         value = [value]
     if not isinstance(value, (list, np.ndarray)):
         raise InvalidTypeError(value, "select: trials", "array_like (list or numpy.ndarray)")
-    numbers = np.asarray(value)
+    numbers = as_array(value, "select: trials")
     if numbers.ndim != 1 or numbers.size == 0:
         raise InvalidValueError("at least one trial number", "select: trials", value)
     if numbers.dtype.kind not in "iuf" or (numbers != np.round(numbers)).any():
@@ -203,16 +209,7 @@ def label_indices(value: Any, labels: NDArray[Any], key: str, name: str | None =
     """Find labels given by name or number, in the order asked for; `name` is that of the parameter."""
     varname = name or f"select: {key}"
     legal = f"list/array of {key} existing names or indices (0 to {len(labels) - 1})"
-    if isinstance(value, (slice, range)):
-        picked = range(*value.indices(len(labels))) if isinstance(value, slice) else value
-        value = list(picked)
-    if isinstance(value, str) or is_number(value):
-        value = [value]
-    if not isinstance(value, (list, np.ndarray)):
-        raise InvalidTypeError(value, varname, "str, int, list, numpy.ndarray, slice or range")
-    items = list(value)
-    if not items:
-        raise InvalidValueError(legal, varname, value)
+    items = _listed(value, len(labels), varname, legal)
     names = {str(label): k for k, label in reversed(list(enumerate(labels)))}
     found = []
     for item in items:
@@ -223,6 +220,22 @@ def label_indices(value: Any, labels: NDArray[Any], key: str, name: str | None =
         else:
             raise InvalidValueError(legal, varname, item)
     return np.array(found, dtype=np.int64)
+
+
+def _listed(value: Any, n_labels: int, varname: str, legal: str) -> list[Any]:
+    """Names and numbers as a list."""
+    if isinstance(value, slice):
+        try:
+            value = range(*value.indices(n_labels))
+        except (TypeError, ValueError):
+            raise InvalidValueError(legal, varname, value) from None
+    if isinstance(value, str) or is_number(value):
+        return [value]
+    if not isinstance(value, (list, np.ndarray, range)):
+        raise InvalidTypeError(value, varname, "str, int, list, numpy.ndarray, slice or range")
+    if (isinstance(value, np.ndarray) and value.ndim != 1) or not len(value):
+        raise InvalidValueError(legal, varname, value)
+    return list(value)
 
 
 def _frequency_indices(value: Any, freq: NDArray[Any]) -> Indices:
@@ -255,7 +268,7 @@ def _code_indices(value: Any, codes: NDArray[Any]) -> Indices:
         raise InvalidTypeError(value, name, "number, list, numpy.ndarray or range of event codes")
     places = {int(code): k for k, code in enumerate(codes)}
     legal = f"existing event codes ({_some(codes)})"
-    if not len(value):
+    if (isinstance(value, np.ndarray) and value.ndim != 1) or not len(value):
         raise InvalidValueError(legal, name, value)
     for item in value:
         if not is_whole(item) or int(item) not in places:
@@ -280,7 +293,7 @@ _FINDERS: dict[str, tuple[str, Callable[[Any, NDArray[Any]], Indices]]] = {
 def _pair(value: Any, name: str, legal: str) -> NDArray[np.float64]:
     try:
         return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise InvalidValueError(legal, name, value) from None
 
 

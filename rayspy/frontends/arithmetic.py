@@ -110,10 +110,10 @@ def _finite(value: Any) -> Any:
     plain = value.item() if isinstance(value, np.generic) else value
     if not isinstance(plain, (int, float, complex)):
         raise InvalidTypeError(value, "operand", _EXPECTED)
-    if not np.isfinite(complex(plain)):
-        raise InvalidValueError("finite number", "operand", value)
     if isinstance(plain, int) and np.min_scalar_type(plain).kind == "O":
         raise InvalidValueError("number of up to 64 bit", "operand", value)
+    if not np.isfinite(complex(plain)):
+        raise InvalidValueError("finite number", "operand", value)
     return plain
 
 

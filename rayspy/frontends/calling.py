@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
+from operator import index
 from typing import Any, ParamSpec, TypeVar
 
 from rayspy.data.base import BaseData
@@ -137,11 +138,15 @@ def check_chan_per_worker(value: Any) -> int | None:
     """Accept None or a whole number of channels, 1 or more."""
     if value is None:
         return None
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        width = index(value)
+    except TypeError:
+        raise InvalidTypeError(value, "chan_per_worker", "int;") from None
+    if isinstance(value, bool):
         raise InvalidTypeError(value, "chan_per_worker", "int;")
-    if int(value) < 1:
+    if width < 1:
         raise InvalidValueError("whole number, 1 or more", "chan_per_worker", value)
-    return int(value)
+    return width
 
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool, check_scalar, is_number, is_whole
+from rayspy.checks import as_array, check_bool, check_scalar, is_number, is_whole
 from rayspy.data.base import BaseData
 from rayspy.data.definition import (
     EVENT_KEYS,
@@ -140,9 +140,8 @@ def _from_events(obj: BaseData, events: EventData, given: Mapping[str, Any]) -> 
     margins = {key: _margin(given[key], key) for key in ("pre", "post") if key in given}
     wanted = {key: _codes(given[key], key) for key in EVENT_KEYS if key in given}
     if margins and events.samplerate is None:
-        raise InvalidValueError(
-            "EventData with a samplerate, for `pre` and `post`", "data", "samplerate None"
-        )
+        name = "obj" if obj is events else "trialdefinition"
+        raise InvalidValueError("EventData with a samplerate, for `pre` and `post`", name, "samplerate None")
     ratio = _ratio(obj, events)
     marks = find_marks(events.column("eventid"), wanted)
     _check_lengths(margins, marks.n_trials)
@@ -162,6 +161,8 @@ def _check_complete(given: Mapping[str, Any]) -> None:
 
 def _margin(value: Any, name: str) -> Any:
     """Accept seconds, one number or one per trial."""
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise InvalidValueError("number, or 1d-array of them", name, value)
     if isinstance(value, (list, np.ndarray)):
         return np.array([check_scalar(item, name) for item in value])
     return check_scalar(value, name)
@@ -171,7 +172,7 @@ def _codes(value: Any, name: str) -> Any:
     """Accept an event code, or one per trial."""
     if not isinstance(value, (list, np.ndarray)) and not is_number(value):
         raise InvalidTypeError(value, name, "event code (int), list or numpy.ndarray of them;")
-    if isinstance(value, (list, np.ndarray)) and (np.ndim(value) != 1 or len(value) == 0):
+    if not is_number(value) and (as_array(value, name).ndim != 1 or len(value) == 0):
         raise InvalidValueError("event code, or 1d-array of them", name, value)
     return value
 
@@ -238,10 +239,8 @@ def redefinetrial(
     if data_obj.data is None:
         raise InvalidValueError("object with data", "data_obj", f"empty {type(data_obj).__name__}")
     _check_combination(given)
-    cfg = recorded("redefinetrial", data_obj, settings)
-    chosen = _chosen(data_obj, trials, toilim)
-    made = _redefined(chosen, given)
-    made.cfg = cfg
+    made = _redefined(_chosen(data_obj, trials, toilim), given)
+    made.cfg = recorded("redefinetrial", data_obj, settings)
     made.record("redefinetrial", given, False)
     return made
 
@@ -261,8 +260,19 @@ def _chosen(data: BaseData, trials: Any, toilim: Any) -> BaseData:
     """Trials and times that are wanted, as an object that is nobody else's."""
     if trials is None and toilim is None:
         return data.copy()
-    found: BaseData = selectdata(data, trials=trials, latency=toilim)
+    try:
+        found: BaseData = selectdata(data, trials=trials, latency=toilim)
+    except InvalidValueError as error:
+        raise InvalidValueError(error.legal, _own_name(error.varname), error.actual) from None
+    except InvalidTypeError as error:
+        name = _own_name(error.varname)
+        raise InvalidTypeError({"trials": trials, "toilim": toilim}[name], name, error.expected) from None
     return found
+
+
+def _own_name(selector: str) -> str:
+    """Parameter that was handed on as this selector."""
+    return "toilim" if selector.endswith("latency") else selector.removeprefix("select: ")
 
 
 def _redefined(data: BaseData, given: Mapping[str, Any]) -> BaseData:
@@ -302,7 +312,7 @@ def _table(trl: Any, n_samples: float) -> NDArray[np.float64]:
         raise InvalidTypeError(trl, "trl", "list or numpy.ndarray of shape (trials, 3 or more)")
     try:
         table = np.atleast_2d(np.asarray(trl, dtype=np.float64))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise InvalidValueError("numbers in rows of equal length", "trl", trl) from None
     bounds = table[:, :2]
     if table.ndim != 2 or table.shape[1] < 3 or not len(table):
@@ -336,7 +346,7 @@ def _per_trial(value: Any, name: str, n_trials: int) -> NDArray[np.float64]:
     """Accept a whole number, or one per trial."""
     if not isinstance(value, (list, np.ndarray)) and not is_number(value):
         raise InvalidTypeError(value, name, "int, or list or numpy.ndarray of int;")
-    numbers = np.atleast_1d(np.asarray(value))
+    numbers = np.atleast_1d(as_array(value, name))
     if numbers.ndim != 1 or len(numbers) not in (1, n_trials):
         legal = f"one number, or one for each of {n_trials} trials"
         raise InvalidValueError(legal, name, f"array of shape {numbers.shape}")

@@ -19,6 +19,9 @@ from rayspy.methods.linefilter import LineFilter
 from rayspy.methods.preprocessing import Preprocessing
 
 _FEWEST_CYCLES = 2
+_MOST_HARMONICS = 10_000
+_LONGEST_WINDOW = 2.0**53
+"""In samples; longer than any trial."""
 
 
 @accepts_cfg
@@ -88,22 +91,15 @@ def notchfilter(
     warn_unused("notchfilter", kwargs)
     rate = float(data.samplerate or 0)
     freqs = _harmonics(freq, n_harmonics, rate)
-    twopass = _check_direction(direction) == "twopass"
+    twopass = check_choice(direction, "direction", ("twopass", "onepass")) == "twopass"
     bandwidth = check_scalar(width, "width", 0, min(freqs[0], rate / 4))
     if bandwidth == 0:
         raise InvalidValueError("width greater than 0 Hz", "width", "0")
     selection = selected(data, select)
     notch = Notch(tuple(f / rate for f in freqs), bandwidth / rate, twopass)
-    check_long_enough(notch, selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0])
+    check_long_enough(notch, selection.lengths)
     logged = {"freq": list(freqs), "width": bandwidth, "direction": direction}
     return filtered("notchfilter", data, Preprocessing(notch), selection, settings, parallel, logged)
-
-
-def _check_direction(value: Any) -> str:
-    direction: str | None = check_choice(value, "direction", ("twopass", "onepass"))
-    if direction is None:
-        raise InvalidValueError("'twopass' or 'onepass'", "direction", "None")
-    return direction
 
 
 def _harmonics(freq: Any, n_harmonics: Any, rate: float) -> tuple[float, ...]:
@@ -113,6 +109,12 @@ def _harmonics(freq: Any, n_harmonics: Any, rate: float) -> tuple[float, ...]:
         raise InvalidValueError(f"frequency above 0 and below Nyquist ({rate / 2:g} Hz)", "freq", freq)
     possible = int(np.ceil(rate / 2 / base)) - 1
     n = possible if n_harmonics is None else check_integer(n_harmonics, "n_harmonics", 1)
+    if min(n, possible) > _MOST_HARMONICS:
+        raise InvalidValueError(
+            f"up to {_MOST_HARMONICS} of the {possible} multiples of {base:g} Hz below Nyquist",
+            "n_harmonics",
+            n_harmonics,
+        )
     if n > possible:
         raise InvalidValueError(
             f"up to {possible}, the multiples of {base:g} Hz below Nyquist ({rate / 2:g} Hz)",
@@ -189,9 +191,8 @@ def linefilter(
     freqs = _harmonics(freq, n_harmonics, rate)
     seconds = check_scalar(window, "window", _FEWEST_CYCLES / freqs[0])
     selection = selected(data, select)
-    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
-    _check_cycles(lengths, freqs[0], rate)
-    method = LineFilter(tuple(f / rate for f in freqs), int(np.ceil(seconds * rate)))
+    _check_cycles(selection.lengths, freqs[0], rate)
+    method = LineFilter(tuple(f / rate for f in freqs), int(np.ceil(min(seconds * rate, _LONGEST_WINDOW))))
     logged = {"freq": list(freqs), "window": seconds}
     return filtered("linefilter", data, method, selection, settings, parallel, logged)
 

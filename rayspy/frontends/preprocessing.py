@@ -13,7 +13,7 @@ from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, warn_unused
 from rayspy.frontends.compute import compute, plan_for, selected
-from rayspy.frontends.spectral.checks import check_input
+from rayspy.frontends.spectral.checks import check_input, check_polyremoval
 from rayspy.methods.base import Method
 from rayspy.methods.filters import Butterworth, Recursive, Sinc
 from rayspy.methods.preprocessing import Preprocessing
@@ -26,6 +26,7 @@ DIRECTIONS = ("twopass", "onepass", "onepass-minphase", None)
 WINDOWS = ("hamming", "hann", "blackman")
 HILBERT = ("abs", "complex", "real", "imag", "absreal", "absimag", "angle")
 LONGEST_DEFAULT_ORDER = 1000
+LARGEST_ORDER = 10**7
 
 
 @accepts_cfg
@@ -147,8 +148,7 @@ def preprocessing(
     check_input(data)
     warn_unused("preprocessing", kwargs)
     selection = selected(data, select)
-    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
-    method = _method(float(data.samplerate or 0), lengths, settings)
+    method = _method(float(data.samplerate or 0), selection.lengths, settings)
     return filtered("preprocessing", data, method, selection, settings, parallel, _logged(method, settings))
 
 
@@ -189,19 +189,10 @@ def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) ->
             raise InvalidValueError(
                 "a filter, a trend to remove, or zscore=True", "filter_class/polyremoval/zscore", "nothing"
             )
+        warn_unused("preprocessing", {name: None for name in ("freq", "order") if given[name] is not None})
         return Preprocessing(None, polyremoval, zscore, rectify, hilbert)
     make = _butterworth if filter_class == "but" else _sinc
     return Preprocessing(make(rate, lengths, given), polyremoval, zscore, rectify, hilbert)
-
-
-def check_polyremoval(value: Any) -> int | None:
-    """Accept None, 0 or 1."""
-    if value is None:
-        return None
-    order = check_integer(value, "polyremoval")
-    if order not in (0, 1):
-        raise InvalidValueError("0, 1 or None", "polyremoval", value)
-    return order
 
 
 def _check_switch(value: Any, name: str) -> bool:
@@ -265,10 +256,11 @@ def check_long_enough(filter_: Recursive, lengths: NDArray[np.float64]) -> None:
 def _check_stable(filter_: Butterworth, given: dict[str, Any]) -> None:
     """Refuse designs that rounding has made unstable."""
     try:
-        sections = filter_.sections
-        radius = max(float(np.abs(np.roots(section[3:])).max()) for section in sections.sos)
+        with np.errstate(all="ignore"):
+            sections = filter_.sections
+            radius = max(float(np.abs(np.roots(section[3:])).max()) for section in sections.sos)
         stable = radius < 1 and bool(np.isfinite(sections.steady).all())
-    except np.linalg.LinAlgError:
+    except (np.linalg.LinAlgError, OverflowError):
         stable = False
     if not stable:
         raise InvalidValueError(
@@ -289,7 +281,7 @@ def sinc_order(order: Any, lengths: NDArray[np.float64]) -> int:
     if order is None:
         wanted = max(1, min(int(lengths.min()), LONGEST_DEFAULT_ORDER))
     else:
-        wanted = check_integer(order, "order", 1)
+        wanted = check_integer(order, "order", 1, LARGEST_ORDER)
     return wanted + wanted % 2
 
 

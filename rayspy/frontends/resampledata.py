@@ -103,20 +103,16 @@ def resampledata(
     check_input(data)
     warn_unused("resampledata", kwargs)
     selection = selected(data, select)
-    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
-    bound = _method(float(data.samplerate or 0), lengths, settings)
+    rate = float(data.samplerate or 0)
+    bound = _method(rate, selection.lengths, settings)
     plan = plan_for("resampledata", data, bound, selection, chan_per_worker=chan_per_worker)
-    result: AnalogData = compute(
-        plan, data, settings, parallel, _logged(bound, float(data.samplerate or 0), settings)
-    )
+    result: AnalogData = compute(plan, data, settings, parallel, _logged(bound, rate, settings))
     return result
 
 
 def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) -> Resample | Downsample:
     """Check and resolve all parameters."""
     method = check_choice(given["method"], "method", METHODS)
-    if method is None:
-        raise InvalidValueError("'resample' or 'downsample'", "method", "None")
     new = check_scalar(given["resamplefs"], "resamplefs", 1, rate)
     lpfreq = _check_lpfreq(given["lpfreq"], new)
     order = sinc_order(given["order"], lengths)

@@ -66,7 +66,8 @@ def selectdata(
         Event codes.
     inplace : bool
         Attach the selection to the object instead of copying: later
-        computations see only what is selected.
+        computations see only what is selected. Other calls of `selectdata`
+        and `show` choose from the whole object.
     clear : bool
         Remove an attached selection.
     parallel : bool, optional

@@ -105,7 +105,7 @@ TRIALS: list[tuple[str, Call, type[Exception], str, str]] = [
         "no samplerate for pre",
         lambda: events(samplerate=None).definetrial(trigger=1, pre=0.1, post=0.1),
         VALUE,
-        "data",
+        "obj",
         "None",
     ),
     ("no trigger", lambda: events().definetrial(pre=0.1, post=0.1), VALUE, "trigger", "None"),
@@ -174,7 +174,7 @@ REDEFINED: list[tuple[str, Call, type[Exception], str, str]] = [
     ("minlength word", lambda: spy.redefinetrial(analog(), minlength="foo"), VALUE, "minlength", "foo"),
     ("minlength list", lambda: spy.redefinetrial(analog(), minlength=[1]), TYPE, "minlength", "list"),
     ("minlength negative", lambda: spy.redefinetrial(analog(), minlength=-1), VALUE, "minlength", "-1"),
-    ("window", lambda: spy.redefinetrial(analog(), toilim=[-9, -8]), VALUE, "latency", "[-9, -8]"),
+    ("window", lambda: spy.redefinetrial(analog(), toilim=[-9, -8]), VALUE, "toilim", "[-9, -8]"),
     (
         "begsample alone",
         lambda: spy.redefinetrial(analog(), begsample=3),

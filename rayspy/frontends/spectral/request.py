@@ -45,5 +45,4 @@ Builder = Callable[[AnalogData, Selection, Given], Request]
 
 def lengths_of(selection: Selection) -> NDArray[np.float64]:
     """Samples per selected trial; empty ones, which the plan refuses, count as one."""
-    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
-    return np.maximum(lengths, 1.0)
+    return np.maximum(selection.lengths, 1.0)

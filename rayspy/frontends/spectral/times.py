@@ -94,7 +94,7 @@ def _check_inside(
     lasts: NDArray[np.int64],
     rate: float,
 ) -> None:
-    lengths = selection.trialdefinition[:, 1] - selection.trialdefinition[:, 0]
+    lengths = selection.lengths
     outside = (firsts < 0) | (lasts >= lengths)
     if outside.any():
         k = int(np.flatnonzero(outside)[0])
