@@ -18,7 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rayspy import cluster
-from rayspy.launch.processes import adopt_orphans, die_with_parent, end_descendants, end_on_signals
+from rayspy.launch.processes import (
+    adopt_orphans,
+    die_with_parent,
+    end_descendants,
+    end_on_signals,
+    ignore_signals,
+)
 from rayspy.limits import available_memory
 
 READY = "rayspy-node-ready "
@@ -116,21 +122,27 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
     parent = spec.parent or os.getppid()
     folder, lock = cluster._claim_folder()
     try:
-        with (folder / "out").open("wb") as out:
-            ray = subprocess.Popen(
-                ray_command(spec, folder),
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                preexec_fn=die_with_parent,
-            )
-        return _look_after(ray, spec, folder, parent, say)
+        try:
+            return _look_after(_started(spec, folder), spec, folder, parent, say)
+        finally:  # whoever hears why the node ends may send a signal right then
+            ignore_signals()
     finally:
         end_descendants()
         cluster._remove_folder(folder)
         lock.close()
+
+
+def _started(spec: NodeSpec, folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "out").open("wb") as out:
+        return subprocess.Popen(
+            ray_command(spec, folder),
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            preexec_fn=die_with_parent,
+        )
 
 
 def _environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -48,15 +49,19 @@ def end_descendants(patience: float = 5.0) -> None:
 
 def end_on_signals() -> None:
     """Raise SystemExit in the main thread at SIGTERM, SIGINT and SIGHUP; once, tidying is not disturbed."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
     def end(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
+        ignore_signals()
         raise SystemExit(128 + number)
 
-    for number in numbers:
+    for number in _ENDING:
         signal.signal(number, end)
+
+
+def ignore_signals() -> None:
+    """Do not be disturbed any more: tidying has begun."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Patience:

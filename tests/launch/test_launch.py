@@ -223,6 +223,18 @@ def test_a_node_that_cannot_start_says_why(listening):
     assert "Ray ended with status 3: no port is free" in output
 
 
+def test_a_signal_does_not_disturb_the_tidying(listening):
+    body = "import time; print('Ray runtime started', flush=True); time.sleep(1); raise SystemExit(3)"
+    with node_process(body, listening) as process:
+        folder = process.stdout.readline().removeprefix(node.READY).strip()
+        assert Path(folder).exists()
+        assert "Ray ended with status 3" in process.stdout.readline()
+        for _ in range(20):
+            process.terminate()
+        assert process.wait(20) == 1
+    assert not Path(folder).exists()
+
+
 # -- connection files
 
 
