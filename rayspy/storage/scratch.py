@@ -55,7 +55,7 @@ def _make_private(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
-        if status.st_uid != os.getuid():
+        if {status.st_uid, folder.lstat().st_uid} != {os.getuid()}:  # the second is that of a link
             raise PathError(folder, hint=f"it belongs to another user; {_OTHER_FOLDER}")
         if status.st_mode & 0o077:
             folder.chmod(0o700)

@@ -112,6 +112,19 @@ def test_root_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         session()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a link to another user")
+def test_link_of_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir(mode=0o700)
+    link = tmp_path / f"rayspy-{os.getuid()}"
+    link.symlink_to(tmp_path / "own")
+    with spy.config.using(scratch_dir=str(tmp_path)):
+        session()
+        os.lchown(link, 65534, 65534)
+        module._open.pop(link).close()
+        with pytest.raises(PathError, match="another user"):
+            session()
+
+
 def test_scratch_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with spy.config.using(scratch_dir=tmp_path / "file"), pytest.raises(PathError, match="RAYSPY_TMPDIR"):
