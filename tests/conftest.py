@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,29 @@ from typing import Any
 import pytest
 
 import rayspy as spy
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest where several processes share the tests."""
+    if hasattr(config, "workerinput"):
+        sizes = Counter(item.path for item in items)
+        items.sort(key=lambda item: (not _needs_slurm(item.nodeid), -sizes[item.path], item.path))
+
+
+def _needs_slurm(nodeid: str) -> bool:
+    return nodeid.startswith("tests/slurm/")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all tests on SLURM, which take turns anyway, to one process, and others file by file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneForSlurm(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/slurm" if _needs_slurm(nodeid) else super()._split_scope(nodeid)
+
+    return OneForSlurm(config, log)
 
 
 @pytest.fixture(autouse=True)

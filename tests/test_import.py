@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 HEAVY = [
     "ray",
@@ -28,16 +31,18 @@ print(*(name for name in sys.argv[1:] if name in sys.modules))
 """
 
 
-def run(program: str, *arguments: str, **options: str) -> list[str]:
+def run(program: str, *arguments: str, **options: Any) -> list[str]:
     command = [sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, **options)
     return [*done.stdout.split("\n"), done.stderr]
 
 
-def test_importing_is_quick_and_loads_nothing_heavy() -> None:
+def test_importing_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     times = []
-    while len(times) < 5 and min(times, default=1.0) >= 0.4:
-        seconds, loaded, *_ = run(PROGRAM, *HEAVY)
+    while len(times) < 6 and min(times, default=1.0) >= 0.4:
+        seconds, loaded, *_ = run(PROGRAM, *HEAVY, env=environ)
         assert loaded == ""
         times.append(float(seconds))
     assert min(times) < 0.4

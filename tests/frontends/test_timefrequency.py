@@ -209,8 +209,8 @@ def test_a_large_result_streams_to_disk_within_the_budget():
 
 
 def test_few_trials_are_split_over_channels():
-    plan = plan_of(make(1, 2000, 4), **SUPER)
-    assert plan.n_blocks >= 2
+    plan = plan_of(make(1, 8000, 4), **SUPER)
+    assert plan.n_blocks >= 4
 
 
 # -- explain -----------------------------------------------------------------------------------
