@@ -178,7 +178,7 @@ def test_ctrl_c_stops_and_nothing_runs_afterwards(client):
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         executor.run(plan, range(plan.n_blocks), collect)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
     assert len(seen) == 2
 
 

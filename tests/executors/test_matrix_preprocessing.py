@@ -78,8 +78,8 @@ def test_same_bits(call, unequal, selection, request):
 @pytest.mark.parametrize("executor", [name for name in EXECUTORS if name != "local-2"])
 def test_same_bits_on_every_executor(executor, call, request):
     with run_on(executor, request) as options:
-        for unequal, selection in ((False, "all"), (True, "all"), (True, "both")):
-            check(call, unequal, selection, options, (None, 3))
+        for unequal, selection, width in ((False, "all", None), (True, "all", 3), (True, "both", None)):
+            check(call, unequal, selection, options, (width,))
 
 
 @pytest.mark.parametrize("call", CALLS)

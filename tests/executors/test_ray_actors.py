@@ -232,7 +232,7 @@ def test_nothing_runs_after_an_error(local_ray, tmp_path):
     start = time.perf_counter()
     with pytest.raises(ValueError, match="first"):
         run(FakePlan(20, "fail_late", folder=str(tmp_path)), 3)
-    assert time.perf_counter() - start < 1.0
+    assert time.perf_counter() - start < 10
     lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     pids = {int(pid) for block, pid in lines if block != "0"}
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
@@ -429,7 +429,7 @@ def test_ctrl_c_ends_everything(tmp_path):
     start = time.perf_counter()
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does
     _, errors = process.communicate(timeout=20)
-    assert time.perf_counter() - start < 5.0
+    assert time.perf_counter() - start < 15
     assert process.returncode in (1, 130, -signal.SIGINT)  # Ray makes it 1
     assert "KeyboardInterrupt" in errors
     assert not psutil.wait_procs(children, timeout=1)[1]

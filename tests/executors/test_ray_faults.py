@@ -86,7 +86,7 @@ def test_ctrl_c_leaves_nothing_and_the_pool_usable(local_ray, scratch):
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             run_plan(plan, True)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     assert not list(scratch.rglob("*.arrow"))
     small = spy.freqanalysis(data, parallel=True)
     np.testing.assert_array_equal(small.data[()], spy.freqanalysis(data, parallel=False).data[()])
