@@ -11,6 +11,7 @@ HEAVY = [
     "dask",
     "distributed",
     "matplotlib",
+    "numba",
     "scipy.signal",
     "h5py",
     "pyarrow",
