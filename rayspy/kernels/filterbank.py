@@ -11,26 +11,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rayspy.kernels.detrend import detrended, pairwise_sum
+from rayspy.kernels.lengths import fast_length
 from rayspy.kernels.mtmfft import convert
+
+if TYPE_CHECKING:
+    from rayspy.kernels.loops.fourier import Slabs
 
 Array = NDArray[Any]
 
-BATCH_BYTES = 2**19
+BATCH_BYTES = 2**20
 """Outputs of this size are made at a time: they stay in the processor's cache."""
+_LONGEST_SIDE_BY_SIDE = 2**13
+"""Transforms up to this length are done with many lines side by side, for which the cache has room."""
 BUFFER_BYTES = 2**20
 """Results of this size are gathered before they are put in place."""
 _SHORTEST_REACH = 2**8
 _LONGEST_REACH = 2**12
 _SEGMENT = 16
 """Length of segments in reaches of their filters, of which 2 overlap."""
-_PADDINGS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+_PADDINGS = (1 / 16, 1 / 4, 1 / 2, 1)
 """Lengths of padding as shares of the line; each in use costs one forward transform."""
 _MOST_SINGLE = 4
 """So many outputs, of lines of magnitude 1, are multiplied in single precision: they do not underflow."""
@@ -59,7 +65,8 @@ class Points:
 class Response:
     """A filter as it is multiplied with a spectrum.
 
-    `values` belongs to all `n_fft` bins, or to the first half for real filters.
+    `values` belongs to all `n_fft` bins, or to the first half for real filters, and
+    is divided by `n_fft`: inverse transforms need not be.
     """
 
     n_fft: int
@@ -87,13 +94,11 @@ def transform_length(length: int, reach: int, step: int = 1) -> int:
 
     Less than the length of the line: that of its segments.
     """
-    from scipy.fft import next_fast_len
-
     rounded = max(_SHORTEST_REACH, 1 << max(0, reach - 1).bit_length())
     if step == 1 and rounded <= _LONGEST_REACH and 2 * _SEGMENT * rounded <= length:
         return _SEGMENT * rounded
     padding = next((p for p in (int(share * length) for share in _PADDINGS) if p >= reach), length)
-    return step * int(next_fast_len(-(-(length + padding) // step)))
+    return step * fast_length(-(-(length + padding) // step))
 
 
 def segments(length: int, n_fft: int) -> tuple[int, int]:
@@ -121,13 +126,13 @@ def response_of(taps: Array, first: int, n_fft: int, points: Points) -> Response
     n_fft : int
         Length of the transform, at least line + largest lag.
     points : Points
-        Outputs wanted; the factor of the shorter inverse transform is in the result.
+        Outputs wanted.
     """
     from scipy.fft import fft
 
     wrapped = np.zeros(n_fft, np.complex128)
     wrapped[(first + np.arange(len(taps))) % n_fft] = taps
-    values = (fft(wrapped, overwrite_x=True) / points.step).astype(np.complex64)
+    values = (fft(wrapped, overwrite_x=True) / n_fft).astype(np.complex64)
     if np.isrealobj(taps) and points.step == 1:
         return Response(n_fft, np.ascontiguousarray(values[: n_fft // 2 + 1]), True)
     return Response(n_fft, values)
@@ -167,14 +172,30 @@ class Spectra:
             lines = lines / self.scale
         self._lines = lines
         self._known: dict[int, Array] = {}
+        self._slabs: dict[int, Slabs] = {}
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def n_segments(self, n_fft: int) -> int:
+        """Number of segments of a line."""
+        return segments(self._lines.shape[1], n_fft)[0]
 
     def __getitem__(self, n_fft: int) -> Array:
         if n_fft not in self._known:
             self._known[n_fft] = _all_bins(self._lines, n_fft)
         return self._known[n_fft]
+
+    def slabs(self, n_fft: int) -> Slabs:
+        """Half of the bins with lines side by side; segments are lines of their own."""
+        from scipy.fft import rfft
+
+        from rayspy.kernels.loops.fourier import Slabs
+
+        if n_fft not in self._slabs:
+            cut = _segmented(self._lines, n_fft)
+            self._slabs[n_fft] = Slabs(rfft(cut.reshape(-1, cut.shape[2]), n=n_fft, axis=-1))
+        return self._slabs[n_fft]
 
 
 def _all_bins(lines: Array, n_fft: int) -> Array:
@@ -201,6 +222,20 @@ def _segmented(lines: Array, n_fft: int) -> Array:
 
 def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
     """Outputs of filters with one length of transform: (line, filter, time), real if the filters are."""
+    n_fft = filters[0].n_fft
+    if not filters[0].is_real and points.step == 1 and n_fft <= _LONGEST_SIDE_BY_SIDE:
+        found = _side_by_side(spectra, filters, points)
+    else:
+        found = _one_by_one(spectra, filters, points)
+        if found.shape[2] > 1:
+            reach = n_fft // _SEGMENT
+            found = found[..., reach : n_fft - reach]
+    found = found.reshape(*found.shape[:2], -1)[..., : points.n]
+    return found if points.picks is None else found[..., list(points.picks)]
+
+
+def _one_by_one(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
+    """Products and their transforms, (line, filter, segment, time)."""
     from scipy.fft import ifft, irfft
 
     n_fft, is_real = filters[0].n_fft, filters[0].is_real
@@ -209,17 +244,24 @@ def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Ar
     for k, one in enumerate(filters):
         np.multiply(source, one.values, out=product[:, k])
     if is_real:
-        found: Array = irfft(product, n=n_fft, axis=-1, overwrite_x=True)
-    else:
-        if points.step > 1:
-            folded = product.reshape(*product.shape[:3], points.step, n_fft // points.step)
-            product = np.add.reduce(folded, axis=3)
-        found = ifft(product, axis=-1, overwrite_x=True)
-    if found.shape[2] > 1:
-        reach = n_fft // _SEGMENT
-        found = found[..., reach : n_fft - reach].reshape(*found.shape[:2], 1, -1)
-    found = found[:, :, 0, : points.n]
-    return found if points.picks is None else found[..., list(points.picks)]
+        return np.asarray(irfft(product, n=n_fft, axis=-1, overwrite_x=True, norm="forward"))
+    if points.step > 1:
+        folded = product.reshape(*product.shape[:3], points.step, n_fft // points.step)
+        product = np.add.reduce(folded, axis=3)
+    return np.asarray(ifft(product, axis=-1, overwrite_x=True, norm="forward"))
+
+
+def _side_by_side(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
+    """The same for complex filters and outputs at every sample, without what segments overlap."""
+    from rayspy.kernels.loops.fourier import signals
+
+    n_fft = filters[0].n_fft
+    n_segments = spectra.n_segments(n_fft)
+    reach = n_fft // _SEGMENT if n_segments > 1 else 0
+    rows = n_fft - 2 * reach if n_segments > 1 else min(n_fft, points.n)
+    found = np.empty((len(spectra) * n_segments, len(filters), rows), np.complex64)
+    signals(spectra.slabs(n_fft), [one.values for one in filters], reach, found)
+    return found.reshape(len(spectra), n_segments, len(filters), rows).swapaxes(1, 2)
 
 
 Fill = Callable[[Spectra, range, Array], None]
@@ -297,6 +339,9 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
     out : ndarray, shape (trial, time, freq, channel)
         Where to put the result, float32, or complex64 for 'fourier'.
     """
+    if output == "pow" and _is_plain(bank, lines.shape[2], freqs):
+        _powers(lines, bank, freqs, out)
+        return
 
     def fill(spectra: Spectra, wanted: range, target: Array) -> None:
         for run in runs(bank, wanted, len(spectra)):
@@ -306,10 +351,35 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
     over_batches(lines, freqs, bank, out, fill)
 
 
+def _is_plain(bank: Bank, length: int, freqs: range) -> bool:
+    """Whether complex outputs are wanted at all samples of lines that are not cut."""
+    points = bank.points
+    every = points.step == 1 and points.picks is None
+    fitting = all(length <= bank.lengths[i] <= _LONGEST_SIDE_BY_SIDE for i in freqs)
+    return every and fitting and not any(bank.response(i).is_real for i in freqs)
+
+
+def _powers(lines: Array, bank: Bank, freqs: range, out: Array) -> None:
+    """Squared magnitudes, put where they belong as soon as they are there."""
+    from rayspy.kernels.loops.fourier import LANES, powers
+
+    n_trials, n_channels = lines.shape[:2]
+    at_once = max(1, LANES // n_channels)
+    for low in range(0, n_trials, at_once):
+        trials = slice(low, min(low + at_once, n_trials))
+        some = lines[trials]
+        spectra = Spectra(some.reshape(-1, lines.shape[2]))
+        target = out[trials] if out[trials].flags.c_contiguous else np.empty_like(out[trials])
+        powers(spectra.slabs, [bank.response(i).values for i in freqs], target)
+        if not np.shares_memory(target, out):
+            out[trials] = target
+
+
 def converted(values: Array, output: str, out: Array) -> Array:
     """Turn real or complex coefficients into what was asked for."""
     if output == "pow":
-        np.square(np.abs(values, out=out), out=out)
+        np.square(values.real, out=out)
+        out += np.square(values.imag)
     elif values.dtype.kind == "f" and output in ("imag", "absimag"):
         out[...] = 0
     elif values.dtype.kind == "f" and output == "angle":

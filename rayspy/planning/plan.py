@@ -360,9 +360,13 @@ class Plan:
         return starts
 
     def trials_at_once(self, k: int, n_channels: int) -> int:
-        """How many trials like trial k go through the kernel in one call."""
+        """How many trials like trial k go through the kernel in one call.
+
+        Methods with bands put their results in place frequency by frequency, so
+        that only what they read counts.
+        """
         read = int(self.spec.lengths[k]) * self._sample_bytes(n_channels)
-        written = int(self.output.rows[k]) * self._row_bytes(n_channels)
+        written = int(self.output.rows[k]) * self._row_bytes(n_channels) if self.banded is None else 0
         return max(1, _tile_bytes(self) // max(1, read, written))
 
     def _row_bytes(self, n_channels: int) -> int:

@@ -1,0 +1,44 @@
+"""Lengths of Fourier transforms whose factors are cheap."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+_COSTS = {2: 0.5, 3: 0.53, 4: 0.67, 5: 0.9}
+"""Measured time of a pass per point; only the ratios matter."""
+
+
+def radices_of(n: int) -> list[int]:
+    """Factors of a length, the last of which is 4.
+
+    Raises
+    ------
+    ValueError
+        The length is not 4 times a product of 2, 3 and 5.
+    """
+    found, rest = [], n // 4
+    for radix in (5, 3, 4, 2):
+        while rest % radix == 0 and rest > 1:
+            found.append(radix)
+            rest //= radix
+    if n % 4 or rest != 1:
+        raise ValueError(f"length of a transform: {n} is not 4 times a product of 2, 3 and 5")
+    return [*found, 4]
+
+
+@lru_cache(maxsize=4096)
+def fast_length(n: int) -> int:
+    """The length of at least n points, 4 times a product of 2, 3 and 5, whose transform is fastest."""
+    odd = [a * b for a in _powers(3, 2 * n) for b in _powers(5, 2 * n)]
+    return min((m << max(2, (-(-n // m) - 1).bit_length()) for m in odd), key=_cost)
+
+
+def _powers(base: int, at_most: int) -> list[int]:
+    found = [1]
+    while found[-1] * base <= at_most:
+        found.append(found[-1] * base)
+    return found
+
+
+def _cost(n: int) -> float:
+    return n * sum(_COSTS[radix] for radix in radices_of(n))
