@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-BATCH_BYTES = 2**20
+BATCH_BYTES = 2**19
 """Outputs of this size are made at a time: they stay in the processor's cache."""
 _LONGEST_SIDE_BY_SIDE = 2**13
 """Transforms up to this length are done with many lines side by side, for which the cache has room."""
@@ -177,24 +177,19 @@ class Spectra:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def n_segments(self, n_fft: int) -> int:
-        """Number of segments of a line."""
-        return segments(self._lines.shape[1], n_fft)[0]
-
     def __getitem__(self, n_fft: int) -> Array:
         if n_fft not in self._known:
             self._known[n_fft] = _all_bins(self._lines, n_fft)
         return self._known[n_fft]
 
     def slabs(self, n_fft: int) -> Slabs:
-        """Half of the bins with lines side by side; segments are lines of their own."""
+        """Half of the bins of the spectra of whole lines, with lines side by side."""
         from scipy.fft import rfft
 
         from rayspy.kernels.loops.fourier import Slabs
 
         if n_fft not in self._slabs:
-            cut = _segmented(self._lines, n_fft)
-            self._slabs[n_fft] = Slabs(rfft(cut.reshape(-1, cut.shape[2]), n=n_fft, axis=-1))
+            self._slabs[n_fft] = Slabs(rfft(self._lines, n=n_fft, axis=-1))
         return self._slabs[n_fft]
 
 
@@ -222,20 +217,6 @@ def _segmented(lines: Array, n_fft: int) -> Array:
 
 def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
     """Outputs of filters with one length of transform: (line, filter, time), real if the filters are."""
-    n_fft = filters[0].n_fft
-    if not filters[0].is_real and points.step == 1 and n_fft <= _LONGEST_SIDE_BY_SIDE:
-        found = _side_by_side(spectra, filters, points)
-    else:
-        found = _one_by_one(spectra, filters, points)
-        if found.shape[2] > 1:
-            reach = n_fft // _SEGMENT
-            found = found[..., reach : n_fft - reach]
-    found = found.reshape(*found.shape[:2], -1)[..., : points.n]
-    return found if points.picks is None else found[..., list(points.picks)]
-
-
-def _one_by_one(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
-    """Products and their transforms, (line, filter, segment, time)."""
     from scipy.fft import ifft, irfft
 
     n_fft, is_real = filters[0].n_fft, filters[0].is_real
@@ -244,24 +225,17 @@ def _one_by_one(spectra: Spectra, filters: Sequence[Response], points: Points) -
     for k, one in enumerate(filters):
         np.multiply(source, one.values, out=product[:, k])
     if is_real:
-        return np.asarray(irfft(product, n=n_fft, axis=-1, overwrite_x=True, norm="forward"))
-    if points.step > 1:
-        folded = product.reshape(*product.shape[:3], points.step, n_fft // points.step)
-        product = np.add.reduce(folded, axis=3)
-    return np.asarray(ifft(product, axis=-1, overwrite_x=True, norm="forward"))
-
-
-def _side_by_side(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
-    """The same for complex filters and outputs at every sample, without what segments overlap."""
-    from rayspy.kernels.loops.fourier import signals
-
-    n_fft = filters[0].n_fft
-    n_segments = spectra.n_segments(n_fft)
-    reach = n_fft // _SEGMENT if n_segments > 1 else 0
-    rows = n_fft - 2 * reach if n_segments > 1 else min(n_fft, points.n)
-    found = np.empty((len(spectra) * n_segments, len(filters), rows), np.complex64)
-    signals(spectra.slabs(n_fft), [one.values for one in filters], reach, found)
-    return found.reshape(len(spectra), n_segments, len(filters), rows).swapaxes(1, 2)
+        found: Array = irfft(product, n=n_fft, axis=-1, overwrite_x=True, norm="forward")
+    else:
+        if points.step > 1:
+            folded = product.reshape(*product.shape[:3], points.step, n_fft // points.step)
+            product = np.add.reduce(folded, axis=3)
+        found = ifft(product, axis=-1, overwrite_x=True, norm="forward")
+    if found.shape[2] > 1:
+        reach = n_fft // _SEGMENT
+        found = found[..., reach : n_fft - reach].reshape(*found.shape[:2], 1, -1)
+    found = found[:, :, 0, : points.n]
+    return found if points.picks is None else found[..., list(points.picks)]
 
 
 Fill = Callable[[Spectra, range, Array], None]
@@ -339,7 +313,7 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
     out : ndarray, shape (trial, time, freq, channel)
         Where to put the result, float32, or complex64 for 'fourier'.
     """
-    if output == "pow" and _is_plain(bank, lines.shape[2], freqs):
+    if output == "pow" and _is_plain(bank, lines.shape[2]):
         _powers(lines, bank, freqs, out)
         return
 
@@ -351,12 +325,12 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
     over_batches(lines, freqs, bank, out, fill)
 
 
-def _is_plain(bank: Bank, length: int, freqs: range) -> bool:
+def _is_plain(bank: Bank, length: int) -> bool:
     """Whether complex outputs are wanted at all samples of lines that are not cut."""
     points = bank.points
     every = points.step == 1 and points.picks is None
-    fitting = all(length <= bank.lengths[i] <= _LONGEST_SIDE_BY_SIDE for i in freqs)
-    return every and fitting and not any(bank.response(i).is_real for i in freqs)
+    fitting = length <= min(bank.lengths) and max(bank.lengths) <= _LONGEST_SIDE_BY_SIDE
+    return every and fitting and not bank.response(0).is_real
 
 
 def _powers(lines: Array, bank: Bank, freqs: range, out: Array) -> None:

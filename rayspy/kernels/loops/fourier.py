@@ -206,22 +206,6 @@ def _all_but_last(z: Array, plan: Transform) -> None:
 
 
 @compiled
-def _last(z: Array) -> None:
-    """The last pass, of radix 4."""
-    for base in range(0, len(z), 4):
-        a, b, c, d = z[base], z[base + 1], z[base + 2], z[base + 3]
-        for q in range(LANES):
-            ar, ai, br, bi = a[q], a[q + LANES], b[q], b[q + LANES]
-            cr, ci, dr, di = c[q], c[q + LANES], d[q], d[q + LANES]
-            sr, si, er, ei = ar + cr, ai + ci, ar - cr, ai - ci
-            ur, ui, jr, ji = br + dr, bi + di, di - bi, br - dr
-            a[q], a[q + LANES] = sr + ur, si + ui
-            b[q], b[q + LANES] = er + jr, ei + ji
-            c[q], c[q + LANES] = sr - ur, si - ui
-            d[q], d[q + LANES] = er - jr, ei - ji
-
-
-@compiled
 def _last_powers(z: Array, place: Array, out: Array) -> None:
     """The last pass, and squared magnitudes in the order of time, (time, lane); later ones go to the end."""
     m, last = len(z) // 4, len(out) - 1
@@ -297,32 +281,8 @@ def powers(slabs: Callable[[int], Slabs], responses: Sequence[Array], out: Array
                 z = z_memory[:n]
                 _filter(z, slabs(n)[lines], responses[filters.start : filters.stop], len(lines))
                 _last_powers(z, transform(n).place, done[k])
-            sources, targets, widths = _runs(lines, some, out.shape)
+            sources, targets, widths = _runs(lines, tuple(some), out.shape)
             _put_powers(done.reshape(-1), sources, targets, widths, n_rows, out[0, 0].size, out.reshape(-1))
-
-
-def signals(slabs: Slabs, responses: Sequence[Array], skip: int, out: Array) -> None:
-    """Filtered lines.
-
-    Parameters
-    ----------
-    slabs : Slabs
-        Spectra for the one length of transform.
-    responses : sequence of ndarray of complex64, shape (n,)
-        Transfer functions, divided by n.
-    skip : int
-        Time points left out at the beginning.
-    out : ndarray of complex64, contiguous, shape (line, filter, time)
-        Where the result goes.
-    """
-    lengths = [len(h) for h in responses]
-    place = transform(lengths[0]).place[skip : skip + out.shape[2]]
-    z, _ = _workspace(lengths[0], 0)
-    for lines in line_groups(len(out)):
-        for filters in _same_length(lengths, LANES // len(lines)):
-            _filter(z, slabs[lines], responses[filters.start : filters.stop], len(lines))
-            _last(z)
-            _put_signals(z, place, out[lines.start : lines.stop], filters.start, filters.stop)
 
 
 def _filter(z: Array, slab: Array, responses: Sequence[Array], n_lines: int) -> None:
@@ -345,7 +305,8 @@ def _same_length(lengths: Sequence[int], at_most: int) -> list[range]:
     return found
 
 
-def _runs(lines: range, filters: Sequence[range], shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
+@lru_cache(maxsize=64)
+def _runs(lines: range, filters: tuple[range, ...], shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """Where the first row of powers that belong side by side stands, where it goes, and how many they are."""
     _, n_rows, n_freqs, n_channels = shape
     runs = []
@@ -444,16 +405,3 @@ def _put_powers(
             else:
                 for q in range(widths[k]):
                     out[target + q] = done[source + q]
-
-
-@compiled
-def _put_signals(z: Array, place: Array, out: Array, first: int, stop: int) -> None:
-    """Put lines of some filters into (line, filter, time)."""
-    n_lines, _, n_rows = out.shape
-    for low in range(0, n_rows, _TILE):
-        for f in range(first, stop):
-            for line in range(n_lines):
-                lane, target = (f - first) * n_lines + line, out[line, f]
-                for t in range(low, min(low + _TILE, n_rows)):
-                    row = z[place[t]]
-                    target[t] = complex(row[lane], row[lane + LANES])
