@@ -82,8 +82,8 @@ class Recursive:
             one_way(x, self.sections, out, first - start, settled=start > 0)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals with their extension, filtered forward."""
-        return 8 * (length + 2 * self.sections.padding)
+        """Signals with their extension, filtered forward; a copy of those of rare types."""
+        return 8 * (2 * length + 2 * self.sections.padding)
 
 
 @dataclass(frozen=True)

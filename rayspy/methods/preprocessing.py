@@ -14,7 +14,7 @@ from rayspy.kernels.detrend import detrended
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import Butterworth, Notch, Sinc, piece_length
+from rayspy.methods.filters import Butterworth, Notch, Recursive, Sinc, piece_length
 
 Array = NDArray[Any]
 
@@ -56,8 +56,8 @@ class Preprocessing:
         return bound
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals in working precision, what the filter needs, and the analytic signal."""
-        wide = working_dtype(np.dtype(f"f{min(itemsize, 8)}")).itemsize
+        """What the filter needs; signals as lines, the analytic signal."""
+        wide = 8 if itemsize > 4 else 4
         steps = [0]
         if self.filter is not None:
             steps.append(self.filter.working_bytes(length, itemsize))
@@ -65,7 +65,8 @@ class Preprocessing:
             steps.append(3 * length * wide)
         if self.hilbert is not None:
             steps.append(6 * (length + 2) * wide)
-        return 3 * length * wide + max(steps)
+        straight = len(steps) == 2 and isinstance(self.filter, Recursive)
+        return max(steps) + (0 if straight else 3 * length * wide)
 
 
 def like_input(spec: InputSpec, dtype: np.dtype[Any]) -> OutputSpec:
