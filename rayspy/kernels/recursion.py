@@ -72,6 +72,13 @@ def both_ways(x: Array, sections: Sections, out: Array, first: int = 0) -> Array
     return out
 
 
+def room_in_bytes(length: int, sections: Sections) -> int:
+    """Memory that `both_ways` takes at most for signals of this length, however many they are."""
+    from rayspy.kernels.loops.recursion import LANES
+
+    return 8 * LANES * (length + 2 * sections.padding)
+
+
 def _check(x: Array, out: Array, first: int, shortest: int) -> None:
     """Compiled loops do not notice when they leave an array."""
     rows = out.shape[1]
@@ -84,6 +91,6 @@ def _check(x: Array, out: Array, first: int, shortest: int) -> None:
 def _plain(x: Array) -> Array:
     """Return a read-only view, or a copy if loops cannot be compiled for the type."""
     compilable = x.dtype.isnative and (x.dtype.kind in "iu" or x.dtype.char in "fd")
-    plain = x.view() if compilable else x.astype(np.float64)
+    plain = x.view() if compilable else x.astype(np.float32 if x.dtype.itemsize == 2 else np.float64)
     plain.flags.writeable = False
     return plain

@@ -13,7 +13,7 @@ from rayspy.kernels.convolution import Response, filtered, reach
 from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import working_dtype
-from rayspy.kernels.recursion import both_ways, one_way
+from rayspy.kernels.recursion import both_ways, one_way, room_in_bytes
 
 Array = NDArray[Any]
 
@@ -23,6 +23,10 @@ PIECE = 2**15
 """Rows per piece of longer ones, more where the margins are long."""
 MARGINS_PER_PIECE = 4
 """A piece is at least this many times as long as one of its margins."""
+
+
+LINES = 64
+"""Recursive filters take 16 signals at a time: among so many it matters little if the last are fewer."""
 
 
 class Filter(Protocol):
@@ -82,8 +86,12 @@ class Recursive:
             one_way(x, self.sections, out, first - start, settled=start > 0)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals with their extension, filtered forward; a copy of those of rare types."""
-        return 8 * (2 * length + 2 * self.sections.padding)
+        """A copy in single precision, should the input be in half."""
+        return 4 * length if itemsize == 2 else 0
+
+    def shared_bytes(self, length: int) -> int:
+        """What has been filtered forward, however many signals there are."""
+        return room_in_bytes(length, self.sections) if self.twopass else 0
 
 
 @dataclass(frozen=True)
