@@ -133,7 +133,7 @@ def _gather(x: Array, line: int, width: int, begin: int, count: int, tile: Array
     """Samples `begin` and following of `width` signals; before and after the signal its odd reflection."""
     n, n_channels = x.shape[1], x.shape[2]
     for lane in range(width):
-        trial, channel = divmod(line + lane, n_channels)
+        trial, channel = (line + lane) // n_channels, (line + lane) % n_channels
         if begin >= 0 and begin + count <= n:
             signal = x[trial, begin : begin + count, channel]
             for i in range(count):
@@ -149,9 +149,10 @@ def _gather(x: Array, line: int, width: int, begin: int, count: int, tile: Array
 @compiled
 def _scatter(rows: Array, width: int, line: int, begin: int, out: Array) -> None:
     """Put `rows` of a tile into row `begin` and following of the result, as far as it has them."""
-    low, high = max(0, -begin), min(len(rows), out.shape[1] - begin)
+    n, n_channels = out.shape[1], out.shape[2]
+    low, high = max(0, -begin), min(len(rows), n - begin)
     for lane in range(width):
-        trial, channel = divmod(line + lane, out.shape[2])
+        trial, channel = (line + lane) // n_channels, (line + lane) % n_channels
         signal, wanted = out[trial, begin + low : begin + high, channel], rows[low:high, lane]
         for i in range(high - low):
             signal[i] = wanted[i]
