@@ -107,17 +107,14 @@ def preprocessing(
 
     Notes
     -----
-    Butterworth filters are second-order sections; in both directions with odd
-    extension of the ends and the initial state of a constant input [1]_. They run
-    in double precision, except in both directions on float32 or int16 data whose
-    trials are at least four times as long as the filter takes to settle: these
-    go through Fourier transforms in single precision, which is faster (error
-    about 3e-7 of the largest value of the signal less its first one). Windowed sinc
-    filters are convolutions, in single precision for such data, in which all before
-    and after a trial counts as zero. NaNs spread over a whole trial and channel
-    with a Butterworth filter in both directions, over all that follows in one,
-    over the length of the response with a windowed sinc; in long trials that go
-    through recursions, over the pieces that they touch.
+    Butterworth filters are second-order sections, computed in double precision; in
+    both directions with odd extension of the ends and the initial state of a
+    constant input [1]_. What rings on below 1e-200 becomes zero. Windowed sinc
+    filters are convolutions, in single precision for float32 and int16 data, in
+    which all before and after a trial counts as zero. NaNs spread over a whole
+    trial and channel with a Butterworth filter in both directions, over all that
+    follows in one, over the length of the response with a windowed sinc; in long
+    trials, with a Butterworth filter, over the pieces that they touch.
 
     Long trials (more than 65,536 samples) are filtered in pieces with margins if
     a filter and at most `rectify` is asked for. For windowed sinc filters that

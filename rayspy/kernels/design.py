@@ -109,11 +109,6 @@ class Sections:
     padding: int
     decay: int
 
-    @property
-    def settling(self) -> int:
-        """Samples after which single precision does not notice a disturbance any more (1e-9)."""
-        return max(self.padding + 1, -(-3 * self.decay // 4))
-
 
 RESIDUE = 1e-12
 """What is left of a disturbance after `Sections.decay` samples, relative to its start."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.convolution import Response, filtered, reach
 from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
-from rayspy.kernels.recursion import both_ways, both_ways_at_once, one_way
+from rayspy.kernels.lines import as_lines, as_samples
+from rayspy.kernels.mtmfft import working_dtype
+from rayspy.kernels.recursion import both_ways, one_way, room_in_bytes
 
 Array = NDArray[Any]
 
@@ -23,16 +25,12 @@ MARGINS_PER_PIECE = 4
 """A piece is at least this many times as long as one of its margins."""
 
 
-_LONG = 4
-"""Trials this many times as long as a recursive filter takes to settle are filtered by transforms."""
+LINES = 64
+"""Recursive filters take 16 signals at a time: among so many it matters little if the last are fewer."""
 
 
 class Filter(Protocol):
     """A filter along time."""
-
-    def is_double(self, length: int, itemsize: int) -> bool:
-        """Whether signals of trials of this length have to be in double precision."""
-        ...
 
     @property
     def margin(self) -> int:
@@ -43,8 +41,11 @@ class Filter(Protocol):
         """Samples of a trial that are needed for the given rows."""
         ...
 
-    def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
-        """Rows `first` to `stop` of filtered lines; `x` holds samples `start` and following of them."""
+    def put(self, x: Array, start: int, length: int, first: int, out: Array) -> None:
+        """Put rows `first` and following of filtered trials (trial, time, channel) into `out`.
+
+        `x` holds samples `start` and following of them.
+        """
         ...
 
     def working_bytes(self, length: int, itemsize: int) -> int:
@@ -77,27 +78,20 @@ class Recursive:
         behind = self.margin if self.twopass else 0
         return max(0, first - self.margin), min(length, stop + behind)
 
-    def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
-        """Filter as if the samples in `x` were all there are, and cut off the margins."""
-        if not self.twopass:
-            run = one_way(x, self.sections, start > 0)
-        elif self.is_double(length, x.dtype.itemsize):
-            run = both_ways(x, self.sections)
+    def put(self, x: Array, start: int, length: int, first: int, out: Array) -> None:
+        """Filter as if the samples in `x` were all there are, and leave out the margins."""
+        if self.twopass:
+            both_ways(x, self.sections, out, first - start)
         else:
-            run = both_ways_at_once(x, self.sections)
-        return run[..., first - start : stop - start]
-
-    def is_double(self, length: int, itemsize: int) -> bool:
-        """Unless the ends of a trial, where recursion cannot be done without, are a small part of it."""
-        return not self.twopass or itemsize > 4 or length < _LONG * self.sections.settling
+            one_way(x, self.sections, out, first - start, settled=start > 0)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals with their extension, and a copy in each direction; or what a convolution needs."""
-        extended = length + 2 * self.sections.padding
-        if self.is_double(length, itemsize):
-            return 8 * 4 * extended
-        padded = int(1.1 * (extended + self.sections.settling)) + 64
-        return 4 * (3 * padded + 4 * extended) + 6 * extended
+        """A copy in single precision, should the input be in half."""
+        return 4 * length if itemsize == 2 else 0
+
+    def shared_bytes(self, length: int) -> int:
+        """What has been filtered forward, however many signals there are."""
+        return room_in_bytes(length, self.sections) if self.twopass else 0
 
 
 @dataclass(frozen=True)
@@ -159,10 +153,6 @@ class Sinc:
         """How many times it is applied."""
         return 2 if self.direction == "twopass" else 1
 
-    def is_double(self, length: int, itemsize: int) -> bool:
-        """Only for signals that are: convolution does not amplify rounding errors."""
-        return itemsize > 4
-
     @property
     def margin(self) -> int:
         """Length of the response for each pass."""
@@ -172,8 +162,14 @@ class Sinc:
         """Exactly those that the response reaches."""
         return reach(self.response, self.passes, length, first, stop)
 
+    def put(self, x: Array, start: int, length: int, first: int, out: Array) -> None:
+        """Convolve as lines."""
+        lines = as_lines(x, working_dtype(x.dtype))
+        lines = self.apply(lines, start, length, first, first + out.shape[1])
+        np.copyto(out, as_samples(lines), casting="same_kind")
+
     def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
-        """Convolve."""
+        """Rows `first` to `stop` of filtered lines; `x` holds samples `start` and following of them."""
         return filtered(x, self.response, self.passes, start, length, first, stop)
 
     def working_bytes(self, length: int, itemsize: int) -> int:

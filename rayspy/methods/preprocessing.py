@@ -14,7 +14,7 @@ from rayspy.kernels.detrend import detrended
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import Butterworth, Notch, Sinc, piece_length
+from rayspy.methods.filters import LINES, Butterworth, Notch, Recursive, Sinc, piece_length
 
 Array = NDArray[Any]
 
@@ -36,6 +36,11 @@ class Preprocessing:
         """As the input, with trials counted anew."""
         return like_input(spec, np.dtype(np.complex64 if self.hilbert == "complex" else np.float32))
 
+    @property
+    def wanted_lines(self) -> int:
+        """Many for recursive filters."""
+        return LINES if isinstance(self.filter, Recursive) else 1
+
     def kernel(self, length: int) -> Kernel:
         """Whole trials."""
         return self.piece_kernel(length, 0, length)
@@ -55,15 +60,9 @@ class Preprocessing:
         bound: Kernel = partial(_preprocessed, self, length, first, stop)
         return bound
 
-    def precision(self, length: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        """Type in which trials of this length are computed."""
-        working = working_dtype(dtype)
-        double = self.filter is not None and self.filter.is_double(length, working.itemsize)
-        return np.dtype(np.float64) if double else working
-
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals in working precision, what the filter needs, and the analytic signal."""
-        wide = self.precision(length, np.dtype(f"f{min(itemsize, 8)}")).itemsize
+        """What the filter needs; signals as lines, the analytic signal."""
+        wide = 8 if itemsize > 4 else 4
         steps = [0]
         if self.filter is not None:
             steps.append(self.filter.working_bytes(length, itemsize))
@@ -71,7 +70,12 @@ class Preprocessing:
             steps.append(3 * length * wide)
         if self.hilbert is not None:
             steps.append(6 * (length + 2) * wide)
-        return 3 * length * wide + max(steps)
+        straight = len(steps) == 2 and isinstance(self.filter, Recursive)
+        return max(steps) + (0 if straight else 3 * length * wide)
+
+    def shared_bytes(self, length: int) -> int:
+        """What recursive filters need once per call."""
+        return self.filter.shared_bytes(length) if isinstance(self.filter, Recursive) else 0
 
 
 def like_input(spec: InputSpec, dtype: np.dtype[Any]) -> OutputSpec:
@@ -86,27 +90,40 @@ def _preprocessed(
     method: Preprocessing, length: int, first: int, stop: int, x: Array, out: Array | None = None
 ) -> Array:
     """Rows of preprocessed trials."""
-    filter_ = method.filter
-    lines = as_lines(x, method.precision(length, x.dtype))
-    detrended(as_samples(lines), method.polyremoval, out=as_samples(lines))
-    if method.zscore:
-        lines = standardized(lines)
-    if filter_ is not None:
-        start = filter_.samples_for(length, first, stop)[0]
-        lines = filter_.apply(lines, start, length, first, stop)
+    x = _prepared(method, x)
     if out is None:
         dtype = np.complex64 if method.hilbert == "complex" else np.float32
-        out = np.empty((lines.shape[0], lines.shape[2], lines.shape[1]), dtype)
-    return _finished(lines, method, out)
+        out = np.empty((x.shape[0], stop - first, x.shape[2]), dtype)
+    filter_ = method.filter
+    if filter_ is None:
+        return _finished(x, method, out)
+    start = filter_.samples_for(length, first, stop)[0]
+    if method.hilbert is None:
+        filter_.put(x, start, length, first, out)
+        return _finished(out, method, out)
+    filtered = as_samples(np.empty((x.shape[0], x.shape[2], stop - first), working_dtype(x.dtype)))
+    filter_.put(x, start, length, first, filtered)
+    return _finished(filtered, method, out)
 
 
-def _finished(lines: Array, method: Preprocessing, out: Array) -> Array:
+def _prepared(method: Preprocessing, x: Array) -> Array:
+    """Trends removed and standardised; the input itself if that is not wanted."""
+    if method.polyremoval is None and not method.zscore:
+        return x
+    lines = as_lines(x, working_dtype(x.dtype))
+    detrended(as_samples(lines), method.polyremoval, out=as_samples(lines))
+    return as_samples(standardized(lines) if method.zscore else lines)
+
+
+def _finished(x: Array, method: Preprocessing, out: Array) -> Array:
     """Rectify, take the part of the analytic signal that is wanted, or round to single precision."""
     if method.hilbert is not None:
-        return convert(as_samples(analytic(lines)), _PART.get(method.hilbert, method.hilbert), out)
+        part = as_samples(analytic(as_samples(x)))
+        return convert(part, _PART.get(method.hilbert, method.hilbert), out)
     if method.rectify:
-        np.abs(lines, out=lines)
-    np.copyto(out, as_samples(lines), casting="same_kind")
+        np.abs(x, out=out, casting="same_kind")
+    elif x is not out:
+        np.copyto(out, x, casting="same_kind")
     return out
 
 

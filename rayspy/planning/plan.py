@@ -23,6 +23,7 @@ from rayspy.planning.work import (
     piece_kernel_at,
     samples_at,
     shared_bytes,
+    wanted_lines,
     weighted_sizes,
 )
 from rayspy.storage.parts import PartsTarget
@@ -360,14 +361,11 @@ class Plan:
         return starts
 
     def trials_at_once(self, k: int, n_channels: int) -> int:
-        """How many trials like trial k go through the kernel in one call.
-
-        Methods with bands put their results in place frequency by frequency, so
-        that only what they read counts.
-        """
+        """How many trials like trial k go through the kernel in one call."""
         read = int(self.spec.lengths[k]) * self._sample_bytes(n_channels)
-        written = int(self.output.rows[k]) * self._row_bytes(n_channels) if self.banded is None else 0
-        return max(1, _tile_bytes(self) // max(1, read, written))
+        written = int(self.output.rows[k]) * self._row_bytes(n_channels)
+        least = -(-wanted_lines(self.method) // max(1, n_channels))
+        return max(least, _tile_bytes(self) // max(1, read, written))
 
     def _row_bytes(self, n_channels: int) -> int:
         return self.output.row_bytes // max(1, self.n_channels) * n_channels

@@ -66,6 +66,11 @@ def piece_kernel_at(method: Divisible, length: int, first: int, stop: int, varia
     return kernel
 
 
+def wanted_lines(method: Method) -> int:
+    """Trials x channels that a kernel call should have at least: the method's ``wanted_lines``, else 1."""
+    return int(getattr(method, "wanted_lines", 1))
+
+
 def holds_gil(method: Method) -> bool:
     """Whether threads of one process wait for each other: the method's ``holds_gil``, else False."""
     return bool(getattr(method, "holds_gil", False))

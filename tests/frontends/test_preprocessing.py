@@ -11,8 +11,6 @@ import rayspy as spy
 from rayspy.executors.run import run_block
 from rayspy.frontends.compute import plan_for, selected
 from rayspy.kernels.convolution import Response, convolved, reach
-from rayspy.kernels.design import butterworth
-from rayspy.kernels.recursion import both_ways, both_ways_at_once
 from rayspy.kernels.resample import Polyphase, resampled, samples_for_rows
 from rayspy.methods.filters import Butterworth, Notch, Sinc
 from rayspy.methods.linefilter import LineFilter
@@ -62,28 +60,7 @@ def test_butterworth_is_that_of_scipy(kind, freq, direction, n_samples):
     assert np.abs(single - wanted).max() < 1e-6 * np.abs(x).max()
 
 
-@pytest.mark.parametrize(
-    ("kind", "cutoffs", "order"),
-    [
-        ("bp", (0.02, 0.04), 4),
-        ("hp", (0.02,), 4),
-        ("bs", (0.05, 0.06), 3),
-        ("lp", (0.1,), 8),
-        ("lp", (0.49,), 2),
-    ],
-)
-def test_both_ways_at_once_is_both_ways(kind, cutoffs, order):
-    from scipy.signal import sosfiltfilt
-
-    sections = butterworth(kind, cutoffs, order)
-    lines = recording(9000, 3, dtype=np.float64).T[np.newaxis]
-    wanted = sosfiltfilt(sections.sos, lines, axis=-1)
-    np.testing.assert_array_equal(both_ways(lines, sections), wanted)
-    difference = np.abs(both_ways_at_once(lines, sections) - wanted).max()
-    assert difference < 2e-9 * np.abs(lines).max()
-
-
-def test_filters_by_transforms_give_each_line_its_own_bits():
+def test_every_line_has_its_own_bits_and_nans():
     array = recording(5 * 3000, 7)
     array[4000, 2] = np.nan
     starts = np.arange(5) * 3000
@@ -464,6 +441,15 @@ def test_whole_numbers():
         got = run(data).data[()]
         assert got.dtype == np.float32
         np.testing.assert_array_equal(got, run(real).data[()])
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "u2", "i4", "i8", "f2", "f8"])
+def test_types_of_numbers(dtype):
+    array = (np.abs(recording(600)) + 3).astype(dtype)
+    for settings_ in ({}, {"direction": "onepass"}, {"zscore": True}, {"hilbert": "abs"}):
+        got = spy.preprocessing(one_trial(array), freq=60, parallel=False, **settings_).data[()]
+        wanted = spy.preprocessing(one_trial(array.astype(float)), freq=60, parallel=False, **settings_)
+        assert relative(got, wanted.data[()]) < 2e-6
 
 
 # -- properties -------------------------------------------------------------------------------------------

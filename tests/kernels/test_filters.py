@@ -7,7 +7,7 @@ from rayspy.kernels.analytic import analytic, standardized
 from rayspy.kernels.convolution import Response, convolved, filtered
 from rayspy.kernels.design import butterworth
 from rayspy.kernels.linefit import without_lines
-from rayspy.kernels.recursion import both_ways, both_ways_at_once, one_way
+from rayspy.kernels.recursion import both_ways, one_way
 from rayspy.kernels.resample import Polyphase, n_rows, resampled
 
 SECTIONS = butterworth("lp", (0.2,), 3)
@@ -23,10 +23,14 @@ KERNELS = {
     "few taps": lambda x, n: resampled(x, FEW, 0, 0, n_rows(n, 3, 7)),
     "many taps": lambda x, n: resampled(x, MANY, 0, 0, n_rows(n, 3, 7)),
     "sinusoids": lambda x, n: without_lines(x.astype(float), (0.1, 0.2), 40, 0, n, 0, n),
-    "one way": lambda x, n: one_way(x.astype(float), SECTIONS),
-    "both ways": lambda x, n: both_ways(x.astype(float), SECTIONS),
-    "both ways at once": lambda x, n: both_ways_at_once(x, SECTIONS),
+    "one way": lambda x, n: recursive(one_way, x),
+    "both ways": lambda x, n: recursive(both_ways, x),
 }
+
+
+def recursive(function, lines):
+    samples = lines.transpose(0, 2, 1)
+    return function(samples, SECTIONS, np.empty(samples.shape)).transpose(0, 2, 1)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
