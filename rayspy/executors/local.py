@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rayspy.executors.base import Collect
-from rayspy.executors.run import run_block
+from rayspy.executors.run import forget_room, run_block
 from rayspy.planning.plan import Plan, Receipt
 
 
@@ -24,8 +24,11 @@ class LocalExecutor:
     def run(self, plan: Plan, blocks: Sequence[int], collect: Collect) -> None:
         """See `rayspy.executors.base.Executor.run`."""
         if self.n_workers == 1 or len(blocks) == 1:
-            for i in blocks:
-                collect(run_block(plan, i))
+            try:
+                for i in blocks:
+                    collect(run_block(plan, i))
+            finally:
+                forget_room()
             return
         run = _ThreadedRun(plan, iter(blocks), min(self.n_workers, len(blocks)))
         try:

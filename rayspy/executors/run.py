@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -43,15 +45,21 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     began = time.perf_counter()
     block = plan.blocks[i]
     nan_trials: list[int] = []
+    writes = plan.target is not None and not plan.average and plan.target.is_visible()
     try:
-        value = (_summed if plan.average else _stacked)(plan, block, payload, nan_trials)
+        if plan.average:
+            value = _summed(plan, block, payload, nan_trials)
+        else:
+            shape, dtype = plan.block_shape(block), plan.output.dtype
+            value = _room(shape, dtype) if writes else np.empty(shape, dtype)
+            _stack(plan, block, payload, nan_trials, value)
     except PathError as error:
         raise _seen_from_here(error) from error
     except Exception as error:
         error.add_note(f"while {plan.name} computed block {i} ({block}) on {socket.gethostname()}")
         raise
     part = None
-    if plan.target is not None and not plan.average and plan.target.is_visible():
+    if writes and plan.target is not None:
         order = plan.stored(plan.output.dims)
         start = plan.block_start(block)
         part = plan.target.write(tuple(start[axis] for axis in order), value.transpose(order))
@@ -73,16 +81,35 @@ def _seen_from_here(error: PathError) -> PathError:
     return PathError(error.path, error.exists, f"{error.hint}; {here}" if error.hint else here)
 
 
-def _stacked(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int]) -> Array:
-    """Results of all trials of a block, one after the other."""
-    out = np.empty(plan.block_shape(block), plan.output.dtype)
+_kept = threading.local()
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Memory for a result that is written before the next block begins, used again by each thread.
+
+    Fresh memory from the operating system costs as much time as writing the result.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if getattr(_kept, "memory", np.empty(0, np.uint8)).size < size:
+        forget_room()
+        _kept.memory = np.empty(size, np.uint8)
+    memory: Array = _kept.memory
+    return memory[:size].view(dtype).reshape(shape)
+
+
+def forget_room() -> None:
+    """Give back what this thread keeps for results."""
+    _kept.memory = np.empty(0, np.uint8)
+
+
+def _stack(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int], out: Array) -> None:
+    """Put the results of all trials of a block into `out`, one after the other."""
     origin = plan.block_rows(block)[0]
     for chunk, x in _inputs(plan, block, payload):
         begin = int(plan.row_edges[chunk.first_trial]) + chunk.first_row - origin
         rows = out[begin : begin + chunk.n_trials * chunk.n_rows]
         _compute(plan, chunk, x, rows.reshape(chunk.n_trials, chunk.n_rows, *out.shape[1:]))
         nan_trials += _with_nan(plan, chunk, x)
-    return out
 
 
 def _with_nan(plan: Plan, chunk: Chunk, x: Array) -> list[int]:
