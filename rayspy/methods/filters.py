@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.convolution import Response, filtered, reach
+from rayspy.kernels.convolution import Response, filtered, put_filtered, reach
 from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
 from rayspy.kernels.recursion import both_ways, both_ways_at_once, one_way
 
@@ -175,6 +175,10 @@ class Sinc:
     def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
         """Convolve."""
         return filtered(x, self.response, self.passes, start, length, first, stop)
+
+    def put(self, x: Array, dtype: np.dtype[Any], start: int, length: int, rows: slice, out: Array) -> None:
+        """`apply` from samples (trial, time, channel) of any type to rows of them, in the given precision."""
+        put_filtered(x, dtype, self.response, self.passes, start, length, rows, out)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Padded signals, their transform, and back; holes, should there be any."""

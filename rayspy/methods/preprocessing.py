@@ -86,18 +86,27 @@ def _preprocessed(
     method: Preprocessing, length: int, first: int, stop: int, x: Array, out: Array | None = None
 ) -> Array:
     """Rows of preprocessed trials."""
-    filter_ = method.filter
-    lines = as_lines(x, method.precision(length, x.dtype))
-    detrended(as_samples(lines), method.polyremoval, out=as_samples(lines))
-    if method.zscore:
-        lines = standardized(lines)
-    if filter_ is not None:
-        start = filter_.samples_for(length, first, stop)[0]
-        lines = filter_.apply(lines, start, length, first, stop)
     if out is None:
         dtype = np.complex64 if method.hilbert == "complex" else np.float32
-        out = np.empty((lines.shape[0], lines.shape[2], lines.shape[1]), dtype)
+        out = np.empty((x.shape[0], stop - first, x.shape[2]), dtype)
+    filter_, precision = method.filter, method.precision(length, x.dtype)
+    start = 0 if filter_ is None else filter_.samples_for(length, first, stop)[0]
+    if isinstance(filter_, Sinc) and method.hilbert is None:
+        if method.polyremoval is not None or method.zscore:
+            x = as_samples(_standardized(x, precision, method))
+        filter_.put(x, precision, start, length, slice(first, stop), out)
+        return np.abs(out, out=out) if method.rectify else out
+    lines = _standardized(x, precision, method)
+    if filter_ is not None:
+        lines = filter_.apply(lines, start, length, first, stop)
     return _finished(lines, method, out)
+
+
+def _standardized(x: Array, precision: np.dtype[Any], method: Preprocessing) -> Array:
+    """Lines without their trend, in units of their standard deviation if that is wanted."""
+    lines = as_lines(x, precision)
+    detrended(as_samples(lines), method.polyremoval, out=as_samples(lines))
+    return standardized(lines) if method.zscore else lines
 
 
 def _finished(lines: Array, method: Preprocessing, out: Array) -> Array:
