@@ -49,12 +49,17 @@ def counts_before(marks: Array) -> NDArray[np.int32]:
     return counts
 
 
-BATCH_BYTES = 2**20
-"""Lines of this size are transformed at a time: they and their spectra stay in the processor's cache."""
+BATCH_BYTES = 2**18
+"""Lines of this size are transformed at a time.
+
+They and their spectra stay in the processor's cache, and the memory of threads
+stays with them: larger arrays are given back to the system, page by page, and
+asked for again with every batch.
+"""
+_LANE_BYTES = 16
+"""Transforms take four lines of single precision at a time, or two of double, and the rest one by one."""
 _LANES = 4
-"""Transforms of single precision go through so many lines at a time, the rest one by one."""
-_ALONE = 1
-"""More lines than this are worth filling up to a multiple of that."""
+"""Batches are multiples of this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +133,8 @@ def in_batches(x: Array, dtype: np.dtype[Any], n_fft: int, first: int = 0) -> It
         n = min(at_once, n_lines - low)
         take_means(x, low, means[:n], holes[:n])
         gather(x, low, means[:n], holes[:n], padded, first)
-        yield Batch(x, low, padded[: min(at_once, _filled_up(n))], means[:n], holes[:n])
+        filled = min(at_once, _filled_up(n, _LANE_BYTES // dtype.itemsize))
+        yield Batch(x, low, padded[:filled], means[:n], holes[:n])
 
 
 def lines_at_once(n_lines: int, line_bytes: int) -> int:
@@ -140,8 +146,9 @@ def lines_at_once(n_lines: int, line_bytes: int) -> int:
     return -(-each // _LANES) * _LANES
 
 
-def _filled_up(n: int) -> int:
-    return n if n % _LANES <= _ALONE else -(-n // _LANES) * _LANES
+def _filled_up(n: int, lanes: int) -> int:
+    """A multiple of the lanes, unless no more than one line would be over."""
+    return n if n % lanes <= 1 else -(-n // lanes) * lanes
 
 
 def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
