@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.lines import as_samples, counts_before, in_batches
+from rayspy.kernels.lines import Lines, as_samples, counts_before, lines_of
 
 Array = NDArray[Any]
 
@@ -71,7 +71,7 @@ def _convolve(x: Array, dtype: np.dtype[Any], response: Response, rows: slice, o
     """Put rows of the convolution of samples (trial, time, channel) into an array of that shape."""
     n = x.shape[1]
     ones = _of_ones(response, n, rows.start, rows.stop)[:: rows.step].astype(dtype)
-    for batch in in_batches(x, dtype, transform_length(response, n, rows)):
+    for batch in lines_of(x, dtype).batches(transform_length(response, n, rows)):
         batch.put(transformed(batch.padded, response, rows), ones, out)
         batch.spoil(lambda holes: _spread(holes, response, rows), out)
 
@@ -230,30 +230,38 @@ def _convolve_twice(
     """Convolve with the response to the response, and take back what ran over the ends in between."""
     both, step, n = _squared(response), rows.step, x.shape[1]
     ones = _of_ones_twice(response, start, n, length, rows.start, rows.stop)[::step].astype(dtype)
-    found = _shifted(rows, start)
-    for batch in in_batches(x, dtype, transform_length(both, n, found)):
+    found, lines = _shifted(rows, start), lines_of(x, dtype)
+    over = _over_ends(lines, response, length - start, rows.start, length - rows.stop)
+    for batch in lines.batches(transform_length(both, n, found)):
         y = transformed(batch.padded, both, slice(found.start, found.stop))
-        _take_back(y, batch.padded[:, : length - start], response, rows.start, length - rows.stop)
+        _take_back(y, over, slice(batch.low, batch.low + len(batch.means)))
         batch.put(y[:, ::step], ones, out)
         batch.spoil(lambda holes: _spread(holes, both, found), out)
 
 
-def _take_back(y: Array, x: Array, response: Response, before: int, after: int) -> None:
-    """Subtract from rows of lines what ran over the ends of their trial in between.
+def _over_ends(
+    lines: Lines, response: Response, stop: int, before: int, after: int
+) -> list[tuple[int, Array]]:
+    """What ran over the ends of a trial: from the first row on (1), or from the last one back (-1).
 
-    So many rows of the trial stand before those in `y` and after them; `x` are the samples.
+    The trial ends with sample `stop` of the lines; so many rows of it stand
+    before and after those that are wanted.
     """
     half = response.lead
-    ends = []
-    if before < half:
-        ends.append((y[:, : half - before], x[:, :half], before))
-    if after < half:
-        ends.append((y[:, ::-1][:, : half - after], x[:, ::-1][:, :half], after))
-    if not ends:
-        return
-    over = _over_end([samples for _, samples, _ in ends], response)
-    for (rows, _, row), part in zip(ends, over, strict=True):
-        rows -= part[:, row : row + rows.shape[1]]
+    ends = ((1, slice(0, half), before), (-1, slice(stop - half, stop), after))
+    near = [end for end in ends if end[2] < half]
+    edges = np.empty((len(near), len(lines.means), half), lines.means.dtype)
+    for edge, (way, samples, _) in zip(edges, near, strict=True):
+        lines.gather(samples, 0, len(edge), edge[:, ::way])
+    over = _over_end(edges, response) if near else edges
+    return [(way, part[:, row:]) for part, (way, _, row) in zip(over, near, strict=True)]
+
+
+def _take_back(y: Array, over: list[tuple[int, Array]], lines: slice) -> None:
+    """Subtract what ran over the ends from rows of some lines."""
+    for way, part in over:
+        rows = y[: lines.stop - lines.start, ::way][:, : part.shape[1]]
+        rows -= part[lines, : rows.shape[1]]
 
 
 @lru_cache(maxsize=16)
@@ -263,7 +271,7 @@ def _of_ones_twice(
     """Rows of the twofold response to n ones from sample `start` of a trial on."""
     ones = _of_ones(_squared(response), n, first - start, stop - start).copy()
     half = response.lead
-    over = _over_end([np.ones((1, half))], response)[0, 0]
+    over = _over_end(np.ones((1, half)), response)[0]
     if first < half:
         ones[: half - first] -= over[first : first + len(ones)]
     if stop > length - half:
@@ -286,13 +294,12 @@ def _halves(response: Response) -> tuple[Response, Response]:
     return Response(response.taps[:half], 0), Response(response.taps[half + 1 :], half - 1)
 
 
-def _over_end(edges: list[Array], response: Response) -> Array:
-    """What the first samples of trials, (line, time), give back from before, if nothing is cut in between."""
+def _over_end(edges: Array, response: Response) -> Array:
+    """What the first samples of trials, (..., time), give back from before, if nothing is cut in between."""
     out, back = _halves(response)
     half = response.lead
     rows = slice(0, half)
-    padded = np.zeros((len(edges), len(edges[0]), transform_length(out, half, rows)), edges[0].dtype)
-    for some, edge in zip(padded, edges, strict=True):
-        some[:, :half] = edge
+    padded = np.zeros((*edges.shape[:-1], transform_length(out, half, rows)), edges.dtype)
+    padded[..., :half] = edges
     padded[..., :half] = transformed(padded, out, rows)
     return transformed(padded, back, rows)

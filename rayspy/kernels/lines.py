@@ -105,36 +105,46 @@ class Batch:
                 out[trial, bad, channel] = np.nan
 
 
-def in_batches(x: Array, dtype: np.dtype[Any], n_fft: int, first: int = 0) -> Iterator[Batch]:
-    """Cut samples into batches of lines; the next batch takes the memory of the one before.
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Samples (trial, time, channel) with the means of their lines, and marks of those with holes."""
 
-    Parameters
-    ----------
-    x : ndarray, real, shape (trial, time, channel)
-        Signals.
-    dtype : dtype
-        Type of the lines, floating point.
-    n_fft : int
-        Length of the lines.
-    first : int
-        Place of the first sample in them.
-    """
-    from rayspy.kernels.loops.lines import gather, take_means
+    x: Array
+    means: Array
+    holes: NDArray[np.bool_]
+
+    def gather(self, rows: slice, low: int, n: int, target: Array, first: int = 0) -> None:
+        """Put rows of n lines, less their means, into an array (line, time) from place `first` on."""
+        from rayspy.kernels.loops.lines import gather
+
+        some = slice(low, low + n)
+        gather(self.x[:, rows], low, self.means[some], self.holes[some], target, first)
+
+    def batches(self, n_fft: int, first: int = 0) -> Iterator[Batch]:
+        """Batches of lines of length `n_fft`, their first sample at place `first`.
+
+        The next batch takes the memory of the one before.
+        """
+        dtype, n_lines = self.means.dtype, len(self.means)
+        at_once = lines_at_once(n_lines, n_fft * dtype.itemsize)
+        padded = np.zeros((at_once, n_fft), dtype)
+        for low in range(0, n_lines, at_once or 1):
+            n = min(at_once, n_lines - low)
+            self.gather(slice(None), low, n, padded, first)
+            filled = min(at_once, _filled_up(n, _LANE_BYTES // dtype.itemsize))
+            some = slice(low, low + n)
+            yield Batch(self.x, low, padded[:filled], self.means[some], self.holes[some])
+
+
+def lines_of(x: Array, dtype: np.dtype[Any]) -> Lines:
+    """Take the means of samples (trial, time, channel), for lines of a floating point type."""
+    from rayspy.kernels.loops.lines import take_means
 
     x = _readable(x, dtype)
     n_lines = x.shape[0] * x.shape[2]
-    at_once = lines_at_once(n_lines, n_fft * dtype.itemsize)
-    padded, means, holes = (
-        np.zeros((at_once, n_fft), dtype),
-        np.empty(at_once, dtype),
-        np.empty(at_once, bool),
-    )
-    for low in range(0, n_lines, at_once or 1):
-        n = min(at_once, n_lines - low)
-        take_means(x, low, means[:n], holes[:n])
-        gather(x, low, means[:n], holes[:n], padded, first)
-        filled = min(at_once, _filled_up(n, _LANE_BYTES // dtype.itemsize))
-        yield Batch(x, low, padded[:filled], means[:n], holes[:n])
+    means, holes = np.empty(n_lines, dtype), np.empty(n_lines, bool)
+    take_means(x, 0, means, holes)
+    return Lines(x, means, holes)
 
 
 def lines_at_once(n_lines: int, line_bytes: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.lines import as_lines, as_samples, counts_before, in_batches
+from rayspy.kernels.lines import as_lines, as_samples, counts_before, lines_of
 
 Array = NDArray[Any]
 
@@ -132,7 +132,7 @@ def _put_transformed(
     n_out = n_fft // factor.down * factor.up
     row = first - origin // factor.down * factor.up
     ones = _of_ones(factor, start, x.shape[1], first, stop).astype(dtype)
-    for batch in in_batches(x, dtype, n_fft, start - origin):
+    for batch in lines_of(x, dtype).batches(n_fft, start - origin):
         folded = _folded(rfft(batch.padded, axis=-1), factor, n_fft)
         y = irfft(folded, n_out, axis=-1, overwrite_x=True)[:, row : row + stop - first]
         batch.put(y, ones, out)

@@ -9,7 +9,7 @@ from scipy.signal import upfirdn
 
 from rayspy.kernels import lines as in_lines
 from rayspy.kernels.convolution import Response, put_filtered
-from rayspy.kernels.lines import in_batches
+from rayspy.kernels.lines import lines_of
 from rayspy.kernels.loops.lines import fold, scatter
 from rayspy.kernels.resample import Polyphase, n_rows, put_resampled
 
@@ -77,7 +77,7 @@ def test_batches_hold_every_line_once(dtype, n, first, n_trials, n_channels, see
     x, wide = samples(dtype, n_trials, n, n_channels, seed), working(dtype)
     wanted = x.transpose(0, 2, 1).reshape(n_trials * n_channels, n).astype("f8")
     done = 0
-    for batch in in_batches(x, wide, n + 20, first):
+    for batch in lines_of(x, wide).batches(n + 20, first):
         assert batch.low == done
         assert len(batch.means) <= len(batch.padded) <= min(4, n_trials * n_channels)
         assert batch.padded.dtype == batch.means.dtype == wide
