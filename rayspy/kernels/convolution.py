@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.lines import counts_before, line_means
+from rayspy.kernels.lines import Lines, as_samples, counts_before, lines_of
 
 Array = NDArray[Any]
 
@@ -62,48 +62,22 @@ def convolved(x: Array, response: Response, start: int, first: int, stop: int) -
     ndarray, shape (trial, channel, stop - first)
         In the precision of `x`.
     """
-    low, high = first - start, stop - start
-    mean = line_means(x)
-    if np.isfinite(mean).all():
-        return _convolved(x, mean, response, low, high)
-    holes = ~np.isfinite(x)
-    clean = np.where(holes, x.dtype.type(0), x)
-    y = _convolved(clean, line_means(clean), response, low, high)
-    y[_spread(holes, response, low, high)] = np.nan
+    y = np.empty((*x.shape[:2], stop - first), x.dtype)
+    _convolve(as_samples(x), x.dtype, response, slice(first - start, stop - start), as_samples(y))
     return y
 
 
-def _convolved(x: Array, mean: Array, response: Response, low: int, high: int) -> Array:
-    y = _through(x, mean, response, slice(low, high))
-    n = x.shape[2]
-    ones = _of_ones(response, n, low, high)
-    front, back = max(0, response.tail - low), max(0, high + response.lead - n)
-    _add_steady(y, mean, ones, float(response.taps.sum()), front, back)
-    return y
-
-
-def _through(x: Array, mean: Array | np.floating[Any], response: Response, rows: slice) -> Array:
-    """Rows of the convolution of finite lines less their means."""
-    n = x.shape[2]
-    padded = np.empty((*x.shape[:2], transform_length(response, n, rows)), x.dtype)
-    np.subtract(x, mean, out=padded[..., :n])
-    padded[..., n:] = 0
-    return transformed(padded, response, rows)
+def _convolve(x: Array, dtype: np.dtype[Any], response: Response, rows: slice, out: Array) -> None:
+    """Put rows of the convolution of samples (trial, time, channel) into an array of that shape."""
+    n = x.shape[1]
+    ones = _of_ones(response, n, rows.start, rows.stop)[:: rows.step].astype(dtype)
+    for batch in lines_of(x, dtype).batches(transform_length(response, n, rows)):
+        batch.put(transformed(batch.padded, response, rows), ones, out)
+        batch.spoil(lambda holes: _spread(holes, response, rows), out)
 
 
 NOTHING = 1e-12
 """Gain at 0 below which there is none."""
-
-
-def _add_steady(y: Array, mean: Array, ones: Array, gain: float, front: int, back: int) -> None:
-    """Add the mean times `ones`, which is the gain but for some rows at the front and at the back."""
-    gain = gain if abs(gain) > NOTHING else 0.0
-    if gain:
-        y += mean * y.dtype.type(gain)
-    rows = y.shape[2]
-    front = min(front, rows)
-    for part in (slice(0, front), slice(max(front, rows - back), rows)):
-        y[..., part] += mean * (ones[part] - gain).astype(y.dtype)
 
 
 def transform_length(response: Response, n: int, rows: slice) -> int:
@@ -119,8 +93,8 @@ def transformed(padded: Array, response: Response, rows: slice) -> Array:
 
     Parameters
     ----------
-    padded : ndarray, floating point, shape (trial, channel, time)
-        Signals followed by zeros, as long as `transform_length` says; lost.
+    padded : ndarray, floating point, shape (..., time)
+        Signals followed by zeros, as long as `transform_length` says.
     response : Response
         What to convolve with.
     rows : slice
@@ -128,8 +102,8 @@ def transformed(padded: Array, response: Response, rows: slice) -> Array:
     """
     from scipy.fft import irfft, rfft
 
-    n_fft = padded.shape[2]
-    spectra = rfft(padded, axis=-1, overwrite_x=True)
+    n_fft = padded.shape[-1]
+    spectra = rfft(padded, axis=-1)
     _times(spectra, _transfer(response, n_fft, padded.dtype.char))
     y: Array = irfft(spectra, n_fft, axis=-1, overwrite_x=True)[..., rows]
     return y
@@ -170,12 +144,12 @@ def _of_ones(response: Response, n: int, low: int, high: int) -> NDArray[np.floa
     return ones
 
 
-def _spread(holes: Array, response: Response, low: int, high: int) -> Array:
-    """Rows that the response reaches from any hole."""
-    counts, n = counts_before(holes), holes.shape[2]
-    rows = np.arange(low, high)
-    begin = np.clip(rows - response.tail, 0, n)
-    end = np.clip(rows + response.lead + 1, 0, n)
+def _spread(holes: Array, response: Response, rows: slice) -> Array:
+    """Rows that the response reaches from any hole in lines (..., time)."""
+    counts, n = counts_before(holes), holes.shape[-1]
+    places = np.arange(rows.start, rows.stop)[:: rows.step]
+    begin = np.clip(places - response.tail, 0, n)
+    end = np.clip(places + response.lead + 1, 0, n)
     reached: Array = counts[..., end] > counts[..., begin]
     return reached
 
@@ -205,41 +179,89 @@ def filtered(
     start, length, first, stop : int
         First sample of `x`, samples of a trial, and the rows wanted.
     """
-    if passes == 1:
-        return convolved(x, response, start, first, stop)
-    if length < _LONG * len(response.taps):
-        low, high = reach(response, 1, length, first, stop)
-        return convolved(convolved(x, response, start, low, high), response, low, first, stop)
-    mean = line_means(x)
-    if np.isfinite(mean).all():
-        return _twice(x, mean, response, start, length, first, stop)
-    holes = ~np.isfinite(x)
-    clean = np.where(holes, x.dtype.type(0), x)
-    y = _twice(clean, line_means(clean), response, start, length, first, stop)
-    y[_spread(holes, _squared(response), first - start, stop - start)] = np.nan
+    y = np.empty((*x.shape[:2], stop - first), x.dtype)
+    put_filtered(as_samples(x), x.dtype, response, passes, start, length, slice(first, stop), as_samples(y))
     return y
 
 
-def _twice(
-    x: Array, mean: Array, response: Response, start: int, length: int, first: int, stop: int
-) -> Array:
+def put_filtered(
+    x: Array,
+    dtype: np.dtype[Any],
+    response: Response,
+    passes: int,
+    start: int,
+    length: int,
+    rows: slice,
+    out: Array,
+) -> None:
+    """`filtered` from samples to samples, without lines in between.
+
+    Parameters
+    ----------
+    x : ndarray, real, shape (trial, time, channel)
+        Samples `start` and following of trials.
+    dtype : dtype
+        Precision of the computation, floating point.
+    response, passes, start, length
+        See `filtered`.
+    rows : slice
+        Rows wanted, in steps if it has any.
+    out : ndarray, floating point, shape (trial, row, channel)
+        Where to put them.
+    """
+    if passes == 2 and length >= _LONG * len(response.taps):
+        _convolve_twice(x, dtype, response, start, length, rows, out)
+        return
+    if passes == 2:
+        low, high = reach(response, 1, length, rows.start, rows.stop)
+        once = np.empty((x.shape[0], x.shape[2], high - low), dtype)
+        _convolve(x, dtype, response, slice(low - start, high - start), as_samples(once))
+        x, start = as_samples(once), low
+    _convolve(x, dtype, response, _shifted(rows, start), out)
+
+
+def _shifted(rows: slice, start: int) -> slice:
+    return slice(rows.start - start, rows.stop - start, rows.step)
+
+
+def _convolve_twice(
+    x: Array, dtype: np.dtype[Any], response: Response, start: int, length: int, rows: slice, out: Array
+) -> None:
     """Convolve with the response to the response, and take back what ran over the ends in between."""
-    both, half = _squared(response), response.lead
-    y = _through(x, mean, both, slice(first - start, stop - start))
-    ends = []
-    if first < half:
-        ends.append((y[..., : half - first], x[..., :half], first))
-    if stop > length - half:
-        back = x[..., ::-1][..., start + x.shape[2] - length :][..., :half]
-        ends.append((y[..., ::-1][..., : half - length + stop], back, length - stop))
-    if ends:
-        over = _over_end(np.concatenate([edge - mean for _, edge, _ in ends]), response)
-        for (rows, _, row), part in zip(ends, np.split(over, len(ends)), strict=True):
-            rows -= part[..., row : row + rows.shape[2]]
-    ones = _of_ones_twice(response, start, x.shape[2], length, first, stop)
-    front, back_rows = max(0, both.tail - first), max(0, stop - length + both.lead)
-    _add_steady(y, mean, ones, float(both.taps.sum()), front, back_rows)
-    return y
+    both, step, n = _squared(response), rows.step, x.shape[1]
+    ones = _of_ones_twice(response, start, n, length, rows.start, rows.stop)[::step].astype(dtype)
+    found, lines = _shifted(rows, start), lines_of(x, dtype)
+    over = _over_ends(lines, response, length - start, rows.start, length - rows.stop)
+    for batch in lines.batches(transform_length(both, n, found)):
+        y = transformed(batch.padded, both, slice(found.start, found.stop))
+        _take_back(y, over, slice(batch.low, batch.low + len(batch.means)))
+        batch.put(y[:, ::step], ones, out)
+        batch.spoil(lambda holes: _spread(holes, both, found), out)
+
+
+def _over_ends(
+    lines: Lines, response: Response, stop: int, before: int, after: int
+) -> list[tuple[int, Array]]:
+    """What ran over the ends of a trial: from the first row on (1), or from the last one back (-1).
+
+    The trial ends with sample `stop` of the lines; so many rows of it stand
+    before and after those that are wanted.
+    """
+    half = response.lead
+    ends = ((1, slice(0, half), before), (-1, slice(stop - half, stop), after))
+    near = [end for end in ends if end[2] < half]
+    edges = np.empty((len(near), len(lines.means), half), lines.means.dtype)
+    for edge, (way, samples, _) in zip(edges, near, strict=True):
+        lines.gather(samples, 0, len(edge), edge[:, ::way])
+    over = _over_end(edges, response) if near else edges
+    return [(way, part[:, row:]) for part, (way, _, row) in zip(over, near, strict=True)]
+
+
+def _take_back(y: Array, over: list[tuple[int, Array]], lines: slice) -> None:
+    """Subtract what ran over the ends from rows of some lines."""
+    for way, part in over:
+        rows = y[: lines.stop - lines.start, ::way][:, : part.shape[1]]
+        rows -= part[lines, : rows.shape[1]]
 
 
 @lru_cache(maxsize=16)
@@ -249,7 +271,7 @@ def _of_ones_twice(
     """Rows of the twofold response to n ones from sample `start` of a trial on."""
     ones = _of_ones(_squared(response), n, first - start, stop - start).copy()
     half = response.lead
-    over = _over_end(np.ones((1, 1, half)), response)[0, 0]
+    over = _over_end(np.ones((1, half)), response)[0]
     if first < half:
         ones[: half - first] -= over[first : first + len(ones)]
     if stop > length - half:
@@ -272,8 +294,12 @@ def _halves(response: Response) -> tuple[Response, Response]:
     return Response(response.taps[:half], 0), Response(response.taps[half + 1 :], half - 1)
 
 
-def _over_end(edge: Array, response: Response) -> Array:
-    """What the samples at the beginning of a trial give back from before it, if nothing is cut in between."""
+def _over_end(edges: Array, response: Response) -> Array:
+    """What the first samples of trials, (..., time), give back from before, if nothing is cut in between."""
     out, back = _halves(response)
-    rows, nothing = slice(0, response.lead), edge.dtype.type(0)
-    return _through(_through(edge, nothing, out, rows), nothing, back, rows)
+    half = response.lead
+    rows = slice(0, half)
+    padded = np.zeros((*edges.shape[:-1], transform_length(out, half, rows)), edges.dtype)
+    padded[..., :half] = edges
+    padded[..., :half] = transformed(padded, out, rows)
+    return transformed(padded, back, rows)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.lines import counts_before, line_means
+from rayspy.kernels.lines import as_lines, as_samples, counts_before, lines_of
 
 Array = NDArray[Any]
 
@@ -78,16 +78,32 @@ def resampled(x: Array, factor: Polyphase, start: int, first: int, stop: int) ->
     start, first, stop : int
         First sample in `x` and the rows wanted.
     """
-    if not factor.by_transform:
-        return _summed(x, factor, start, first, stop)
-    mean = line_means(x)
-    if np.isfinite(mean).all():
-        return _transformed(x, mean, factor, start, first, stop)
-    holes = ~np.isfinite(x)
-    clean = np.where(holes, x.dtype.type(0), x)
-    y = _transformed(clean, line_means(clean), factor, start, first, stop)
-    y[_reached(holes, factor, start, first, stop)] = np.nan
+    y = np.empty((*x.shape[:2], stop - first), x.dtype)
+    put_resampled(as_samples(x), x.dtype, factor, start, first, stop, as_samples(y))
     return y
+
+
+def put_resampled(
+    x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
+) -> None:
+    """`resampled` from samples to samples.
+
+    Parameters
+    ----------
+    x : ndarray, real, shape (trial, time, channel)
+        Samples `start` and following of trials.
+    dtype : dtype
+        Precision of the computation, floating point.
+    factor, start, first, stop
+        See `resampled`.
+    out : ndarray, floating point, shape (trial, row, channel)
+        Where to put the rows.
+    """
+    if factor.by_transform:
+        _put_transformed(x, dtype, factor, start, first, stop, out)
+    else:
+        summed = _summed(as_lines(x, dtype), factor, start, first, stop)
+        np.copyto(out, as_samples(summed), casting="same_kind")
 
 
 def _summed(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> Array:
@@ -106,21 +122,21 @@ def _summed(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> A
     return y
 
 
-def _transformed(x: Array, mean: Array, factor: Polyphase, start: int, first: int, stop: int) -> Array:
+def _put_transformed(
+    x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
+) -> None:
     """Products of transfer function and spectra, folded to the new rate."""
     from scipy.fft import irfft, rfft
 
-    n_fft, origin = _frame(factor, x.shape[2], start, first, stop)
+    n_fft, origin = _frame(factor, x.shape[1], start, first, stop)
     n_out = n_fft // factor.down * factor.up
-    padded = np.zeros((*x.shape[:2], n_fft), x.dtype)
-    np.subtract(x, mean, out=padded[..., start - origin : start - origin + x.shape[2]])
-    spectra = rfft(padded, axis=-1, overwrite_x=True)
-    del padded
-    folded = _folded(spectra, factor, n_fft)
     row = first - origin // factor.down * factor.up
-    y: Array = irfft(folded, n_out, axis=-1, overwrite_x=True)[..., row : row + stop - first]
-    y += mean * _of_ones(factor, start, x.shape[2], first, stop).astype(x.dtype)
-    return y
+    ones = _of_ones(factor, start, x.shape[1], first, stop).astype(dtype)
+    for batch in lines_of(x, dtype).batches(n_fft, start - origin):
+        folded = _folded(rfft(batch.padded, axis=-1), factor, n_fft)
+        y = irfft(folded, n_out, axis=-1, overwrite_x=True)[:, row : row + stop - first]
+        batch.put(y, ones, out)
+        batch.spoil(lambda holes: _reached(holes, factor, start, first, stop), out)
 
 
 def _frame(factor: Polyphase, n: int, start: int, first: int, stop: int) -> tuple[int, int]:
@@ -141,27 +157,13 @@ def _frame(factor: Polyphase, n: int, start: int, first: int, stop: int) -> tupl
 
 def _folded(spectra: Array, factor: Polyphase, n_fft: int) -> Array:
     """Spectra times transfer function at the high rate, all frequencies that fall on one another added."""
+    from rayspy.kernels.loops.lines import fold
+
     real = spectra.real.dtype
     transfer = _transfer(factor, n_fft, real.char)
-    n_out, n_pairs = n_fft // factor.down * factor.up, transfer.shape[1]
-    circle = _circle(spectra, n_fft, n_pairs // 2).view(real)
-    total = np.zeros((*spectra.shape[:2], n_pairs), real)
-    product = np.empty_like(total)
-    for k in range(factor.down):
-        begin = 2 * (k * n_out % n_fft)
-        np.multiply(circle[..., begin : begin + n_pairs], transfer[k], out=product)
-        total += product
-    return total.view(spectra.dtype)
-
-
-def _circle(spectra: Array, n_fft: int, more: int) -> Array:
-    """Spectra of real signals at all frequencies, and the first ones again after the last."""
-    half = n_fft // 2 + 1
-    circle = np.empty((*spectra.shape[:2], n_fft + more), spectra.dtype)
-    circle[..., :half] = spectra
-    np.conjugate(spectra[..., n_fft - half : 0 : -1], out=circle[..., half:n_fft])
-    circle[..., n_fft:] = circle[..., :more]
-    return circle
+    folded = np.empty((len(spectra), transfer.shape[1]), real)
+    fold(spectra, transfer, n_fft, n_fft // factor.down * factor.up, folded)
+    return folded.view(spectra.dtype)
 
 
 @lru_cache(maxsize=4)
@@ -203,6 +205,6 @@ def _reached(holes: Array, factor: Polyphase, start: int, first: int, stop: int)
     middle = np.arange(first, stop) * factor.down
     low = -(-(middle - factor.half) // factor.up) - start
     high = (middle + factor.half) // factor.up + 1 - start
-    begin, end = np.clip([low, high], 0, holes.shape[2])
+    begin, end = np.clip([low, high], 0, holes.shape[-1])
     reached: Array = counts[..., end] > counts[..., begin]
     return reached

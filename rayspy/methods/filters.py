@@ -9,9 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.convolution import Response, filtered, reach
+from rayspy.kernels.convolution import Response, put_filtered, reach
 from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
-from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import working_dtype
 from rayspy.kernels.recursion import both_ways, one_way, room_in_bytes
 
@@ -162,15 +161,10 @@ class Sinc:
         """Exactly those that the response reaches."""
         return reach(self.response, self.passes, length, first, stop)
 
-    def put(self, x: Array, start: int, length: int, first: int, out: Array) -> None:
-        """Convolve as lines."""
-        lines = as_lines(x, working_dtype(x.dtype))
-        lines = self.apply(lines, start, length, first, first + out.shape[1])
-        np.copyto(out, as_samples(lines), casting="same_kind")
-
-    def apply(self, x: Array, start: int, length: int, first: int, stop: int) -> Array:
-        """Rows `first` to `stop` of filtered lines; `x` holds samples `start` and following of them."""
-        return filtered(x, self.response, self.passes, start, length, first, stop)
+    def put(self, x: Array, start: int, length: int, first: int, out: Array, step: int = 1) -> None:
+        """Convolve, and keep every `step`-th row."""
+        rows = slice(first, first + (out.shape[1] - 1) * step + 1, step)
+        put_filtered(x, working_dtype(x.dtype), self.response, self.passes, start, length, rows, out)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Padded signals, their transform, and back; holes, should there be any."""

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.design import windowed_sinc
-from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import working_dtype
-from rayspy.kernels.resample import Polyphase, n_rows, resampled, samples_for_rows
+from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, samples_for_rows
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 from rayspy.methods.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
 
@@ -74,8 +73,11 @@ def _factor(up: int, down: int, cutoff: float, order: int) -> Polyphase:
 def _resampled(
     factor: Polyphase, start: int, first: int, stop: int, x: Array, out: Array | None = None
 ) -> Array:
-    lines = as_lines(x, working_dtype(x.dtype))
-    return _given(as_samples(resampled(lines, factor, start, first, stop)), out)
+    dtype = working_dtype(x.dtype)
+    if out is None:
+        out = np.empty((x.shape[0], stop - first, x.shape[2]), dtype)
+    put_resampled(x, dtype, factor, start, first, stop, out)
+    return out
 
 
 def _given(result: Array, out: Array | None) -> Array:
@@ -131,10 +133,11 @@ def _downsampled(
     low, high = first * method.step, (stop - 1) * method.step + 1
     if method.filter is None:
         return _given(x[:, : high - low : method.step], out)
-    lines = as_lines(x, working_dtype(x.dtype))
+    if out is None:
+        out = np.empty((x.shape[0], stop - first, x.shape[2]), working_dtype(x.dtype))
     start = method.samples_for(length, first, stop)[0]
-    filtered = method.filter.apply(lines, start, length, low, high)
-    return _given(as_samples(filtered[..., :: method.step]), out)
+    method.filter.put(x, start, length, low, out, method.step)
+    return out
 
 
 def _piece_rows(length: int, margin: int, up: int, down: int) -> int | None:
