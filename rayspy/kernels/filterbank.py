@@ -22,7 +22,7 @@ from rayspy.kernels.lengths import fast_length
 from rayspy.kernels.mtmfft import convert
 
 if TYPE_CHECKING:
-    from rayspy.kernels.loops.fourier import Slabs
+    from rayspy.kernels.loops.powers import Slabs
 
 Array = NDArray[Any]
 
@@ -186,7 +186,7 @@ class Spectra:
         """Half of the bins of the spectra of whole lines, with lines side by side."""
         from scipy.fft import rfft
 
-        from rayspy.kernels.loops.fourier import Slabs
+        from rayspy.kernels.loops.powers import Slabs
 
         if n_fft not in self._slabs:
             self._slabs[n_fft] = Slabs(rfft(self._lines, n=n_fft, axis=-1))
@@ -335,7 +335,8 @@ def _is_plain(bank: Bank, length: int) -> bool:
 
 def _powers(lines: Array, bank: Bank, freqs: range, out: Array) -> None:
     """Squared magnitudes, put where they belong as soon as they are there."""
-    from rayspy.kernels.loops.fourier import LANES, powers
+    from rayspy.kernels.loops.lanes import LANES
+    from rayspy.kernels.loops.powers import powers
 
     n_trials, n_channels = lines.shape[:2]
     at_once = max(1, LANES // n_channels)

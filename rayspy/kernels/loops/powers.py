@@ -1,0 +1,211 @@
+"""Powers of many filtered signals, by transforms side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.loops.compiling import compiled
+from rayspy.kernels.loops.lanes import LANES, all_but_last, transform, workspace
+
+Array = NDArray[Any]
+
+_FEW = 8
+"""Channels that are put in place at once."""
+_DONE_BYTES = 2**22
+"""Squared magnitudes of this size are gathered before they are put in place."""
+_TILE = 32
+"""Rows that are transposed at once."""
+
+
+class Slabs:
+    """Spectra of lines side by side, 32 at a time; fewer are repeated for several filters at a time.
+
+    Parameters
+    ----------
+    spectra : ndarray of complex, shape (line, frequency)
+        Of real lines, half of the frequencies.
+    """
+
+    def __init__(self, spectra: Array) -> None:
+        parts = line_groups(len(spectra))
+        self._values = np.empty((len(parts), spectra.shape[1], 2, LANES), np.float32)
+        for slab, lines in zip(self._values, parts, strict=True):
+            _fill(slab, spectra[lines.start : lines.stop])
+
+    def __getitem__(self, lines: range) -> Array:
+        """Slab of one of the `line_groups`, float32 (frequency, 2, lane)."""
+        slab: Array = self._values[lines.start // LANES]
+        return slab
+
+
+def line_groups(n_lines: int) -> list[range]:
+    """Lines that stand side by side."""
+    return [range(k, min(k + LANES, n_lines)) for k in range(0, n_lines, LANES)]
+
+
+def powers(slabs: Callable[[int], Slabs], responses: Sequence[Array], out: Array) -> None:
+    """Squared magnitudes of filtered lines, as long as the trials.
+
+    Parameters
+    ----------
+    slabs : callable
+        Gives the spectra for a length of transform; trials slowest and channels fastest.
+    responses : sequence of ndarray of complex64, shape (n,)
+        Transfer functions, divided by n, which need not be the same for all.
+    out : ndarray of float32, contiguous, shape (trial, time, filter, channel)
+        Where the result goes.
+    """
+    n_rows = out.shape[1]
+    lengths = [len(h) for h in responses]
+    n_groups = max(4, _DONE_BYTES // (4 * n_rows * LANES))
+    z_memory, done = workspace(max(lengths), n_groups * (n_rows + 1) * LANES)
+    done = done.reshape(n_groups, n_rows + 1, LANES)
+    for lines in line_groups(out.shape[0] * out.shape[3]):
+        together = _same_length(lengths, LANES // len(lines))
+        for low in range(0, len(together), n_groups):
+            some = together[low : low + n_groups]
+            for k, filters in enumerate(some):
+                n = lengths[filters.start]
+                z = z_memory[:n]
+                _filter(z, slabs(n)[lines], responses[filters.start : filters.stop], len(lines))
+                _last_powers(z, transform(n).place, done[k])
+            sources, targets, widths = _runs(lines, tuple(some), out.shape)
+            _put_powers(done.reshape(-1), sources, targets, widths, n_rows, out[0, 0].size, out.reshape(-1))
+
+
+def _filter(z: Array, slab: Array, responses: Sequence[Array], n_lines: int) -> None:
+    """Products and their transforms up to the last pass."""
+    if n_lines > LANES // 2:
+        _multiply(z, slab, responses[0])
+    else:
+        _multiply_several(z, slab, np.stack(responses), n_lines)
+    all_but_last(z, transform(len(z)))
+
+
+def _same_length(lengths: Sequence[int], at_most: int) -> list[range]:
+    """Consecutive filters with the same length of transform, up to some number together."""
+    found: list[range] = []
+    for f, n in enumerate(lengths):
+        if found and len(found[-1]) < at_most and lengths[found[-1].start] == n:
+            found[-1] = range(found[-1].start, f + 1)
+        else:
+            found.append(range(f, f + 1))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _runs(lines: range, filters: tuple[range, ...], shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Where the first row of powers that belong side by side stands, where it goes, and how many they are."""
+    _, n_rows, n_freqs, n_channels = shape
+    runs = []
+    for k, some in enumerate(filters):
+        for f in some:
+            line = lines.start
+            while line < lines.stop:
+                trial, channel = divmod(line, n_channels)
+                width = min(_FEW, n_channels - channel, lines.stop - line)
+                lane = (f - some.start) * len(lines) + line - lines.start
+                source = k * (n_rows + 1) * LANES + lane
+                target = (trial * n_rows * n_freqs + f) * n_channels + channel
+                runs.append((target, source, width))
+                line += width
+    targets, sources, widths = np.array(sorted(runs), np.int64).T.copy()
+    return sources, targets, widths
+
+
+@compiled
+def _last_powers(z: Array, place: Array, out: Array) -> None:
+    """The last pass, and squared magnitudes in the order of time, (time, lane); later ones go to the end."""
+    m, last = len(z) // 4, len(out) - 1
+    for t in range(m):
+        row = place[t]
+        a, b, c, d = z[row], z[row + 1], z[row + 2], z[row + 3]
+        oa, ob = out[min(t, last)], out[min(t + m, last)]
+        oc, od = out[min(t + 2 * m, last)], out[min(t + 3 * m, last)]
+        for q in range(LANES):
+            ar, ai, br, bi = a[q], a[q + LANES], b[q], b[q + LANES]
+            cr, ci, dr, di = c[q], c[q + LANES], d[q], d[q + LANES]
+            sr, si, er, ei = ar + cr, ai + ci, ar - cr, ai - ci
+            ur, ui, jr, ji = br + dr, bi + di, di - bi, br - dr
+            yr, yi = sr + ur, si + ui
+            oa[q] = yr * yr + yi * yi
+            yr, yi = er + jr, ei + ji
+            ob[q] = yr * yr + yi * yi
+            yr, yi = sr - ur, si - ui
+            oc[q] = yr * yr + yi * yi
+            yr, yi = er - jr, ei - ji
+            od[q] = yr * yr + yi * yi
+
+
+@compiled
+def _fill(slab: Array, spectra: Array) -> None:
+    n_lines, n_bins = spectra.shape
+    repeats = LANES // n_lines
+    for low in range(0, n_bins, _TILE):
+        high = min(low + _TILE, n_bins)
+        for line in range(n_lines):
+            for k in range(low, high):
+                slab[k, 0, line] = spectra[line, k].real
+                slab[k, 1, line] = spectra[line, k].imag
+        for k in range(low, high):
+            for part in slab[k]:
+                for lane in range(n_lines, repeats * n_lines):
+                    part[lane] = part[lane - n_lines]
+                part[repeats * n_lines :] = 0
+
+
+@compiled
+def _multiply(z: Array, slab: Array, response: Array) -> None:
+    """Multiply all lanes with a transfer function; the spectra of real lines are symmetric."""
+    n, half = len(z), len(slab) - 1
+    for k in range(n):
+        mirrored = k > half
+        x, row, hr, hi = slab[n - k if mirrored else k], z[k], response[k].real, response[k].imag
+        xr, xi = x[0], x[1]
+        fr, fi = (-hr, -hi) if mirrored else (hr, hi)
+        for q in range(LANES):
+            row[q] = xr[q] * hr - xi[q] * fi
+            row[q + LANES] = xr[q] * hi + xi[q] * fr
+
+
+@compiled
+def _multiply_several(z: Array, slab: Array, responses: Array, n_lines: int) -> None:
+    """Multiply so many lanes with each transfer function."""
+    n, half = len(z), len(slab) - 1
+    hr, hi = np.zeros(LANES + _FEW, np.float32), np.zeros(LANES + _FEW, np.float32)
+    for k in range(n):
+        mirrored = k > half
+        for f in range(len(responses)):
+            real, imag = responses[f, k].real, responses[f, k].imag
+            for lane in range(f * n_lines, (f + 1) * n_lines, _FEW):
+                r, i = hr[lane : lane + _FEW], hi[lane : lane + _FEW]
+                for q in range(_FEW):  # what is too much is overwritten by the next one
+                    r[q], i[q] = real, imag
+        x, row = slab[n - k if mirrored else k], z[k]
+        xr, xi = x[0], x[1]
+        sign = np.float32(-1 if mirrored else 1)
+        for q in range(LANES):
+            row[q] = xr[q] * hr[q] - xi[q] * (sign * hi[q])
+            row[q + LANES] = xr[q] * hi[q] + xi[q] * (sign * hr[q])
+
+
+@compiled
+def _put_powers(
+    done: Array, sources: Array, targets: Array, widths: Array, n_rows: int, stride: int, out: Array
+) -> None:
+    """Put powers where they belong, time by time, so that what stands side by side is written at a time."""
+    for t in range(n_rows):
+        for k in range(len(sources)):
+            source, target = sources[k] + t * LANES, targets[k] + t * stride
+            if widths[k] == _FEW:
+                x, y = done[source : source + _FEW], out[target : target + _FEW]
+                for q in range(_FEW):
+                    y[q] = x[q]
+            else:
+                for q in range(widths[k]):
+                    out[target + q] = done[source + q]
