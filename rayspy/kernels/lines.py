@@ -120,6 +120,15 @@ class Lines:
         some = slice(low, low + n)
         gather(self.x[:, rows], low, self.means[some], self.holes[some], target, first)
 
+    def spoil(self, reached: Callable[[Array], Array], out: Array) -> None:
+        """Make NaN what holes have reached, told by a function of their marks (line, time)."""
+        found = np.flatnonzero(self.holes)
+        if len(found):
+            place = np.divmod(found, self.x.shape[2])
+            rows = reached(~np.isfinite(self.x[place[0], :, place[1]]))
+            for trial, channel, bad in zip(*place, rows, strict=True):
+                out[trial, bad, channel] = np.nan
+
     def batches(self, n_fft: int, first: int = 0) -> Iterator[Batch]:
         """Batches of lines of length `n_fft`, their first sample at place `first`.
 

@@ -90,7 +90,7 @@ class Method(Protocol):
     """An analysis with its parameters, as a frozen picklable value.
 
     Methods may have more to tell, see `rayspy.planning.work`: ``weight(length)``,
-    ``shared_bytes(length)``, ``kernel_at(length, variant)``, ``wanted_lines`` and
+    ``shared_bytes(length)``, ``kernel_at(length, variant)``, ``lanes`` and
     ``holds_gil``; if it is `Divisible`, ``samples_at`` and ``piece_kernel_at`` with a variant.
     """
 

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.convolution import Response, put_filtered, reach
+from rayspy.kernels.convolution import Response, put_filtered, reach, room_in_bytes
 from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
 from rayspy.kernels.mtmfft import working_dtype
-from rayspy.kernels.recursion import both_ways, one_way, room_in_bytes
+from rayspy.kernels.recursion import both_ways, one_way
+from rayspy.kernels.recursion import room_in_bytes as recursion_bytes
 
 Array = NDArray[Any]
 
@@ -24,8 +25,8 @@ MARGINS_PER_PIECE = 4
 """A piece is at least this many times as long as one of its margins."""
 
 
-LINES = 64
-"""Recursive filters take 16 signals at a time: among so many it matters little if the last are fewer."""
+LANES = 32
+"""Trials x channels that are filtered side by side."""
 
 
 class Filter(Protocol):
@@ -49,6 +50,10 @@ class Filter(Protocol):
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Memory per trial and channel."""
+        ...
+
+    def shared_bytes(self, length: int) -> int:
+        """Memory however many trials and channels there are."""
         ...
 
 
@@ -90,7 +95,7 @@ class Recursive:
 
     def shared_bytes(self, length: int) -> int:
         """What has been filtered forward, however many signals there are."""
-        return room_in_bytes(length, self.sections) if self.twopass else 0
+        return recursion_bytes(length, self.sections) if self.twopass else 0
 
 
 @dataclass(frozen=True)
@@ -167,10 +172,12 @@ class Sinc:
         put_filtered(x, working_dtype(x.dtype), self.response, self.passes, start, length, rows, out)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Padded signals, their transform, and back; holes, should there be any."""
-        wide = 8 if itemsize > 4 else 4
-        padded = int(1.1 * (length + len(self.response.taps))) + 64
-        return 3 * padded * wide + 2 * length * wide + 6 * length
+        """Marks of holes, should there be any; a copy of input that loops do not take as it is."""
+        return 6 * length + (4 * length if itemsize == 2 else 0)
+
+    def shared_bytes(self, length: int) -> int:
+        """A segment of 32 lines and its margins."""
+        return room_in_bytes(self.response, self.passes, length)
 
 
 @lru_cache(maxsize=16)

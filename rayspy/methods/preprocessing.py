@@ -14,7 +14,7 @@ from rayspy.kernels.detrend import detrended
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import LINES, Butterworth, Notch, Recursive, Sinc, piece_length
+from rayspy.methods.filters import LANES, Butterworth, Notch, Sinc, piece_length
 
 Array = NDArray[Any]
 
@@ -37,9 +37,9 @@ class Preprocessing:
         return like_input(spec, np.dtype(np.complex64 if self.hilbert == "complex" else np.float32))
 
     @property
-    def wanted_lines(self) -> int:
-        """Many for recursive filters."""
-        return LINES if isinstance(self.filter, Recursive) else 1
+    def lanes(self) -> int:
+        """Of a filter."""
+        return 1 if self.filter is None else LANES
 
     def kernel(self, length: int) -> Kernel:
         """Whole trials."""
@@ -70,12 +70,12 @@ class Preprocessing:
             steps.append(3 * length * wide)
         if self.hilbert is not None:
             steps.append(6 * (length + 2) * wide)
-        straight = len(steps) == 2 and isinstance(self.filter, Recursive)
+        straight = len(steps) == 2 and self.filter is not None
         return max(steps) + (0 if straight else 3 * length * wide)
 
     def shared_bytes(self, length: int) -> int:
-        """What recursive filters need once per call."""
-        return self.filter.shared_bytes(length) if isinstance(self.filter, Recursive) else 0
+        """What a filter needs once per call."""
+        return 0 if self.filter is None else self.filter.shared_bytes(length)
 
 
 def like_input(spec: InputSpec, dtype: np.dtype[Any]) -> OutputSpec:

@@ -13,7 +13,7 @@ from rayspy.kernels.design import windowed_sinc
 from rayspy.kernels.mtmfft import working_dtype
 from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, samples_for_rows
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
+from rayspy.methods.filters import LANES, MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
 
 Array = NDArray[Any]
 
@@ -122,9 +122,17 @@ class Downsample:
         return bound
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals in working precision and what the filter needs."""
-        wide = 8 if itemsize > 4 else 4
-        return 0 if self.filter is None else length * wide + self.filter.working_bytes(length, itemsize)
+        """What the filter needs."""
+        return 0 if self.filter is None else self.filter.working_bytes(length, itemsize)
+
+    def shared_bytes(self, length: int) -> int:
+        """What the filter needs once per call."""
+        return 0 if self.filter is None else self.filter.shared_bytes(length)
+
+    @property
+    def lanes(self) -> int:
+        """Of the filter."""
+        return 1 if self.filter is None else LANES
 
 
 def _downsampled(

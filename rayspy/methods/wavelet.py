@@ -34,8 +34,8 @@ class Wavelet:
     """Parameters of `wavelet`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "wavelet"
-    wanted_lines: ClassVar[int] = 64
-    """Kernels take 32 lines at a time: among so many it matters little if the last are fewer."""
+    lanes: ClassVar[int] = 32
+    """Trials x channels that are computed side by side."""
 
     samplerate: float
     times: TimePoints

@@ -135,11 +135,15 @@ def block_target(total_bytes: int, block_bytes: int) -> int:
     return int(np.clip(total_bytes // _FEWEST_BLOCKS, min(_SMALLEST_BLOCK, block_bytes), block_bytes))
 
 
-def trial_groups(trial_bytes: NDArray[np.int64], target: int) -> list[tuple[int, int]]:
-    """Group consecutive trials up to `target` bytes, at least one trial each."""
+def trial_groups(trial_bytes: NDArray[np.int64], target: int, multiple: int = 1) -> list[tuple[int, int]]:
+    """Group consecutive trials up to `target` bytes, at least one trial each.
+
+    Of trials of equal size a multiple of `multiple`, if so many are within the target.
+    """
     n = len(trial_bytes)
     if n and (trial_bytes == trial_bytes[0]).all():
         step = max(1, target // max(1, int(trial_bytes[0])))
+        step -= step % multiple if step > multiple else 0
         return [(first, min(first + step, n)) for first in range(0, n, step)]
     edges = np.concatenate([[0], np.cumsum(trial_bytes)])
     groups, first = [], 0
@@ -180,6 +184,7 @@ def partition(
     chan_per_worker: int | None = None,
     n_pieces: NDArray[np.int64] | None = None,
     band_edges: Callable[[int, int], Sequence[int]] | None = None,
+    trials_per_step: int = 1,
 ) -> Blocks:
     """Split the work into blocks.
 
@@ -197,13 +202,15 @@ def partition(
         Into how many pieces along time each trial may be cut; 1 if left out.
     band_edges : callable, optional
         ``band_edges(k, n)``: edges of up to n runs of frequencies of trial k.
+    trials_per_step : int, optional
+        Trials of equal size that are best computed together.
     """
     pieces = np.ones_like(trial_bytes) if n_pieces is None else n_pieces
     target = block_target(int(trial_bytes.sum()), block_bytes)
     width = channel_width(n_channels, int((trial_bytes // pieces).max()), target, chan_per_worker)
     spans = [
         (first, stop, first_piece, -1 if stop_piece is None else stop_piece)
-        for first, stop in trial_groups(trial_bytes, target)
+        for first, stop in trial_groups(trial_bytes, target, trials_per_step)
         for first_piece, stop_piece in _spans(pieces, trial_bytes, target, first, stop)
     ]
     freqs = None

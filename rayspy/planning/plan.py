@@ -23,7 +23,7 @@ from rayspy.planning.work import (
     piece_kernel_at,
     samples_at,
     shared_bytes,
-    wanted_lines,
+    trials_per_step,
     weighted_sizes,
 )
 from rayspy.storage.parts import PartsTarget
@@ -364,8 +364,8 @@ class Plan:
         """How many trials like trial k go through the kernel in one call."""
         read = int(self.spec.lengths[k]) * self._sample_bytes(n_channels)
         written = int(self.output.rows[k]) * self._row_bytes(n_channels)
-        least = -(-wanted_lines(self.method) // max(1, n_channels))
-        return max(least, _tile_bytes(self) // max(1, read, written))
+        step = trials_per_step(self.method, n_channels)
+        return max(step, _tile_bytes(self) // max(1, read, written) // step * step)
 
     def _row_bytes(self, n_channels: int) -> int:
         return self.output.row_bytes // max(1, self.n_channels) * n_channels
@@ -481,7 +481,9 @@ def make_plan(
     none = Memory(0, 0, 0, 0)
     bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, average, no_blocks(), none)
     bands = None if bare.banded is None else bare.band_edges
-    blocks = partition(sizes, n_channels, target, chan_per_worker, _piece_counts(bare), bands)
+    width = min(n_channels, chan_per_worker or n_channels)
+    step = trials_per_step(method, width)
+    blocks = partition(sizes, n_channels, target, chan_per_worker, _piece_counts(bare), bands, step)
     cut = replace(bare, blocks=blocks)
     return replace(cut, memory=_project(cut, int(input_bytes.sum()), int(output_bytes.sum())))
 

@@ -66,9 +66,9 @@ def piece_kernel_at(method: Divisible, length: int, first: int, stop: int, varia
     return kernel
 
 
-def wanted_lines(method: Method) -> int:
-    """Trials x channels that a kernel call should have at least: the method's ``wanted_lines``, else 1."""
-    return int(getattr(method, "wanted_lines", 1))
+def trials_per_step(method: Method, n_channels: int) -> int:
+    """Trials that are best computed together, to fill the ``lanes`` of a method that has any."""
+    return max(1, int(getattr(method, "lanes", 1)) // max(1, n_channels))
 
 
 def holds_gil(method: Method) -> bool:

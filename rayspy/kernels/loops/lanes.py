@@ -372,6 +372,25 @@ def workspace(n: int, more: int) -> tuple[Array, Array]:
     """Rows to transform, and some more numbers."""
     size = n * 2 * LANES
     if getattr(_kept, "memory", np.zeros(0)).size < size + more:
-        _kept.memory = np.empty(size + more, np.float32)
+        _kept.memory = aligned(size + more)
     memory: Array = _kept.memory
     return memory[:size].reshape(n, 2 * LANES), memory[size : size + more]
+
+
+def aligned(size: int) -> NDArray[np.float32]:
+    """Memory for so many numbers that begins with a line of the processor's cache, which is faster."""
+    line = 64
+    memory = np.empty(size + line // 4, np.float32)
+    skip = -memory.ctypes.data % line // 4
+    return memory[skip : skip + size]
+
+
+def time_rows(n: int, dtype: np.dtype[Any]) -> Array:
+    """Rows of one time point each, (n, LANES), to be filled."""
+    _, memory = workspace(0, n * LANES * dtype.itemsize // 4)
+    return memory.view(dtype).reshape(n, LANES)
+
+
+def line_groups(n_lines: int) -> list[range]:
+    """Lines that stand side by side."""
+    return [range(k, min(k + LANES, n_lines)) for k in range(0, n_lines, LANES)]
