@@ -160,8 +160,7 @@ def _put_segment(
         if lines.holes[group.start : group.stop].any():
             clean_rows(z)
         convolve(z, transfer)
-        for low, high in edges[1:passes]:
-            z[: low - first] = 0
+        for _, high in edges[1:passes]:
             z[high - first :] = 0
             convolve(z, transfer)
         put_rows(z[rows.start - first :], rows.step or 1, *here, ones, out)
