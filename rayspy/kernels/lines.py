@@ -68,23 +68,17 @@ class Batch:
 
     Attributes
     ----------
-    x : ndarray, real, shape (trial, time, channel)
-        All signals; line i is channel i % n of trial i // n.
     low : int
         Number of the first line.
     padded : ndarray, floating point, shape (line or more, time)
         The lines, with zeros before and after. Further lines are of no meaning.
     means : ndarray, shape (line,)
         What was subtracted.
-    holes : ndarray of bool, shape (line,)
-        Lines with numbers that are not finite; zeros stand in their place.
     """
 
-    x: Array
     low: int
     padded: Array
     means: Array
-    holes: NDArray[np.bool_]
 
     def put(self, y: Array, ones: Array, out: Array) -> None:
         """Put what became of the lines, and of their means, into ``out`` (trial, row, channel).
@@ -95,15 +89,6 @@ class Batch:
 
         scatter(y, self.low, self.means, ones, out)
 
-    def spoil(self, reached: Callable[[Array], Array], out: Array) -> None:
-        """Make NaN what holes have reached, told by a function of their marks (line, time)."""
-        found = self.low + np.flatnonzero(self.holes)
-        if len(found):
-            place = np.divmod(found, self.x.shape[2])
-            rows = reached(~np.isfinite(self.x[place[0], :, place[1]]))
-            for trial, channel, bad in zip(*place, rows, strict=True):
-                out[trial, bad, channel] = np.nan
-
 
 @dataclass(frozen=True, eq=False)
 class Lines:
@@ -112,13 +97,6 @@ class Lines:
     x: Array
     means: Array
     holes: NDArray[np.bool_]
-
-    def gather(self, rows: slice, low: int, n: int, target: Array, first: int = 0) -> None:
-        """Put rows of n lines, less their means, into an array (line, time) from place `first` on."""
-        from rayspy.kernels.loops.lines import gather
-
-        some = slice(low, low + n)
-        gather(self.x[:, rows], low, self.means[some], self.holes[some], target, first)
 
     def spoil(self, reached: Callable[[Array], Array], out: Array) -> None:
         """Make NaN what holes have reached, told by a function of their marks (line, time)."""
@@ -134,15 +112,17 @@ class Lines:
 
         The next batch takes the memory of the one before.
         """
+        from rayspy.kernels.loops.lines import gather
+
         dtype, n_lines = self.means.dtype, len(self.means)
         at_once = lines_at_once(n_lines, n_fft * dtype.itemsize)
         padded = np.zeros((at_once, n_fft), dtype)
         for low in range(0, n_lines, at_once or 1):
             n = min(at_once, n_lines - low)
-            self.gather(slice(None), low, n, padded, first)
-            filled = min(at_once, _filled_up(n, _LANE_BYTES // dtype.itemsize))
             some = slice(low, low + n)
-            yield Batch(self.x, low, padded[:filled], self.means[some], self.holes[some])
+            gather(self.x, low, self.means[some], self.holes[some], padded, first)
+            filled = min(at_once, _filled_up(n, _LANE_BYTES // dtype.itemsize))
+            yield Batch(low, padded[:filled], self.means[some])
 
 
 def lines_of(x: Array, dtype: np.dtype[Any]) -> Lines:

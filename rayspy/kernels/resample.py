@@ -132,11 +132,12 @@ def _put_transformed(
     n_out = n_fft // factor.down * factor.up
     row = first - origin // factor.down * factor.up
     ones = _of_ones(factor, start, x.shape[1], first, stop).astype(dtype)
-    for batch in lines_of(x, dtype).batches(n_fft, start - origin):
+    lines = lines_of(x, dtype)
+    for batch in lines.batches(n_fft, start - origin):
         folded = _folded(rfft(batch.padded, axis=-1), factor, n_fft)
         y = irfft(folded, n_out, axis=-1, overwrite_x=True)[:, row : row + stop - first]
         batch.put(y, ones, out)
-        batch.spoil(lambda holes: _reached(holes, factor, start, first, stop), out)
+    lines.spoil(lambda holes: _reached(holes, factor, start, first, stop), out)
 
 
 def _frame(factor: Polyphase, n: int, start: int, first: int, stop: int) -> tuple[int, int]:

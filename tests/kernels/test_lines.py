@@ -76,8 +76,9 @@ def small_batches(monkeypatch):
 def test_batches_hold_every_line_once(dtype, n, first, n_trials, n_channels, seed):
     x, wide = samples(dtype, n_trials, n, n_channels, seed), working(dtype)
     wanted = x.transpose(0, 2, 1).reshape(n_trials * n_channels, n).astype("f8")
-    done = 0
-    for batch in lines_of(x, wide).batches(n + 20, first):
+    done, lines = 0, lines_of(x, wide)
+    assert not lines.holes.any()
+    for batch in lines.batches(n + 20, first):
         assert batch.low == done
         assert len(batch.means) <= len(batch.padded) <= min(4, n_trials * n_channels)
         assert batch.padded.dtype == batch.means.dtype == wide
@@ -88,7 +89,6 @@ def test_batches_hold_every_line_once(dtype, n, first, n_trials, n_channels, see
         np.testing.assert_allclose(found[:, first : first + n], some - means[:, None], rtol=eps, atol=0)
         assert not found[:, :first].any()
         assert not found[:, first + n :].any()
-        assert not batch.holes.any()
         done += len(some)
     assert done == len(wanted)
 
