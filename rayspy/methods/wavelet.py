@@ -15,6 +15,8 @@ from rayspy.kernels.filterbank import (
     BUFFER_BYTES,
     detrended_lines,
     filtered,
+    is_plain,
+    side_by_side_bytes,
     superlets,
 )
 from rayspy.kernels.wavelets import (
@@ -114,14 +116,23 @@ class Wavelet:
         return length if self.times.offsets is None else self.times.offsets[-1] + 1
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Lines in double precision, their spectra, and the outputs of one filter."""
+        """Lines in double precision; their spectra and the outputs of one filter unless made side by side."""
+        if self.side_by_side(length):
+            return (18 if self.polyremoval != 1 else 27) * length
         used = set(self.bank(self.used(length)).row_bytes)
         return 48 * length + sum(used) + 6 * max(used)
 
     def shared_bytes(self, length: int) -> int:
         """Filters, a batch of outputs and the results of some lines."""
-        filters = 8 * sum(self.bank(self.used(length)).lengths)
-        return min(KEPT_BYTES, filters) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
+        lengths = self.bank(self.used(length)).lengths
+        if self.side_by_side(length):
+            return 8 * sum(lengths) + 40 * max(lengths) + side_by_side_bytes(self.used(length), lengths)
+        return min(KEPT_BYTES, 8 * sum(lengths)) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
+
+    def side_by_side(self, length: int) -> bool:
+        """Whether powers of 32 lines at a time are made."""
+        used = self.used(length)
+        return self.output_kind == "pow" and self.family != "DOG" and is_plain(self.bank(used), used)
 
     def weight(self, length: int) -> float:
         """Work per byte of result, compared to a plain transform."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rayspy.kernels.loops.compiling import compiled
@@ -22,25 +23,22 @@ _TILE = 32
 """Rows that are transposed at once."""
 
 
-class Slabs:
-    """Spectra of lines side by side, 32 at a time; fewer are repeated for several filters at a time.
+def slab_of(spectra: Array) -> Array:
+    """Spectra of up to 32 lines side by side; fewer are repeated for several filters at a time.
 
     Parameters
     ----------
     spectra : ndarray of complex, shape (line, frequency)
         Of real lines, half of the frequencies.
+
+    Returns
+    -------
+    ndarray of float32, shape (frequency, 2, 32)
+        Real and imaginary parts.
     """
-
-    def __init__(self, spectra: Array) -> None:
-        parts = line_groups(len(spectra))
-        self._values = np.empty((len(parts), spectra.shape[1], 2, LANES), np.float32)
-        for slab, lines in zip(self._values, parts, strict=True):
-            _fill(slab, spectra[lines.start : lines.stop])
-
-    def __getitem__(self, lines: range) -> Array:
-        """Slab of one of the `line_groups`, float32 (frequency, 2, lane)."""
-        slab: Array = self._values[lines.start // LANES]
-        return slab
+    slab = np.empty((spectra.shape[1], 2, LANES), np.float32)
+    _fill(slab, spectra)
+    return slab
 
 
 def line_groups(n_lines: int) -> list[range]:
@@ -48,34 +46,68 @@ def line_groups(n_lines: int) -> list[range]:
     return [range(k, min(k + LANES, n_lines)) for k in range(0, n_lines, LANES)]
 
 
-def powers(slabs: Callable[[int], Slabs], responses: Sequence[Array], out: Array) -> None:
+def powers(slab: Callable[[int], Array], lines: range, responses: Sequence[Array], out: Array) -> None:
     """Squared magnitudes of filtered lines, as long as the trials.
 
     Parameters
     ----------
-    slabs : callable
-        Gives the spectra for a length of transform; trials slowest and channels fastest.
+    slab : callable
+        Gives the spectra of these lines for a length of transform, see `slab_of`.
+    lines : range
+        Up to 32 lines of the result: trials slowest and channels fastest.
     responses : sequence of ndarray of complex64, shape (n,)
         Transfer functions, divided by n, which need not be the same for all.
-    out : ndarray of float32, contiguous, shape (trial, time, filter, channel)
-        Where the result goes.
+    out : ndarray of float32, shape (trial, time, filter, channel)
+        Where the result goes; see `can_be_put`.
     """
     n_rows = out.shape[1]
     lengths = [len(h) for h in responses]
-    n_groups = max(4, _DONE_BYTES // (4 * n_rows * LANES))
+    n_groups = _gathered(n_rows)
     z_memory, done = workspace(max(lengths), n_groups * (n_rows + 1) * LANES)
     done = done.reshape(n_groups, n_rows + 1, LANES)
-    for lines in line_groups(out.shape[0] * out.shape[3]):
-        together = _same_length(lengths, LANES // len(lines))
-        for low in range(0, len(together), n_groups):
-            some = together[low : low + n_groups]
-            for k, filters in enumerate(some):
-                n = lengths[filters.start]
-                z = z_memory[:n]
-                _filter(z, slabs(n)[lines], responses[filters.start : filters.stop], len(lines))
-                _last_powers(z, transform(n).place, done[k])
-            sources, targets, widths = _runs(lines, tuple(some), out.shape)
-            _put_powers(done.reshape(-1), sources, targets, widths, n_rows, out[0, 0].size, out.reshape(-1))
+    together = _same_length(lengths, LANES // len(lines))
+    for low in range(0, len(together), n_groups):
+        some = together[low : low + n_groups]
+        for k, filters in enumerate(some):
+            n = lengths[filters.start]
+            z = z_memory[:n]
+            _filter(z, slab(n), responses[filters.start : filters.stop], len(lines))
+            _last_powers(z, transform(n).place, done[k])
+        strides = tuple(step // out.itemsize for step in out.strides)
+        sources, targets, widths = _runs(lines, tuple(some), n_rows, out.shape[3], strides)
+        _put_powers(done.reshape(-1), sources, targets, widths, n_rows, strides[1], _flat(out))
+
+
+def shared_bytes(length: int, lengths: Sequence[int]) -> int:
+    """Memory that `powers` and the spectra of one group of lines take at most.
+
+    Parameters
+    ----------
+    length : int
+        Samples of a line.
+    lengths : sequence of int
+        Length of the transform of each filter.
+    """
+    spectra = LANES * (16 * max(lengths) + 4 * sum(n + 2 for n in set(lengths)))
+    return spectra + 4 * LANES * (2 * max(lengths) + _gathered(length) * (length + 1))
+
+
+def _gathered(n_rows: int) -> int:
+    """Outputs that are gathered before they are put in place."""
+    return max(4, _DONE_BYTES // (4 * n_rows * LANES))
+
+
+def can_be_put(out: Array) -> bool:
+    """Whether channels stand side by side and nothing stands in reverse."""
+    steps = [step for size, step in zip(out.shape, out.strides, strict=True) if size > 1]
+    adjacent = out.shape[-1] == 1 or out.strides[-1] == out.itemsize
+    return adjacent and all(step > 0 and step % out.itemsize == 0 for step in steps)
+
+
+def _flat(out: Array) -> Array:
+    """All memory from the first number to the last, with what may stand between them."""
+    n = 1 + sum((size - 1) * step for size, step in zip(out.shape, out.strides, strict=True)) // out.itemsize
+    return as_strided(out, (n,), (out.itemsize,))
 
 
 def _filter(z: Array, slab: Array, responses: Sequence[Array], n_lines: int) -> None:
@@ -99,9 +131,10 @@ def _same_length(lengths: Sequence[int], at_most: int) -> list[range]:
 
 
 @lru_cache(maxsize=64)
-def _runs(lines: range, filters: tuple[range, ...], shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
+def _runs(
+    lines: range, filters: tuple[range, ...], n_rows: int, n_channels: int, strides: tuple[int, ...]
+) -> tuple[Array, Array, Array]:
     """Where the first row of powers that belong side by side stands, where it goes, and how many they are."""
-    _, n_rows, n_freqs, n_channels = shape
     runs = []
     for k, some in enumerate(filters):
         for f in some:
@@ -111,7 +144,7 @@ def _runs(lines: range, filters: tuple[range, ...], shape: tuple[int, ...]) -> t
                 width = min(_FEW, n_channels - channel, lines.stop - line)
                 lane = (f - some.start) * len(lines) + line - lines.start
                 source = k * (n_rows + 1) * LANES + lane
-                target = (trial * n_rows * n_freqs + f) * n_channels + channel
+                target = trial * strides[0] + f * strides[2] + channel
                 runs.append((target, source, width))
                 line += width
     targets, sources, widths = np.array(sorted(runs), np.int64).T.copy()
