@@ -407,7 +407,33 @@ def superlets(lines: Array, bank: Bank, members: Members, freqs: range, output: 
             part = target[:, low - wanted.start : some.stop - wanted.start]
             _geometric_means(spectra, bank, [members[f] for f in some], output, part)
 
+    if output in ("pow", "abs") and is_plain(bank, lines.shape[2]) and has_whole_orders(members):
+        _superlet_powers(lines, bank, [members[f] for f in freqs], output, out)
+        return
     over_batches(lines, freqs, bank, out, fill, scaled=True)
+
+
+def has_whole_orders(members: Members) -> bool:
+    """Whether all filters have the same weight."""
+    return all(weight == 1 for some in members for _, weight in some)
+
+
+def _superlet_powers(lines: Array, bank: Bank, members: Members, output: str, out: Array) -> None:
+    """Means of powers, or their square roots, put where they belong."""
+    from rayspy.kernels.loops.means import geometric_means
+    from rayspy.kernels.loops.powers import can_be_put
+
+    target = out if can_be_put(out) else np.empty(out.shape, out.dtype)
+    numbers = [[i for i, _ in some] for some in members]
+    degree = 2 if output == "pow" else 1
+    for some, which, trials in _side_by_side(lines):
+        spectra = Spectra(some, scaled=True)
+        finish = spectra.scale[:, 0] ** degree, degree
+        geometric_means(
+            spectra.slab, which, lambda i: bank.response(i).values, numbers, bank.lengths, finish, target[trials]
+        )
+    if target is not out:
+        out[...] = target
 
 
 def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:
