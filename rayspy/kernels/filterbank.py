@@ -340,11 +340,18 @@ def _powers(lines: Array, bank: Bank, freqs: range, out: Array) -> None:
         out[...] = target
 
 
-def side_by_side_bytes(length: int, lengths: Sequence[int]) -> int:
-    """Memory for lines that are filtered side by side by transforms of these lengths."""
+def powers_bytes(length: int, lengths: Sequence[int]) -> int:
+    """Memory for powers of lines that are filtered side by side by transforms of these lengths."""
     from rayspy.kernels.loops.powers import shared_bytes
 
     return shared_bytes(length, lengths)
+
+
+def means_bytes(length: int, lengths: Sequence[int], order: int) -> int:
+    """The same for geometric means of up to so many powers."""
+    from rayspy.kernels.loops.means import shared_bytes
+
+    return shared_bytes(length, lengths, order)
 
 
 def _side_by_side(lines: Array) -> Iterator[tuple[Array, range, slice]]:
@@ -426,12 +433,14 @@ def _superlet_powers(lines: Array, bank: Bank, members: Members, output: str, ou
     target = out if can_be_put(out) else np.empty(out.shape, out.dtype)
     numbers = [[i for i, _ in some] for some in members]
     degree = 2 if output == "pow" else 1
+
+    def response(i: int) -> Array:
+        return bank.response(i).values
+
     for some, which, trials in _side_by_side(lines):
         spectra = Spectra(some, scaled=True)
         finish = spectra.scale[:, 0] ** degree, degree
-        geometric_means(
-            spectra.slab, which, lambda i: bank.response(i).values, numbers, bank.lengths, finish, target[trials]
-        )
+        geometric_means(spectra.slab, which, response, numbers, bank.lengths, finish, target[trials])
     if target is not out:
         out[...] = target
 

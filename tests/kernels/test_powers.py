@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from rayspy.kernels.loops import lanes
 from rayspy.kernels.loops.powers import LANES, line_groups, powers
 from rayspy.methods.banks import _Store
 from rayspy.methods.timepoints import TimePoints
-from rayspy.methods.wavelet import Wavelet
+from rayspy.methods.wavelet import Superlet, Wavelet
 
 LENGTHS = st.lists(st.sampled_from([60, 64, 72, 80, 100, 108, 240, 500]), min_size=1, max_size=9)
 SHAPES = st.tuples(st.integers(1, 70), st.integers(1, 70)).filter(lambda shape: shape[0] * shape[1] <= 70)
@@ -184,6 +185,7 @@ def test_fast_lengths(n):
     assert found % 4 == 0
     assert rest_of(found) == 1
     assert np.prod(radices_of(found)) == found
+    assert fast_length(found) == found
 
 
 @given(n=st.integers(-10, 5000))
@@ -218,7 +220,7 @@ def peak_of(method, n_trials, n, n_channels, monkeypatch):
         tracemalloc.stop()
 
 
-MEMORY = [(1, 700, 1), (3, 2000, 4), (20, 2000, 8), (1, 1000, 150), (100, 7, 10), (1, 5000, 1)]
+MEMORY = [(1, 700, 1), (3, 2000, 4), (20, 2000, 8), (1, 1000, 150), (100, 7, 10), (1, 5000, 1), (25, 800, 40)]
 
 
 @pytest.mark.parametrize("shape", MEMORY, ids=str)
@@ -229,3 +231,108 @@ def test_memory_is_bounded_by_what_wavelets_tell(shape, polyremoval, monkeypatch
     assert method.side_by_side(shape[1])
     peak = peak_of(method, *shape, monkeypatch)
     assert peak <= told <= 2 * peak
+
+
+def test_memory_of_many_filters(monkeypatch):
+    method = Wavelet(1000.0, TimePoints(), tuple(np.geomspace(3, 200, 400)), "pow", 0)
+    peak = peak_of(method, 1, 700, 1, monkeypatch)
+    assert peak <= method.working_bytes(700, 4) + method.shared_bytes(700) <= 2 * peak
+
+
+@pytest.mark.parametrize("shape", MEMORY, ids=str)
+@pytest.mark.parametrize(("order", "output"), [(1.0, "pow"), (3.0, "abs"), (11.0, "pow")])
+def test_memory_is_bounded_by_what_superlets_tell(shape, order, output, monkeypatch):
+    freqs = (3.0, 20.0, 41.0, 90.0)
+    method = Superlet(1000.0, TimePoints(), freqs, output, 0, orders=(order,) * 4)
+    told = shape[0] * shape[2] * method.working_bytes(shape[1], 4) + method.shared_bytes(shape[1])
+    if not method.side_by_side(shape[1]):
+        assert (shape, order) == ((1, 5000, 1), 11.0)
+        return
+    peak = peak_of(method, *shape, monkeypatch)
+    assert peak <= told <= 3 * peak
+
+
+# -- superlets -----------------------------------------------------------------------------------
+
+
+def found_means(lines, bank, members, output="pow", freqs=None):
+    freqs = range(len(members)) if freqs is None else freqs
+    out = np.full((len(lines), lines.shape[2], len(freqs), lines.shape[1]), np.float32(77))
+    weighted = [[(i, 1.0) for i in some] for some in members]
+    filterbank.superlets(lines, bank, weighted, freqs, output, out)
+    return out
+
+
+@st.composite
+def superlets(draw):
+    """Filters with lengths that rise within each frequency, and which belong to which."""
+    orders = draw(st.lists(st.integers(1, 19), min_size=1, max_size=6))
+    lengths = st.sampled_from([60, 64, 72, 80, 100])
+    each = [sorted(draw(st.lists(lengths, min_size=k, max_size=k))) for k in orders]
+    edges = np.cumsum([0, *orders])
+    members = [list(range(low, high)) for low, high in pairwise(edges)]
+    return Bank(47, [n for some in each for n in some], draw(st.integers(0, 99))), members
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=SHAPES, case=superlets(), output=st.sampled_from(["pow", "abs"]), exponent=st.integers(-40, 40))
+def test_superlets_are_geometric_means_of_powers(shape, case, output, exponent):
+    bank, members = case
+    lines = signals(*shape, 47) * 10.0 ** (exponent / 4)
+    every = with_scipy(lines, bank)[0]
+    wanted = np.stack([np.exp(np.log(every[:, :, some]).mean(axis=2)) for some in members], axis=2)
+    wanted = wanted if output == "pow" else np.sqrt(wanted)
+    found = found_means(lines, bank, members, output)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5 * wanted.max())
+    assert np.median(np.abs(found / wanted - 1)) < 1e-5
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=SHAPES, case=superlets(), data=st.data())
+def test_bits_of_superlets_depend_on_neither_neighbours_nor_runs(shape, case, data):
+    bank, members = case
+    lines = signals(*shape, 47)
+    whole = found_means(lines, bank, members)
+    trial, channel = (data.draw(st.integers(0, k - 1)) for k in shape)
+    f = data.draw(st.integers(0, len(members) - 1))
+    alone = found_means(lines[trial : trial + 1, channel : channel + 1], bank, members, freqs=range(f, f + 1))
+    np.testing.assert_array_equal(alone[0, :, 0, 0], whole[trial, :, f, channel])
+    part = found_means(lines[trial:, : channel + 1], bank, members, freqs=range(f, len(members)))
+    np.testing.assert_array_equal(part, whole[trial:, :, f:, : channel + 1])
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_means_may_be_part_of_a_larger_array(name):
+    full = np.full((9, 94, 6, 10), np.float32(77))
+    part = LAYOUTS[name](full)[:3, :47, :3, :5]
+    lines, bank, members = signals(3, 5, 47), Bank(47, [60, 60, 72, 60]), [[0, 1], [1, 2], [3]]
+    wanted = found_means(lines, bank, members)
+    weighted = [[(i, 1.0) for i in some] for some in members]
+    filterbank.superlets(lines, bank, weighted, range(3), "pow", part)
+    np.testing.assert_array_equal(part, wanted)
+    part[...] = 77
+    assert (full == 77).all()
+
+
+@pytest.mark.parametrize("order", [1, 8, 12, 16])
+def test_products_of_small_powers_do_not_vanish(order):
+    """Magnitudes of 1e-15: 24 of them leave the range of numbers in double precision."""
+    lines, bank = signals(2, 9, 47), Bank(47, [60] * order)
+    loud = found_means(lines, bank, [list(range(order))])
+    bank.values = [(h * np.float32(1e-15)).astype("c8") for h in bank.values]
+    soft = found_means(lines, bank, [list(range(order))])
+    np.testing.assert_allclose(soft.astype(float) * 1e30, loud, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("order", [2, 3, 5, 9])
+def test_superlets_of_other_lines_are_not_touched_by_numbers_that_are_not_finite(bad, order):
+    lines, bank = signals(2, 5, 47), Bank(47, [60] * order)
+    wanted = found_means(lines, bank, [list(range(order))])
+    spoilt = lines.copy()
+    spoilt[1, 3, 11] = bad
+    with np.errstate(invalid="ignore"):
+        found = found_means(spoilt, bank, [list(range(order))])
+    assert np.isnan(found[1, :, :, 3]).all()
+    found[1, :, :, 3] = wanted[1, :, :, 3]
+    np.testing.assert_array_equal(found, wanted)

@@ -19,6 +19,8 @@ FEW = 8
 """Channels that are put in place at once."""
 _DONE_BYTES = 2**22
 """Squared magnitudes of this size are gathered before they are put in place."""
+_TABLE_BYTES = 2**17
+"""Small things, such as tables of what is put where."""
 _TILE = 32
 """Rows that are transposed at once."""
 
@@ -73,8 +75,9 @@ def powers(slab: Callable[[int], Array], lines: range, responses: Sequence[Array
             z = z_memory[:n]
             filter_lines(z, slab(n), responses[filters.start : filters.stop], len(lines))
             last_powers(z, transform(n).place, done[k])
+        firsts = [k * done[0].size for k in range(len(some))]
         starts = [
-            k * (n_rows + 1) * LANES + j * len(lines) for k, filters in enumerate(some) for j in range(len(filters))
+            first + j * len(lines) for first, f in zip(firsts, some, strict=True) for j in range(len(f))
         ]
         put(done, LANES, starts, lines, out[:, :, some[0].start : some[-1].stop])
 
@@ -89,8 +92,12 @@ def shared_bytes(length: int, lengths: Sequence[int]) -> int:
     lengths : sequence of int
         Length of the transform of each filter.
     """
-    spectra = LANES * (16 * max(lengths) + 4 * sum(n + 2 for n in set(lengths)))
-    return spectra + 4 * LANES * (2 * max(lengths) + _gathered(length) * (length + 1))
+    return spectra_bytes(lengths) + 4 * LANES * _gathered(length) * (length + 1)
+
+
+def spectra_bytes(lengths: Sequence[int]) -> int:
+    """Memory for spectra of 32 lines and rows to transform."""
+    return _TABLE_BYTES + LANES * (24 * max(lengths) + 4 * sum(n + 2 for n in set(lengths)))
 
 
 def _gathered(n_rows: int) -> int:
@@ -268,7 +275,14 @@ def _multiply_several(z: Array, slab: Array, responses: Array, n_lines: int) -> 
 
 @compiled
 def _put(
-    done: Array, sources: Array, targets: Array, widths: Array, n_rows: int, step: int, stride: int, out: Array
+    done: Array,
+    sources: Array,
+    targets: Array,
+    widths: Array,
+    n_rows: int,
+    step: int,
+    stride: int,
+    out: Array,
 ) -> None:
     """Time by time, so that what stands side by side is written at a time."""
     for t in range(n_rows):
