@@ -14,7 +14,7 @@ from rayspy.kernels import filterbank
 from rayspy.kernels.filterbank import Points, Response, Spectra
 from rayspy.kernels.lengths import fast_length, radices_of
 from rayspy.kernels.loops import lanes
-from rayspy.kernels.loops.powers import LANES, line_groups, powers
+from rayspy.kernels.loops.powers import LANES, last_powers, line_groups, powers
 from rayspy.methods.banks import _Store
 from rayspy.methods.timepoints import TimePoints
 from rayspy.methods.wavelet import Superlet, Wavelet
@@ -336,3 +336,11 @@ def test_superlets_of_other_lines_are_not_touched_by_numbers_that_are_not_finite
     assert np.isnan(found[1, :, :, 3]).all()
     found[1, :, :, 3] = wanted[1, :, :, 3]
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_short_results_of_long_transforms_leave_what_is_behind_them():
+    """A transform of 60 of which two time points are wanted; the others go to one row."""
+    memory = np.full((9, LANES), np.float32(77))
+    last_powers(np.ones((60, 2 * LANES), np.float32), lanes.transform(60).place, memory[:3])
+    assert (memory[3:] == 77).all()
+    assert (memory[:3] != 77).all()
