@@ -20,7 +20,7 @@ from rayspy.methods.timepoints import TimePoints
 from rayspy.methods.wavelet import Superlet, Wavelet
 
 LENGTHS = st.lists(st.sampled_from([60, 64, 72, 80, 100, 108, 240, 500]), min_size=1, max_size=9)
-SHAPES = st.tuples(st.integers(1, 70), st.integers(1, 70)).filter(lambda shape: shape[0] * shape[1] <= 70)
+SHAPES = st.integers(1, 70).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, 70 // n)))
 
 
 class Bank:
