@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,9 +20,6 @@ from numpy.typing import NDArray
 from rayspy.kernels.detrend import detrended, pairwise_sum
 from rayspy.kernels.lengths import fast_length
 from rayspy.kernels.mtmfft import convert
-
-if TYPE_CHECKING:
-    from rayspy.kernels.loops.powers import Slabs
 
 Array = NDArray[Any]
 
@@ -172,7 +169,7 @@ class Spectra:
             lines = lines / self.scale
         self._lines = lines
         self._known: dict[int, Array] = {}
-        self._slabs: dict[int, Slabs] = {}
+        self._slabs: dict[int, Array] = {}
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -182,14 +179,14 @@ class Spectra:
             self._known[n_fft] = _all_bins(self._lines, n_fft)
         return self._known[n_fft]
 
-    def slabs(self, n_fft: int) -> Slabs:
-        """Half of the bins of the spectra of whole lines, with lines side by side."""
+    def slab(self, n_fft: int) -> Array:
+        """Half of the bins of the spectra of up to 32 whole lines, side by side."""
         from scipy.fft import rfft
 
-        from rayspy.kernels.loops.powers import Slabs
+        from rayspy.kernels.loops.powers import slab_of
 
         if n_fft not in self._slabs:
-            self._slabs[n_fft] = Slabs(rfft(self._lines, n=n_fft, axis=-1))
+            self._slabs[n_fft] = slab_of(rfft(self._lines, n=n_fft, axis=-1))
         return self._slabs[n_fft]
 
 
@@ -313,7 +310,7 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
     out : ndarray, shape (trial, time, freq, channel)
         Where to put the result, float32, or complex64 for 'fourier'.
     """
-    if output == "pow" and _is_plain(bank, lines.shape[2]):
+    if output == "pow" and is_plain(bank, lines.shape[2]) and not bank.response(0).is_real:
         _powers(lines, bank, freqs, out)
         return
 
@@ -325,29 +322,50 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
     over_batches(lines, freqs, bank, out, fill)
 
 
-def _is_plain(bank: Bank, length: int) -> bool:
-    """Whether complex outputs are wanted at all samples of lines that are not cut."""
-    points = bank.points
-    every = points.step == 1 and points.picks is None
-    fitting = length <= min(bank.lengths) and max(bank.lengths) <= _LONGEST_SIDE_BY_SIDE
-    return every and fitting and not bank.response(0).is_real
+def is_plain(bank: Bank, length: int) -> bool:
+    """Whether outputs are wanted at all samples of lines that are not cut."""
+    every = bank.points.step == 1 and bank.points.picks is None
+    return every and length <= min(bank.lengths) and max(bank.lengths) <= _LONGEST_SIDE_BY_SIDE
 
 
 def _powers(lines: Array, bank: Bank, freqs: range, out: Array) -> None:
     """Squared magnitudes, put where they belong as soon as they are there."""
-    from rayspy.kernels.loops.lanes import LANES
-    from rayspy.kernels.loops.powers import powers
+    from rayspy.kernels.loops.powers import can_be_put, powers
 
-    n_trials, n_channels = lines.shape[:2]
+    target = out if can_be_put(out) else np.empty(out.shape, out.dtype)
+    responses = [bank.response(i).values for i in freqs]
+    for some, numbers, trials in _side_by_side(lines):
+        powers(Spectra(some).slab, numbers, responses, target[trials])
+    if target is not out:
+        out[...] = target
+
+
+def powers_bytes(length: int, lengths: Sequence[int]) -> int:
+    """Memory for powers of lines that are filtered side by side by transforms of these lengths."""
+    from rayspy.kernels.loops.powers import shared_bytes
+
+    return shared_bytes(length, lengths)
+
+
+def means_bytes(length: int, lengths: Sequence[int], order: int) -> int:
+    """The same for geometric means of up to so many powers."""
+    from rayspy.kernels.loops.means import shared_bytes
+
+    return shared_bytes(length, lengths, order)
+
+
+def _side_by_side(lines: Array) -> Iterator[tuple[Array, range, slice]]:
+    """Up to 32 lines, their numbers among those of some trials, and these trials."""
+    from rayspy.kernels.loops.lanes import LANES
+    from rayspy.kernels.loops.powers import line_groups
+
+    n_trials, n_channels, length = lines.shape
     at_once = max(1, LANES // n_channels)
     for low in range(0, n_trials, at_once):
         trials = slice(low, min(low + at_once, n_trials))
-        some = lines[trials]
-        spectra = Spectra(some.reshape(-1, lines.shape[2]))
-        target = out[trials] if out[trials].flags.c_contiguous else np.empty_like(out[trials])
-        powers(spectra.slabs, [bank.response(i).values for i in freqs], target)
-        if not np.shares_memory(target, out):
-            out[trials] = target
+        some = lines[trials].reshape(-1, length)
+        for numbers in line_groups(len(some)):
+            yield some[numbers.start : numbers.stop], numbers, trials
 
 
 def converted(values: Array, output: str, out: Array) -> Array:
@@ -396,7 +414,35 @@ def superlets(lines: Array, bank: Bank, members: Members, freqs: range, output: 
             part = target[:, low - wanted.start : some.stop - wanted.start]
             _geometric_means(spectra, bank, [members[f] for f in some], output, part)
 
+    if output in ("pow", "abs") and is_plain(bank, lines.shape[2]) and has_whole_orders(members):
+        _superlet_powers(lines, bank, [members[f] for f in freqs], output, out)
+        return
     over_batches(lines, freqs, bank, out, fill, scaled=True)
+
+
+def has_whole_orders(members: Members) -> bool:
+    """Whether all filters have the same weight."""
+    return all(weight == 1 for some in members for _, weight in some)
+
+
+def _superlet_powers(lines: Array, bank: Bank, members: Members, output: str, out: Array) -> None:
+    """Means of powers, or their square roots, put where they belong."""
+    from rayspy.kernels.loops.means import geometric_means
+    from rayspy.kernels.loops.powers import can_be_put
+
+    target = out if can_be_put(out) else np.empty(out.shape, out.dtype)
+    numbers = [[i for i, _ in some] for some in members]
+    degree = 2 if output == "pow" else 1
+
+    def response(i: int) -> Array:
+        return bank.response(i).values
+
+    for some, which, trials in _side_by_side(lines):
+        spectra = Spectra(some, scaled=True)
+        finish = spectra.scale[:, 0] ** degree, degree
+        geometric_means(spectra.slab, which, response, numbers, bank.lengths, finish, target[trials])
+    if target is not out:
+        out[...] = target
 
 
 def _geometric_means(spectra: Spectra, bank: Bank, members: Members, output: str, out: Array) -> None:

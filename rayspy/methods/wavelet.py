@@ -15,6 +15,10 @@ from rayspy.kernels.filterbank import (
     BUFFER_BYTES,
     detrended_lines,
     filtered,
+    has_whole_orders,
+    is_plain,
+    means_bytes,
+    powers_bytes,
     superlets,
 )
 from rayspy.kernels.wavelets import (
@@ -27,6 +31,9 @@ from rayspy.kernels.wavelets import (
 from rayspy.methods.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 from rayspy.methods.timepoints import TimePoints, points_of
+
+_FILTER_BYTES = 512
+"""Memory for a filter besides its numbers."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +121,28 @@ class Wavelet:
         return length if self.times.offsets is None else self.times.offsets[-1] + 1
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Lines in double precision, their spectra, and the outputs of one filter."""
+        """Lines in double precision; their spectra and the outputs of one filter unless made side by side."""
+        if self.side_by_side(length):
+            return (18 if self.polyremoval != 1 else 27) * length
         used = set(self.bank(self.used(length)).row_bytes)
         return 48 * length + sum(used) + 6 * max(used)
 
     def shared_bytes(self, length: int) -> int:
         """Filters, a batch of outputs and the results of some lines."""
-        filters = 8 * sum(self.bank(self.used(length)).lengths)
-        return min(KEPT_BYTES, filters) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
+        lengths = self.bank(self.used(length)).lengths
+        if self.side_by_side(length):
+            return (
+                8 * sum(lengths)
+                + 40 * max(lengths)
+                + _FILTER_BYTES * len(lengths)
+                + powers_bytes(self.used(length), lengths)
+            )
+        return min(KEPT_BYTES, 8 * sum(lengths)) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
+
+    def side_by_side(self, length: int) -> bool:
+        """Whether powers of 32 lines at a time are made."""
+        used = self.used(length)
+        return self.output_kind == "pow" and self.family != "DOG" and is_plain(self.bank(used), used)
 
     def weight(self, length: int) -> float:
         """Work per byte of result, compared to a plain transform."""
@@ -161,11 +182,21 @@ class Superlet(Wavelet):
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Also the means of one frequency."""
         extra = 24 if self.output_kind in ("pow", "abs") else 96
-        return super().working_bytes(length, itemsize) + extra * length
+        return super().working_bytes(length, itemsize) + (0 if self.side_by_side(length) else extra * length)
 
     def shared_bytes(self, length: int) -> int:
         """Also the means of some frequencies."""
-        return super().shared_bytes(length) + 8 * BATCH_BYTES
+        if not self.side_by_side(length):
+            return super().shared_bytes(length) + 8 * BATCH_BYTES
+        lengths, order = self.bank(self.used(length)).lengths, max(map(len, self.members))
+        filters = min(KEPT_BYTES, 8 * sum(lengths)) + 40 * max(lengths) + _FILTER_BYTES * len(lengths)
+        return filters + means_bytes(self.used(length), lengths, order)
+
+    def side_by_side(self, length: int) -> bool:
+        """Whether means of powers of 32 lines at a time are made."""
+        used = self.used(length)
+        whole = self.output_kind in ("pow", "abs") and has_whole_orders(self.members)
+        return whole and is_plain(self.bank(used), used)
 
     def weight(self, length: int) -> float:
         """Work per byte of result; less than there is, as filters are faster on several lines at a time."""

@@ -275,7 +275,7 @@ def test_explain_refuses_the_impossible_and_says_what_fits(scratch):
     with spy.config.using(inmemory_bytes=10**6):
         needed = spy.explain(spy.freqanalysis, data, chan_per_worker=40, **WAVE)
         with (
-            spy.config.using(memory_budget=int(0.6 * needed.worker_bytes)),
+            spy.config.using(memory_budget=int(0.8 * needed.worker_bytes)),
             pytest.raises(spy.errors.MemoryBudgetError, match="chan_per_worker=10 would fit") as caught,
         ):
             spy.explain(spy.freqanalysis, data, chan_per_worker=40, **WAVE)

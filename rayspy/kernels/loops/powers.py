@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rayspy.kernels.loops.compiling import compiled
@@ -14,33 +15,32 @@ from rayspy.kernels.loops.lanes import LANES, all_but_last, transform, workspace
 
 Array = NDArray[Any]
 
-_FEW = 8
+FEW = 8
 """Channels that are put in place at once."""
 _DONE_BYTES = 2**22
 """Squared magnitudes of this size are gathered before they are put in place."""
+_TABLE_BYTES = 2**17
+"""Small things, such as tables of what is put where."""
 _TILE = 32
 """Rows that are transposed at once."""
 
 
-class Slabs:
-    """Spectra of lines side by side, 32 at a time; fewer are repeated for several filters at a time.
+def slab_of(spectra: Array) -> Array:
+    """Spectra of up to 32 lines side by side; fewer are repeated for several filters at a time.
 
     Parameters
     ----------
     spectra : ndarray of complex, shape (line, frequency)
         Of real lines, half of the frequencies.
+
+    Returns
+    -------
+    ndarray of float32, shape (frequency, 2, 32)
+        Real and imaginary parts.
     """
-
-    def __init__(self, spectra: Array) -> None:
-        parts = line_groups(len(spectra))
-        self._values = np.empty((len(parts), spectra.shape[1], 2, LANES), np.float32)
-        for slab, lines in zip(self._values, parts, strict=True):
-            _fill(slab, spectra[lines.start : lines.stop])
-
-    def __getitem__(self, lines: range) -> Array:
-        """Slab of one of the `line_groups`, float32 (frequency, 2, lane)."""
-        slab: Array = self._values[lines.start // LANES]
-        return slab
+    slab = np.empty((spectra.shape[1], 2, LANES), np.float32)
+    _fill(slab, spectra)
+    return slab
 
 
 def line_groups(n_lines: int) -> list[range]:
@@ -48,46 +48,107 @@ def line_groups(n_lines: int) -> list[range]:
     return [range(k, min(k + LANES, n_lines)) for k in range(0, n_lines, LANES)]
 
 
-def powers(slabs: Callable[[int], Slabs], responses: Sequence[Array], out: Array) -> None:
+def powers(slab: Callable[[int], Array], lines: range, responses: Sequence[Array], out: Array) -> None:
     """Squared magnitudes of filtered lines, as long as the trials.
 
     Parameters
     ----------
-    slabs : callable
-        Gives the spectra for a length of transform; trials slowest and channels fastest.
+    slab : callable
+        Gives the spectra of these lines for a length of transform, see `slab_of`.
+    lines : range
+        Up to 32 lines of the result: trials slowest and channels fastest.
     responses : sequence of ndarray of complex64, shape (n,)
         Transfer functions, divided by n, which need not be the same for all.
-    out : ndarray of float32, contiguous, shape (trial, time, filter, channel)
-        Where the result goes.
+    out : ndarray of float32, shape (trial, time, filter, channel)
+        Where the result goes; see `can_be_put`.
     """
     n_rows = out.shape[1]
     lengths = [len(h) for h in responses]
-    n_groups = max(4, _DONE_BYTES // (4 * n_rows * LANES))
+    n_groups = _gathered(n_rows)
     z_memory, done = workspace(max(lengths), n_groups * (n_rows + 1) * LANES)
     done = done.reshape(n_groups, n_rows + 1, LANES)
-    for lines in line_groups(out.shape[0] * out.shape[3]):
-        together = _same_length(lengths, LANES // len(lines))
-        for low in range(0, len(together), n_groups):
-            some = together[low : low + n_groups]
-            for k, filters in enumerate(some):
-                n = lengths[filters.start]
-                z = z_memory[:n]
-                _filter(z, slabs(n)[lines], responses[filters.start : filters.stop], len(lines))
-                _last_powers(z, transform(n).place, done[k])
-            sources, targets, widths = _runs(lines, tuple(some), out.shape)
-            _put_powers(done.reshape(-1), sources, targets, widths, n_rows, out[0, 0].size, out.reshape(-1))
+    together = same_length(lengths, LANES // len(lines))
+    for low in range(0, len(together), n_groups):
+        some = together[low : low + n_groups]
+        for k, filters in enumerate(some):
+            n = lengths[filters.start]
+            z = z_memory[:n]
+            filter_lines(z, slab(n), responses[filters.start : filters.stop], len(lines))
+            last_powers(z, transform(n).place, done[k])
+        firsts = [k * done[0].size for k in range(len(some))]
+        starts = [
+            first + j * len(lines) for first, f in zip(firsts, some, strict=True) for j in range(len(f))
+        ]
+        put(done, LANES, starts, lines, out[:, :, some[0].start : some[-1].stop])
 
 
-def _filter(z: Array, slab: Array, responses: Sequence[Array], n_lines: int) -> None:
+def shared_bytes(length: int, lengths: Sequence[int]) -> int:
+    """Memory that `powers` and the spectra of one group of lines take at most.
+
+    Parameters
+    ----------
+    length : int
+        Samples of a line.
+    lengths : sequence of int
+        Length of the transform of each filter.
+    """
+    return spectra_bytes(lengths) + 4 * LANES * _gathered(length) * (length + 1)
+
+
+def spectra_bytes(lengths: Sequence[int]) -> int:
+    """Memory for spectra of 32 lines and rows to transform."""
+    return _TABLE_BYTES + LANES * (24 * max(lengths) + 4 * sum(n + 2 for n in set(lengths)))
+
+
+def _gathered(n_rows: int) -> int:
+    """Outputs that are gathered before they are put in place."""
+    return max(4, _DONE_BYTES // (4 * n_rows * LANES))
+
+
+def can_be_put(out: Array) -> bool:
+    """Whether channels stand side by side and nothing stands in reverse."""
+    steps = [step for size, step in zip(out.shape, out.strides, strict=True) if size > 1]
+    adjacent = out.shape[-1] == 1 or out.strides[-1] == out.itemsize
+    return adjacent and all(step > 0 and step % out.itemsize == 0 for step in steps)
+
+
+def put(done: Array, step: int, starts: Sequence[int], lines: range, out: Array) -> None:
+    """Put what was made of some lines where it belongs.
+
+    Parameters
+    ----------
+    done : ndarray of float32, contiguous
+        Where lines stand side by side.
+    step : int
+        Numbers in `done` from one time point to the next.
+    starts : sequence of int
+        Place of the first time point of the first line in `done` for each filter.
+    lines, out
+        See `powers`.
+    """
+    strides = tuple(stride // out.itemsize for stride in out.strides)
+    sources, targets, widths = _runs(lines, tuple(starts), out.shape[3], strides)
+    _put(done.reshape(-1), sources, targets, widths, out.shape[1], step, strides[1], _flat(out))
+
+
+def _flat(out: Array) -> Array:
+    """All memory from the first number to the last, with what may stand between them."""
+    n = 1 + sum((size - 1) * step for size, step in zip(out.shape, out.strides, strict=True)) // out.itemsize
+    return as_strided(out, (n,), (out.itemsize,))
+
+
+def filter_lines(z: Array, slab: Array, responses: Sequence[Array], n_lines: int) -> None:
     """Products and their transforms up to the last pass."""
     if n_lines > LANES // 2:
         _multiply(z, slab, responses[0])
+    elif len(responses) == 2:
+        _multiply_two(z, slab, np.stack(responses), n_lines)
     else:
         _multiply_several(z, slab, np.stack(responses), n_lines)
     all_but_last(z, transform(len(z)))
 
 
-def _same_length(lengths: Sequence[int], at_most: int) -> list[range]:
+def same_length(lengths: Sequence[int], at_most: int) -> list[range]:
     """Consecutive filters with the same length of transform, up to some number together."""
     found: list[range] = []
     for f, n in enumerate(lengths):
@@ -99,27 +160,25 @@ def _same_length(lengths: Sequence[int], at_most: int) -> list[range]:
 
 
 @lru_cache(maxsize=64)
-def _runs(lines: range, filters: tuple[range, ...], shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
+def _runs(
+    lines: range, starts: tuple[int, ...], n_channels: int, strides: tuple[int, ...]
+) -> tuple[Array, Array, Array]:
     """Where the first row of powers that belong side by side stands, where it goes, and how many they are."""
-    _, n_rows, n_freqs, n_channels = shape
     runs = []
-    for k, some in enumerate(filters):
-        for f in some:
-            line = lines.start
-            while line < lines.stop:
-                trial, channel = divmod(line, n_channels)
-                width = min(_FEW, n_channels - channel, lines.stop - line)
-                lane = (f - some.start) * len(lines) + line - lines.start
-                source = k * (n_rows + 1) * LANES + lane
-                target = (trial * n_rows * n_freqs + f) * n_channels + channel
-                runs.append((target, source, width))
-                line += width
+    for f, start in enumerate(starts):
+        line = lines.start
+        while line < lines.stop:
+            trial, channel = divmod(line, n_channels)
+            width = min(FEW, n_channels - channel, lines.stop - line)
+            target = trial * strides[0] + f * strides[2] + channel
+            runs.append((target, start + line - lines.start, width))
+            line += width
     targets, sources, widths = np.array(sorted(runs), np.int64).T.copy()
     return sources, targets, widths
 
 
 @compiled
-def _last_powers(z: Array, place: Array, out: Array) -> None:
+def last_powers(z: Array, place: Array, out: Array) -> None:
     """The last pass, and squared magnitudes in the order of time, (time, lane); later ones go to the end."""
     m, last = len(z) // 4, len(out) - 1
     for t in range(m):
@@ -174,37 +233,64 @@ def _multiply(z: Array, slab: Array, response: Array) -> None:
 
 
 @compiled
+def _multiply_two(z: Array, slab: Array, responses: Array, n_lines: int) -> None:
+    """Multiply so many lanes with one transfer function and the others with a second one."""
+    n, half = len(z), len(slab) - 1
+    for k in range(n):
+        mirrored = k > half
+        x, row = slab[n - k if mirrored else k], z[k]
+        first, second = responses[0, k], responses[1, k]
+        ar, ai, br, bi = first.real, first.imag, second.real, second.imag
+        fi, gi = (-ai, -bi) if mirrored else (ai, bi)
+        fr, gr = (-ar, -br) if mirrored else (ar, br)
+        xr, xi = x[0], x[1]
+        for q in range(LANES):
+            mine = q < n_lines
+            row[q] = xr[q] * (ar if mine else br) - xi[q] * (fi if mine else gi)
+            row[q + LANES] = xr[q] * (ai if mine else bi) + xi[q] * (fr if mine else gr)
+
+
+@compiled
 def _multiply_several(z: Array, slab: Array, responses: Array, n_lines: int) -> None:
     """Multiply so many lanes with each transfer function."""
     n, half = len(z), len(slab) - 1
-    hr, hi = np.zeros(LANES + _FEW, np.float32), np.zeros(LANES + _FEW, np.float32)
+    h = np.zeros(2 * (LANES + FEW), np.float32)
     for k in range(n):
         mirrored = k > half
         for f in range(len(responses)):
             real, imag = responses[f, k].real, responses[f, k].imag
-            for lane in range(f * n_lines, (f + 1) * n_lines, _FEW):
-                r, i = hr[lane : lane + _FEW], hi[lane : lane + _FEW]
-                for q in range(_FEW):  # what is too much is overwritten by the next one
-                    r[q], i[q] = real, imag
+            for lane in range(f * n_lines, (f + 1) * n_lines, FEW):
+                for q in range(lane, lane + FEW):  # what is too much is overwritten by the next one
+                    h[q] = real
+                for q in range(lane, lane + FEW):
+                    h[q + LANES + FEW] = imag
         x, row = slab[n - k if mirrored else k], z[k]
         xr, xi = x[0], x[1]
         sign = np.float32(-1 if mirrored else 1)
         for q in range(LANES):
-            row[q] = xr[q] * hr[q] - xi[q] * (sign * hi[q])
-            row[q + LANES] = xr[q] * hi[q] + xi[q] * (sign * hr[q])
+            hr, hi = h[q], h[q + LANES + FEW]
+            row[q] = xr[q] * hr - xi[q] * (sign * hi)
+            row[q + LANES] = xr[q] * hi + xi[q] * (sign * hr)
 
 
 @compiled
-def _put_powers(
-    done: Array, sources: Array, targets: Array, widths: Array, n_rows: int, stride: int, out: Array
+def _put(
+    done: Array,
+    sources: Array,
+    targets: Array,
+    widths: Array,
+    n_rows: int,
+    step: int,
+    stride: int,
+    out: Array,
 ) -> None:
-    """Put powers where they belong, time by time, so that what stands side by side is written at a time."""
+    """Time by time, so that what stands side by side is written at a time."""
     for t in range(n_rows):
         for k in range(len(sources)):
-            source, target = sources[k] + t * LANES, targets[k] + t * stride
-            if widths[k] == _FEW:
-                x, y = done[source : source + _FEW], out[target : target + _FEW]
-                for q in range(_FEW):
+            source, target = sources[k] + t * step, targets[k] + t * stride
+            if widths[k] == FEW:
+                x, y = done[source : source + FEW], out[target : target + FEW]
+                for q in range(FEW):
                     y[q] = x[q]
             else:
                 for q in range(widths[k]):
