@@ -356,8 +356,7 @@ def means_bytes(length: int, lengths: Sequence[int], order: int) -> int:
 
 def _side_by_side(lines: Array) -> Iterator[tuple[Array, range, slice]]:
     """Up to 32 lines, their numbers among those of some trials, and these trials."""
-    from rayspy.kernels.loops.lanes import LANES
-    from rayspy.kernels.loops.powers import line_groups
+    from rayspy.kernels.loops.lanes import LANES, line_groups
 
     n_trials, n_channels, length = lines.shape
     at_once = max(1, LANES // n_channels)

@@ -372,6 +372,7 @@ def workspace(n: int, more: int) -> tuple[Array, Array]:
     """Rows to transform, and some more numbers."""
     size = n * 2 * LANES
     if getattr(_kept, "memory", np.zeros(0)).size < size + more:
+        _kept.memory = None
         _kept.memory = aligned(size + more)
     memory: Array = _kept.memory
     return memory[:size].reshape(n, 2 * LANES), memory[size : size + more]

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import LANES, all_but_last, transform, workspace
+from rayspy.kernels.loops.lanes import LANES, aligned, all_but_last, transform, workspace
 
 Array = NDArray[Any]
 
@@ -38,14 +38,10 @@ def slab_of(spectra: Array) -> Array:
     ndarray of float32, shape (frequency, 2, 32)
         Real and imaginary parts.
     """
-    slab = np.empty((spectra.shape[1], 2, LANES), np.float32)
+    n_bins = spectra.shape[1]
+    slab = aligned(n_bins * 2 * LANES).reshape(n_bins, 2, LANES)
     _fill(slab, spectra)
     return slab
-
-
-def line_groups(n_lines: int) -> list[range]:
-    """Lines that stand side by side."""
-    return [range(k, min(k + LANES, n_lines)) for k in range(0, n_lines, LANES)]
 
 
 def powers(slab: Callable[[int], Array], lines: range, responses: Sequence[Array], out: Array) -> None:
