@@ -15,7 +15,7 @@ from pathlib import Path
 from rayspy import cluster
 from rayspy.errors import InvalidTypeError, ParallelError
 from rayspy.launch.connection import Connection, check_versions, find_connection
-from rayspy.launch.node import READY, NodeSpec
+from rayspy.launch.node import READY, SESSIONS, NodeSpec
 from rayspy.launch.sizes import own_address
 
 _START_SECONDS = 60.0
@@ -104,7 +104,7 @@ def _join(connection: Connection) -> _Joined:
     try:
         folder = _folder_of(process)
         cluster.refresh_token()
-        cluster.connect_existing(connection.address, temp_dir=str(folder / "s"))
+        cluster.connect_existing(connection.address, temp_dir=str(folder / SESSIONS))
     except BaseException:
         _undo(joined)
         raise
@@ -113,13 +113,15 @@ def _join(connection: Connection) -> _Joined:
 
 def _folder_of(process: subprocess.Popen[str]) -> Path:
     """Wait until the node has joined and return its folder."""
-    deadline, line = time.monotonic() + _START_SECONDS, ""
+    deadline, said = time.monotonic() + _START_SECONDS, ""
     output = process.stdout
     while output is not None and select.select([output], [], [], max(0.0, deadline - time.monotonic()))[0]:
         line = output.readline()
         if line.startswith(READY):
             return Path(line.removeprefix(READY).strip())
-        raise ParallelError(f"the Ray node of this session ended: {line.strip() or 'no reason given'}")
+        if not line:
+            raise ParallelError(f"the Ray node of this session ended: {said.strip() or 'no reason given'}")
+        said += line
     raise ParallelError(f"the Ray node of this session did not come up within {_START_SECONDS:g} s")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -29,6 +30,8 @@ from rayspy.limits import available_memory
 
 READY = "rayspy-node-ready "
 """Begins the line that is printed when the node has joined; its folder follows."""
+SESSIONS = "s"
+"""Ray's own folder within that of the node; short, as there are sockets in it."""
 _LOOK_SECONDS = 0.2
 _HEAD_SECONDS = 2.0
 """How often it is checked whether the head is still there."""
@@ -36,6 +39,8 @@ _HEAD_MISSES = 3
 """Refused so many times: the head has ended."""
 _HEAD_SILENCE = 30.0
 """So many seconds without any answer, as when the network is cut: the head is gone."""
+_ATTEMPTS = 3
+"""So many times Ray is started: on a busy machine its processes may miss one another."""
 _SHARE_OF_STORE = 10
 """The object store gets one part in so many of the memory."""
 _OWN_SHARE = 20
@@ -91,7 +96,7 @@ def ray_command(spec: NodeSpec, folder: Path) -> list[str]:
         "num-cpus": spec.cpus,
         "memory": memory,
         "object-store-memory": store,
-        "temp-dir": folder / "s",
+        "temp-dir": folder / SESSIONS,
         "min-worker-port": 0,
         "max-worker-port": 0,
         "dashboard-agent-listen-port": 0,
@@ -115,7 +120,7 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
     Returns
     -------
     int
-        Exit status: 0 unless Ray ended by itself.
+        Exit status: 0 unless Ray ended by itself, or could not be started.
     """
     adopt_orphans()
     end_on_signals()
@@ -123,7 +128,13 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
     folder, lock = cluster._claim_folder()
     try:
         try:
-            return _look_after(_started(spec, folder), spec, folder, parent, say)
+            for _ in range(_ATTEMPTS - 1):
+                status, was_ready = _look_after(_started(spec, folder), spec, folder, parent, say)
+                if status == 0 or was_ready:
+                    return status
+                end_descendants()
+                shutil.rmtree(folder / SESSIONS, ignore_errors=True)
+            return _look_after(_started(spec, folder), spec, folder, parent, say)[0]
         finally:  # whoever hears why the node ends may send a signal right then
             ignore_signals()
     finally:
@@ -152,7 +163,8 @@ def _environment() -> dict[str, str]:
 
 def _look_after(
     ray: subprocess.Popen[bytes], spec: NodeSpec, folder: Path, parent: int, say: Callable[[str], None]
-) -> int:
+) -> tuple[int, bool]:
+    """Exit status, and whether the node had joined."""
     ready, next_look, head = False, time.monotonic(), _Head(spec.address)
     while os.getppid() == parent and not (spec.leash and _input_closed()):
         if not ready and "Ray runtime started" in _output(folder):
@@ -160,14 +172,14 @@ def _look_after(
             say(f"{READY}{folder}")
         if ray.poll() is not None:
             say(f"Ray ended with status {ray.returncode}: {_output(folder)[-500:].strip()}")
-            return 1
+            return 1, ready
         if time.monotonic() >= next_look:
             next_look += _HEAD_SECONDS
             if head.is_gone():
                 say("the head of this Ray is gone")
-                return 0
+                return 0, ready
         time.sleep(_LOOK_SECONDS)
-    return 0
+    return 0, ready
 
 
 class _Head:

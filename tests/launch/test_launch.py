@@ -220,7 +220,25 @@ def test_a_node_that_cannot_start_says_why(listening):
     with node_process("print('no port is free'); raise SystemExit(3)", listening) as process:
         output = process.stdout.read()
         assert process.wait(20) in (1, 128 + signal.SIGTERM)  # the second if it came just before
-    assert "Ray ended with status 3: no port is free" in output
+    assert output.count("Ray ended with status 3: no port is free") == node._ATTEMPTS
+
+
+def test_a_node_that_cannot_start_is_started_again(listening, tmp_path):
+    body = f"""
+import os, sys, time
+os.mkdir(os.path.join({str(tmp_path)!r}, str(len(os.listdir({str(tmp_path)!r})))))
+if len(os.listdir({str(tmp_path)!r})) < 3:
+    sys.exit("too busy")
+print("Ray runtime started", flush=True)
+time.sleep(100)
+"""
+    with node_process(body, listening) as process:
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert ["too busy" in line for line in lines] == [True, True, False]
+        folder = lines[2].removeprefix(node.READY).strip()
+        process.terminate()
+        assert process.wait(20) == 143
+    assert not Path(folder).exists()
 
 
 def test_a_signal_does_not_disturb_the_tidying(listening):
@@ -233,6 +251,17 @@ def test_a_signal_does_not_disturb_the_tidying(listening):
             process.terminate()
         assert process.wait(20) in (1, 128 + signal.SIGTERM)  # the second if it came just before
     assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize("comes_up", [True, False])
+def test_a_session_waits_for_a_node_that_is_started_again(comes_up):
+    code = f"print('too busy'); print({node.READY + '/its/folder' if comes_up else 'still too busy'!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        if comes_up:
+            assert connecting._folder_of(process) == Path("/its/folder")
+        else:
+            with pytest.raises(ParallelError, match="ended: too busy\nstill too busy"):
+                connecting._folder_of(process)
 
 
 # -- connection files
