@@ -1,9 +1,10 @@
 """Convolution of signals with finite responses, by fast Fourier transforms of 32 lines side by side.
 
-What lies outside of a trial counts as zero. The mean is taken out before the
-transform and its response, which is known, is added afterwards: so single
+What lies outside of a trial counts as zero. About the mean is taken out before the
+transform and the response to it, which is known, is added afterwards: so single
 precision is enough for signals with a large offset. Long trials are cut into
-overlapping segments (overlap-save).
+overlapping segments (overlap-save). A number that is not finite shows in all
+that comes from a transform; only then its signals are looked through.
 
 Oppenheim, A. V. & Schafer, R. W. (2010). Discrete-time signal processing, 3rd
 ed., section 8.7 (linear convolution with the discrete Fourier transform).
@@ -13,14 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.lengths import fast_length
-from rayspy.kernels.lines import Lines, as_samples, counts_before, lines_of
+from rayspy.kernels.lines import Lines, counts_before, lines_of
 
 Array = NDArray[Any]
 
@@ -46,51 +46,14 @@ class Response:
         """How many of the taps stand after time zero."""
         return len(self.taps) - 1 - self.lead
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether it has no delay and treats past and future alike."""
+        return self.lead == self.tail and np.allclose(self.taps, self.taps[::-1], rtol=0, atol=1e-12)
+
 
 LONGEST = 2**14
 """Rows of a segment with its margins, if these are not longer than a quarter of it."""
-
-
-def convolved(x: Array, response: Response, start: int, first: int, stop: int) -> Array:
-    """Rows `first` to `stop` of a convolution.
-
-    Parameters
-    ----------
-    x : ndarray, floating point, shape (trial, channel, time)
-        Samples `start` and following; all before and after are zero. Numbers
-        that are not finite spread over the length of the response.
-    response : Response
-        What to convolve with.
-    start, first, stop : int
-        Positions, counted from the same origin; the rows lie within `x`.
-
-    Returns
-    -------
-    ndarray, shape (trial, channel, stop - first)
-        In the precision of `x`.
-    """
-    return filtered(x, response, 1, start, start + x.shape[2], first, stop)
-
-
-def filtered(
-    x: Array, response: Response, passes: int, start: int, length: int, first: int, stop: int
-) -> Array:
-    """Rows of a trial that was convolved once or twice; after each time it is cut to its length.
-
-    Parameters
-    ----------
-    x : ndarray, floating point, shape (trial, channel, time)
-        Samples `start` and following of trials; at least those that `reach` names.
-    response : Response
-        What to convolve with.
-    passes : int
-        1 or 2.
-    start, length, first, stop : int
-        First sample of `x`, samples of a trial, and the rows wanted.
-    """
-    y = np.empty((*x.shape[:2], stop - first), x.dtype)
-    put_filtered(as_samples(x), x.dtype, response, passes, start, length, slice(first, stop), as_samples(y))
-    return y
 
 
 def put_filtered(
@@ -103,76 +66,143 @@ def put_filtered(
     rows: slice,
     out: Array,
 ) -> None:
-    """`filtered` from samples to samples.
+    """Rows of trials that were convolved once or twice; after each time they are cut to their length.
 
     Parameters
     ----------
     x : ndarray, real, shape (trial, time, channel)
-        Samples `start` and following of trials.
+        Samples `start` and following of trials, at least those that `reach` names.
+        All before and after a trial are zero. Numbers that are not finite spread
+        over the length of the response.
     dtype : dtype
         Precision of the computation, floating point.
-    response, passes, start, length
-        See `filtered`.
+    response : Response
+        What to convolve with.
+    passes : int
+        1 or 2; a response that is used twice is symmetric.
+    start, length : int
+        First sample of `x`, and samples of a trial.
     rows : slice
         Rows wanted, in steps if it has any.
     out : ndarray, floating point, shape (trial, row, channel)
         Where to put them.
+
+    Raises
+    ------
+    ValueError
+        A response without symmetry is to be used twice.
     """
-    lines, step = lines_of(x, dtype), rows.step or 1
-    for segment in _segments(response, passes, rows):
-        done = slice((segment.start - rows.start) // step, (segment.stop - rows.start - 1) // step + 1)
-        _put_segment(lines, response, passes, start, length, segment, out[:, done])
+    if passes == 2 and not response.is_symmetric:
+        raise ValueError("a response that is used twice has to be symmetric")
+    low, high = reach(response, passes, length, rows.start, rows.stop)
+    lines = lines_of(x[:, low - start : high - start], dtype)
+    total = response if passes == 1 else _squared(response)
+    ones = _of_ones(response, passes, length, rows.start, rows.stop)[:: rows.step].astype(dtype)
+    _convolve(lines, total, low, rows, ones, out)
+    if passes == 2:
+        _cut_in_between(lines, response, low, length, rows, out)
+    lines.spoil(lambda holes: _reached(holes, response, passes, low, length, rows), out)
 
 
-def _segments(response: Response, passes: int, rows: slice) -> list[slice]:
-    """Cut rows into parts of about the same length."""
-    step, margin = rows.step or 1, passes * (len(response.taps) - 1)
-    n_rows = -(-(rows.stop - rows.start) // step)
+def _convolve(lines: Lines, response: Response, start: int, rows: slice, ones: Array, out: Array) -> None:
+    """Rows of one convolution of lines that begin with sample `start`, in segments side by side."""
+    from rayspy.kernels.loops.lanes import LANES, kept, lane_groups
+    from rayspy.kernels.loops.real import convolve
+    from rayspy.kernels.loops.rows import Segments, clean, put, take
+
+    step, dtype = rows.step or 1, lines.levels.dtype
+    count, each = _segments(response, len(ones), step)
+    first = max(start, rows.start - response.tail) if count == 1 else rows.start - response.tail
+    cut = Segments(count, first - start, each * step, 0, each, each)
+    stop = min(start + lines.x.shape[1], rows.start + each * step + response.lead) - first
+    span = rows.start - first, min(rows.start + each * step, rows.stop) - first
+    n_fft = _transform_length(response, stop, span)
+    transfer = _transfer(response, n_fft, dtype.char)
+    z = kept(n_fft * LANES, dtype).reshape(n_fft, LANES)
+    for lanes in lane_groups(len(lines.levels) * count, LANES):
+        take(lines.x, lanes, cut, 0, 1, lines.levels, z)
+        convolve(z, transfer)
+        if not np.isfinite(z[0]).all():
+            take(lines.x, lanes, cut, 0, 1, lines.levels, z)
+            lines.mark(lanes[0], count, clean(z))
+            convolve(z, transfer)
+        put(z[span[0] :], step, lanes, cut, 0, 1, lines.levels, ones, out)
+
+
+def _segments(response: Response, n_rows: int, step: int) -> tuple[int, int]:
+    """How many segments there are, and the rows of each."""
+    margin = len(response.taps) - 1
     most = max(LONGEST, 4 * margin) - margin
-    n_parts = -(-n_rows * step // most)
-    each = -(-n_rows // n_parts) * step
-    return [slice(k, min(k + each, rows.stop), step) for k in range(rows.start, rows.stop, each)]
+    count = -(-n_rows * step // most)
+    return count, -(-n_rows // count)
+
+
+def _transform_length(response: Response, stop: int, span: tuple[int, int]) -> int:
+    """Length in which what `stop` samples become does not reach the rows `span` from the other end."""
+    needed = max(stop, stop + response.tail - span[0], span[1] + response.lead)
+    return 2 * fast_length(-(-needed // 2))
+
+
+def _cut_in_between(
+    lines: Lines, response: Response, start: int, length: int, rows: slice, out: Array
+) -> None:
+    """Take back what a second pass brings from outside of trials, which are cut after the first.
+
+    At the end of a trial of n samples the first pass leaves u[k] = sum over l of
+    h[k + l + 1] x[n - 1 - l] in sample n + k, of which the second one brings the sum over
+    k of h[k + l + 1] u[k] to sample n - 1 - l: twice the same. At the beginning time
+    runs the other way.
+    """
+    from rayspy.kernels.loops.ends import put_ends, reflect, take_ends, times
+    from rayspy.kernels.loops.lanes import LANES, backward, forward, kept, lane_groups
+    from rayspy.kernels.loops.rows import clean
+
+    n, lead, step = lines.x.shape[1], response.lead, rows.step or 1
+    begins, ends = rows.start < lead, rows.stop > length - lead
+    if not (begins or ends):
+        return
+    n_fft, dtype = fast_length(2 * lead), lines.levels.dtype
+    beyond = _beyond(response, n_fft, dtype.char)
+    z = kept(n_fft * 2 * LANES, dtype).reshape(n_fft, 2 * LANES)
+    for some in lane_groups(len(lines.levels), LANES):
+        take_ends(lines.x, some, lines.levels, begins, ends, min(lead, n), z)
+        if lines.holes.any():
+            clean(z)
+        for again in (True, False):
+            forward(z)
+            times(z, beyond)
+            backward(z)
+            if again:
+                reflect(z, lead)
+        put_ends(z, some, lead, rows.start, step, length - 1 - rows.start, out)
+
+
+@lru_cache(maxsize=16)
+def _beyond(response: Response, n_fft: int, dtype: str) -> Array:
+    """Conjugate of the transfer function of the taps after the middle one, in the order of transforms."""
+    from scipy.fft import fft
+
+    from rayspy.kernels.loops.lanes import transform
+
+    taps = np.concatenate([[0], response.taps[response.lead + 1 :]])
+    spectrum = np.conj(fft(taps, n_fft)) / n_fft
+    return np.asarray(spectrum[np.argsort(transform(n_fft, dtype).place)], dtype.upper())
+
+
+@lru_cache(maxsize=16)
+def _squared(response: Response) -> Response:
+    """Response of two passes."""
+    from scipy.signal import fftconvolve
+
+    return Response(fftconvolve(response.taps, response.taps), 2 * response.lead)
 
 
 def room_in_bytes(response: Response, passes: int, length: int) -> int:
     """Memory for a segment with its margins in double precision, whatever the number of lines."""
     margin = passes * (len(response.taps) - 1)
     longest = min(length + 2 * margin, max(LONGEST, 4 * margin) + margin)
-    return 8 * 36 * 2 * fast_length(-(-longest // 2)) + 64 * longest
-
-
-def _put_segment(
-    lines: Lines, response: Response, passes: int, start: int, length: int, rows: slice, out: Array
-) -> None:
-    from rayspy.kernels.loops.lanes import line_groups, time_rows
-    from rayspy.kernels.loops.real import clean_rows, convolve, put_rows, take_rows
-
-    dtype = lines.means.dtype
-    edges = [reach(response, k, length, rows.start, rows.stop) for k in range(passes, -1, -1)]
-    first = edges[0][0]
-    n_fft = _transform_length(response, [(low - first, high - first) for low, high in edges])
-    transfer = _transfer(response, n_fft, dtype.char)
-    ones = _of_ones(response, passes, length, rows.start, rows.stop)[:: rows.step].astype(dtype)
-    z = time_rows(n_fft, dtype)
-    for group in line_groups(len(lines.means)):
-        here = (group.start, len(group), lines.means)
-        take_rows(lines.x, *here, first - start, edges[0][1] - start, z)
-        if lines.holes[group.start : group.stop].any():
-            clean_rows(z)
-        convolve(z, transfer)
-        for _, high in edges[1:passes]:
-            z[high - first :] = 0
-            convolve(z, transfer)
-        put_rows(z[rows.start - first :], rows.step or 1, *here, ones, out)
-    lines.spoil(lambda holes: _reached(holes, response, passes, start, length, rows), out)
-
-
-def _transform_length(response: Response, edges: list[tuple[int, int]]) -> int:
-    """Length in which the ends of what goes into each pass do not reach each other's rows."""
-    needed = 1
-    for (_, stop), (low, high) in pairwise(edges):
-        needed = max(needed, stop, stop + response.tail - low, high + response.lead)
-    return 2 * fast_length(-(-needed // 2))
+    n_fft = max(2 * fast_length(-(-longest // 2)), 2 * fast_length(2 * response.lead))
+    return 8 * 36 * n_fft + 64 * longest
 
 
 @lru_cache(maxsize=16)

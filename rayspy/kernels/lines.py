@@ -5,7 +5,7 @@ Operations along time with one number per line are faster in this layout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,54 +49,30 @@ def counts_before(marks: Array) -> NDArray[np.int32]:
     return counts
 
 
-BATCH_BYTES = 2**18
-"""Lines of this size are transformed at a time.
-
-They and their spectra stay in the processor's cache, and the memory of threads
-stays with them: larger arrays are given back to the system, page by page, and
-asked for again with every batch.
-"""
-_LANE_BYTES = 16
-"""Transforms take four lines of single precision at a time, or two of double, and the rest one by one."""
-_LANES = 4
-"""Batches are multiples of this."""
-
-
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Some lines of signals without their means, for transforms.
+class Lines:
+    """Samples (trial, time, channel) that are filtered side by side.
 
     Attributes
     ----------
-    low : int
-        Number of the first line.
-    padded : ndarray, floating point, shape (line or more, time)
-        The lines, with zeros before and after. Further lines are of no meaning.
-    means : ndarray, shape (line,)
-        What was subtracted.
+    x : ndarray, real, shape (trial, time, channel)
+        Signals; line i is channel ``i % n_channels`` of trial ``i // n_channels``.
+    levels : ndarray, floating point, shape (line,)
+        About the mean of each line, to be subtracted: single precision is then
+        enough for signals with a large offset.
+    holes : ndarray of bool, shape (line,)
+        Lines in which numbers that are not finite have been found.
     """
 
-    low: int
-    padded: Array
-    means: Array
-
-    def put(self, y: Array, ones: Array, out: Array) -> None:
-        """Put what became of the lines, and of their means, into ``out`` (trial, row, channel).
-
-        `y` is (line, row), `ones` are the rows that ones become.
-        """
-        from rayspy.kernels.loops.lines import scatter
-
-        scatter(y, self.low, self.means, ones, out)
-
-
-@dataclass(frozen=True, eq=False)
-class Lines:
-    """Samples (trial, time, channel) with the means of their lines, and marks of those with holes."""
-
     x: Array
-    means: Array
+    levels: Array
     holes: NDArray[np.bool_]
+
+    def mark(self, first: int, parts: int, bad: NDArray[np.bool_]) -> None:
+        """Note which lanes, from number `first` on, have holes; `parts` of them belong to each line."""
+        n_channels = self.x.shape[2]
+        pieces, channels = np.divmod(first + np.flatnonzero(bad), n_channels)
+        self.holes[pieces // parts * n_channels + channels] = True
 
     def spoil(self, reached: Callable[[Array], Array], out: Array) -> None:
         """Make NaN what holes have reached, told by a function of their marks (line, time)."""
@@ -107,50 +83,25 @@ class Lines:
             for trial, channel, bad in zip(*place, rows, strict=True):
                 out[trial, bad, channel] = np.nan
 
-    def batches(self, n_fft: int, first: int = 0) -> Iterator[Batch]:
-        """Batches of lines of length `n_fft`, their first sample at place `first`.
-
-        The next batch takes the memory of the one before.
-        """
-        from rayspy.kernels.loops.lines import gather
-
-        dtype, n_lines = self.means.dtype, len(self.means)
-        at_once = lines_at_once(n_lines, n_fft * dtype.itemsize)
-        padded = np.zeros((at_once, n_fft), dtype)
-        for low in range(0, n_lines, at_once or 1):
-            n = min(at_once, n_lines - low)
-            some = slice(low, low + n)
-            gather(self.x, low, self.means[some], self.holes[some], padded, first)
-            filled = min(at_once, _filled_up(n, _LANE_BYTES // dtype.itemsize))
-            yield Batch(low, padded[:filled], self.means[some])
-
 
 def lines_of(x: Array, dtype: np.dtype[Any]) -> Lines:
-    """Take the means of samples (trial, time, channel), for lines of a floating point type."""
-    from rayspy.kernels.loops.lines import take_means
+    """Lines of samples (trial, time, channel), to be filtered in some precision."""
+    from rayspy.kernels.loops.rows import take_levels
 
-    x = _readable(x, dtype)
+    x = readable(x)
     n_lines = x.shape[0] * x.shape[2]
-    means, holes = np.empty(n_lines, dtype), np.empty(n_lines, bool)
-    take_means(x, 0, means, holes)
-    return Lines(x, means, holes)
+    levels = np.empty(n_lines, dtype)
+    take_levels(x, levels)
+    return Lines(x, levels, np.zeros(n_lines, bool))
 
 
-def lines_at_once(n_lines: int, line_bytes: int) -> int:
-    """Lines in a batch: as many in each, if it is not one that holds them all."""
-    most = max(_LANES, BATCH_BYTES // line_bytes // _LANES * _LANES)
-    if n_lines <= most:
-        return n_lines
-    each = -(-n_lines // -(-n_lines // most))
-    return -(-each // _LANES) * _LANES
-
-
-def _filled_up(n: int, lanes: int) -> int:
-    """A multiple of the lanes, unless no more than one line would be over."""
-    return n if n % lanes <= 1 else -(-n // lanes) * lanes
-
-
-def _readable(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Samples of a type that is known to compiled loops."""
-    plain = x.dtype.kind in "iu" or (x.dtype.kind == "f" and x.dtype.itemsize in (4, 8))
-    return x if plain and x.dtype.isnative else x.astype(dtype)
+def readable(x: Array) -> Array:
+    """Samples as compiled loops take them: a read-only view, or a copy if they do not know the type."""
+    kind, size = x.dtype.kind, x.dtype.itemsize
+    if kind in "iu" or (kind == "f" and size in (4, 8)):
+        known = x.dtype.newbyteorder("=")
+    else:
+        known = np.dtype(np.float32 if size <= 2 else np.float64)
+    plain = x.astype(known, copy=False).view()
+    plain.flags.writeable = False
+    return plain

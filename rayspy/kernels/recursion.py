@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.design import Sections
+from rayspy.kernels.lines import readable
 
 Array = NDArray[Any]
 
@@ -44,7 +45,7 @@ def one_way(x: Array, sections: Sections, out: Array, first: int = 0, settled: b
 
     _check(x, out, first, 1)
     start = sections.steady if settled else np.zeros_like(sections.steady)
-    recursion.one_way(_plain(x), sections.sos, start, first, out)
+    recursion.one_way(readable(x), sections.sos, start, first, out)
     return out
 
 
@@ -68,7 +69,7 @@ def both_ways(x: Array, sections: Sections, out: Array, first: int = 0) -> Array
     _check(x, out, first, sections.padding + 1)
     n_lines = x.shape[0] * x.shape[2]
     held = np.empty((x.shape[1] + 2 * sections.padding, min(recursion.LANES, n_lines)))
-    recursion.both_ways(_plain(x), sections.sos, sections.steady, sections.padding, first, held, out)
+    recursion.both_ways(readable(x), sections.sos, sections.steady, sections.padding, first, held, out)
     return out
 
 
@@ -86,11 +87,3 @@ def _check(x: Array, out: Array, first: int, shortest: int) -> None:
         raise ValueError(f"rows {first} to {first + rows} of {x.shape} do not go into {out.shape}")
     if x.shape[1] < shortest:
         raise ValueError(f"{x.shape[1]} samples, but the filter needs {shortest}")
-
-
-def _plain(x: Array) -> Array:
-    """Return a read-only view, or a copy if loops cannot be compiled for the type."""
-    compilable = x.dtype.isnative and (x.dtype.kind in "iu" or x.dtype.char in "fd")
-    plain = x.view() if compilable else x.astype(np.float32 if x.dtype.itemsize == 2 else np.float64)
-    plain.flags.writeable = False
-    return plain

@@ -8,13 +8,15 @@ k * down / up of the input stands; before and after a trial there are zeros.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.lengths import fast_length
 from rayspy.kernels.lines import as_lines, as_samples, counts_before, lines_of
 
 Array = NDArray[Any]
@@ -65,37 +67,22 @@ def samples_for_rows(factor: Polyphase, length: int, first: int, stop: int) -> t
     return max(0, low), min(length, high)
 
 
-def resampled(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> Array:
+def put_resampled(
+    x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
+) -> None:
     """Rows `first` to `stop` of resampled trials.
 
     Parameters
     ----------
-    x : ndarray, floating point, shape (trial, channel, time)
+    x : ndarray, real, shape (trial, time, channel)
         Samples `start` and following, all others are zero. Numbers that are not
         finite spread over the length of the filter.
+    dtype : dtype
+        Precision of the computation, floating point.
     factor : Polyphase
         Factor and filter.
     start, first, stop : int
         First sample in `x` and the rows wanted.
-    """
-    y = np.empty((*x.shape[:2], stop - first), x.dtype)
-    put_resampled(as_samples(x), x.dtype, factor, start, first, stop, as_samples(y))
-    return y
-
-
-def put_resampled(
-    x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
-) -> None:
-    """`resampled` from samples to samples.
-
-    Parameters
-    ----------
-    x : ndarray, real, shape (trial, time, channel)
-        Samples `start` and following of trials.
-    dtype : dtype
-        Precision of the computation, floating point.
-    factor, start, first, stop
-        See `resampled`.
     out : ndarray, floating point, shape (trial, row, channel)
         Where to put the rows.
     """
@@ -125,62 +112,116 @@ def _summed(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> A
 def _put_transformed(
     x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
 ) -> None:
-    """Products of transfer function and spectra, folded to the new rate."""
-    from scipy.fft import irfft, rfft
+    """Filter all phases of the input for each phase of the output, by Fourier transforms."""
+    from rayspy.kernels.loops.lanes import LANES, backward, forward, kept, lane_groups
+    from rayspy.kernels.loops.polyphase import add_products
+    from rayspy.kernels.loops.rows import Segments, clean, put, take
 
-    n_fft, origin = _frame(factor, x.shape[1], start, first, stop)
-    n_out = n_fft // factor.down * factor.up
-    row = first - origin // factor.down * factor.up
+    up, down = factor.up, factor.down
+    frame = _frame(factor, stop - first)
+    sample, phase = divmod(first * down, up)
+    begin, hop = sample - start - frame.reach * down, frame.rows // up * down
+    halves = [
+        (
+            Segments(frame.pairs, begin + k * hop, 2 * hop, k * frame.rows, 2 * frame.rows, frame.rows),
+            k * LANES,
+        )
+        for k in (0, 1)
+    ]
+    transfer = _transfer(factor, frame, phase, dtype.char)
     ones = _of_ones(factor, start, x.shape[1], first, stop).astype(dtype)
     lines = lines_of(x, dtype)
-    for batch in lines.batches(n_fft, start - origin):
-        folded = _folded(rfft(batch.padded, axis=-1), factor, n_fft)
-        y = irfft(folded, n_out, axis=-1, overwrite_x=True)[:, row : row + stop - first]
-        batch.put(y, ones, out)
+    shape = 1 + up, frame.n_fft, 2 * LANES
+    z, *sums = memory = kept(math.prod(shape), dtype).reshape(shape)
+
+    def add_up(lanes: tuple[int, int], cleaned: bool) -> None:
+        memory[1:] = 0
+        for r in range(down):
+            for cut, side in halves:
+                take(lines.x, lanes, cut, r, down, lines.levels, z, side)
+            if cleaned:
+                had = clean(z)
+                lines.mark(lanes[0], frame.pairs, had[:LANES] | had[LANES:])
+            forward(z)
+            add_products(z, transfer[r], memory[1:])
+
+    for lanes in lane_groups(len(lines.levels) * frame.pairs, LANES):
+        add_up(lanes, cleaned=False)
+        if not np.isfinite(sums[0][0]).all():
+            add_up(lanes, cleaned=True)
+        for p in range(up):
+            backward(sums[p])
+            for cut, side in halves:
+                put(sums[p][frame.reach :], 1, lanes, cut, p, up, lines.levels, ones, out, side)
     lines.spoil(lambda holes: _reached(holes, factor, start, first, stop), out)
 
 
-def _frame(factor: Polyphase, n: int, start: int, first: int, stop: int) -> tuple[int, int]:
-    """Length of the transform and the sample where it begins, both multiples of `down`.
+_FIT = 5000
+"""Samples of a segment that stay, with many others, in the processor's cache while all phases are taken."""
+_MARGINS = 16
+"""A segment is at least this many times as long as one of its margins."""
 
-    Long enough that what runs over one end does not reach the rows at the other.
+
+class Frame(NamedTuple):
+    """Segments of a trial and the transforms of their phases.
+
+    The filters are real, so two segments make the real and the imaginary part of
+    one. They are of the same line, whose bits then do not depend on others.
+
+    Attributes
+    ----------
+    pairs, rows : int
+        Pairs of segments, and rows that come from each segment.
+    reach : int
+        Samples of a phase on which the first and the last row of a segment depend.
+    n_fft : int
+        Length of the transform of a phase.
     """
-    from scipy.fft import next_fast_len
 
+    pairs: int
+    rows: int
+    reach: int
+    n_fft: int
+
+
+def _frame(factor: Polyphase, n_rows: int) -> Frame:
+    """Frame for so many rows."""
     up, down, half = factor.up, factor.down, factor.half
-    origin = start // down * down
-    end = (start - origin + n - 1) * up + half
-    over_end = end - (first * down - origin * up) + 1
-    over_start = half - (start - origin) * up + (stop - 1) * down - origin * up + 1
-    needed = max(-(-over_end // up), -(-over_start // up), start - origin + n)
-    return down * int(next_fast_len(-(-needed // down), real=True)), origin
+    farthest = half + max((up - 1) * (down + 1), (down - 1) * up)
+    reach = farthest // (up * down)
+    most = max(_FIT // down, _MARGINS * reach, 4) - 2 * reach
+    wanted = max(1, -(-n_rows // up))
+    pairs = -(-wanted // (2 * most))
+    each = -(-wanted // (2 * pairs))
+    return Frame(pairs, each * up, reach, fast_length(each + 2 * reach))
 
 
-def _folded(spectra: Array, factor: Polyphase, n_fft: int) -> Array:
-    """Spectra times transfer function at the high rate, all frequencies that fall on one another added."""
-    from rayspy.kernels.loops.lines import fold
-
-    real = spectra.real.dtype
-    transfer = _transfer(factor, n_fft, real.char)
-    folded = np.empty((len(spectra), transfer.shape[1]), real)
-    fold(spectra, transfer, n_fft, n_fft // factor.down * factor.up, folded)
-    return folded.view(spectra.dtype)
+def room_in_bytes(factor: Polyphase, n_rows: int) -> int:
+    """Memory that up to so many rows take in double precision, whatever the number of lines."""
+    up, n_fft = factor.up, _frame(factor, n_rows).n_fft
+    return 8 * n_fft * ((1 + up) * 64 + 6 * up * factor.down) + 64 * n_rows
 
 
 @lru_cache(maxsize=4)
-def _transfer(factor: Polyphase, n_fft: int, dtype: str) -> Array:
-    """Transfer function per alias and frequency, divided by `down`; every number twice, for both parts."""
-    from scipy.fft import rfft
+def _transfer(factor: Polyphase, frame: Frame, phase: int, dtype: str) -> Array:
+    """Transfer functions between phases, (input, output, frequency), in the order of transforms.
 
-    n_high = n_fft * factor.up
-    n_out = n_high // factor.down
-    wrapped = np.zeros(n_high)
-    wrapped[: factor.half + 1] = factor.taps[factor.half :]
-    wrapped[n_high - factor.half :] = factor.taps[: factor.half]
-    half = rfft(wrapped).real / factor.down
-    spectrum = np.concatenate([half, half[n_high - len(half) : 0 : -1]])
-    aliases = spectrum.reshape(factor.down, n_out)[:, : n_out // 2 + 1]
-    return np.repeat(aliases, 2, axis=1).astype(dtype)
+    The middle tap stands at row 0 of the result if `phase` is 0, else so many taps after it.
+    """
+    from scipy.fft import fft
+
+    from rayspy.kernels.loops.lanes import transform
+
+    up, down, n_fft = factor.up, factor.down, frame.n_fft
+    lags = np.arange(-frame.reach, frame.reach + 1)
+    phases = phase + np.arange(up) * down - np.arange(down)[:, np.newaxis] * up
+    taps = factor.half + phases[..., np.newaxis] + up * down * lags
+    inside = (taps >= 0) & (taps < len(factor.taps))
+    wrapped = np.zeros((down, up, n_fft))
+    wrapped[..., lags] = np.where(inside, factor.taps[np.clip(taps, 0, len(factor.taps) - 1)], 0)
+    spectra = np.conj(fft(wrapped, axis=-1)) / n_fft
+    order = np.argsort(transform(n_fft, dtype).place)
+    return np.ascontiguousarray(spectra[..., order]).astype(dtype.upper())
 
 
 @lru_cache(maxsize=16)

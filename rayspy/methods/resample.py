@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.design import windowed_sinc
 from rayspy.kernels.mtmfft import working_dtype
-from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, samples_for_rows
+from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, room_in_bytes, samples_for_rows
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
 from rayspy.methods.filters import LANES, MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
 
@@ -58,11 +58,24 @@ class Resample:
         bound: Kernel = partial(_resampled, self.factor, start, first, stop)
         return bound
 
+    @property
+    def lanes(self) -> int:
+        """Of transforms; a line with few taps is treated by itself."""
+        return LANES if self.factor.by_transform else 1
+
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Padded signals, their transform all around the circle, its folded form, and back."""
+        """Marks of holes, or signals as lines and twice the result; a copy of input in half precision."""
+        if self.factor.by_transform:
+            return 6 * length + (4 * length if itemsize == 2 else 0)
         wide = 8 if itemsize > 4 else 4
-        padded = int(1.1 * (length + 2 * self.factor.half // self.up)) + 2 * self.down + 64
-        return 8 * padded * wide + 6 * length
+        rows = n_rows(length, self.up, self.down)
+        return wide * 2 * (length + rows) + 16 * (self.factor.half // self.down + 32)
+
+    def shared_bytes(self, length: int) -> int:
+        """Phases of 32 pairs of segments and their filters."""
+        return (
+            room_in_bytes(self.factor, n_rows(length, self.up, self.down)) if self.factor.by_transform else 0
+        )
 
 
 @lru_cache(maxsize=16)

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 import rayspy as spy
 from rayspy.executors.run import run_block
 from rayspy.frontends.compute import plan_for, selected
-from rayspy.kernels.convolution import Response, convolved, reach
-from rayspy.kernels.resample import Polyphase, resampled, samples_for_rows
+from rayspy.kernels.convolution import Response, reach
+from rayspy.kernels.resample import Polyphase, samples_for_rows
 from rayspy.methods.filters import Butterworth, Notch, Sinc
 from rayspy.methods.linefilter import LineFilter
 from rayspy.methods.preprocessing import Preprocessing
 from rayspy.methods.resample import Downsample, Resample
+from tests.rows import convolved, resampled
 
 RATE = 1000.0
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from rayspy.kernels.analytic import analytic, standardized
-from rayspy.kernels.convolution import Response, convolved, filtered
+from rayspy.kernels.convolution import Response
 from rayspy.kernels.design import butterworth
 from rayspy.kernels.linefit import without_lines
 from rayspy.kernels.recursion import both_ways, one_way
-from rayspy.kernels.resample import Polyphase, n_rows, resampled
+from rayspy.kernels.resample import Polyphase, n_rows
+from tests.rows import convolved, filtered, resampled
 
 SECTIONS = butterworth("lp", (0.2,), 3)
 SKEWED = Response(np.arange(31.0), 4)

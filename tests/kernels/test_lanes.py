@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rayspy.kernels.convolution import LONGEST, Response, put_filtered
+from rayspy.kernels.convolution import LONGEST, Response, put_filtered, reach
 from rayspy.kernels.lengths import fast_length
 from rayspy.kernels.loops.lanes import LANES, aligned, backward, forward, transform
 from rayspy.kernels.loops.real import convolve
@@ -93,7 +93,11 @@ def test_filters_are_plain_convolutions(
 ) -> None:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(shape[0], n, shape[1])) + 50
-    response = Response(rng.normal(size=n_taps), int(share * (n_taps - 1)))
+    taps, lead = rng.normal(size=n_taps), int(share * (n_taps - 1))
+    if passes == 2:
+        taps = np.concatenate([taps, taps[-2::-1]])
+        lead = n_taps - 1
+    response = Response(taps, lead)
     expected = x
     for _ in range(passes):
         expected = np.apply_along_axis(
@@ -108,10 +112,40 @@ def test_filters_are_plain_convolutions(
     np.testing.assert_allclose(single, expected, atol=2e-5 * np.abs(expected).max())
 
 
+def test_responses_used_twice_are_symmetric() -> None:
+    x = np.ones((1, 9, 1))
+    for response in (Response(np.array([1.0, 2, 1.5]), 1), Response(np.array([1.0, 2, 1]), 0)):
+        with pytest.raises(ValueError, match="symmetric"):
+            put_filtered(x, np.dtype("d"), response, 2, 0, 9, slice(0, 9), np.empty(x.shape))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 200),
+    half=st.integers(0, 60),
+    edges=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    step=st.integers(1, 4),
+)
+def test_rows_of_two_passes(n: int, half: int, edges: tuple[float, float], step: int) -> None:
+    rng = np.random.default_rng(n)
+    taps = rng.normal(size=half + 1)
+    response = Response(np.concatenate([taps, taps[-2::-1]]), half)
+    x = rng.normal(size=(2, n, 3)) + 10
+    first, last = sorted(int(edge * (n - 1)) for edge in edges)
+    low, high = reach(response, 2, n, first, last + 1)
+    once = np.apply_along_axis(lambda line: np.convolve(line, response.taps)[half : half + n], 1, x)
+    expected = np.apply_along_axis(lambda line: np.convolve(line, response.taps)[half : half + n], 1, once)
+    expected = expected[:, first : last + 1 : step]
+    out = np.empty(expected.shape)
+    rows = slice(first, last + 1, step)
+    put_filtered(x[:, low:high], np.dtype("d"), response, 2, low, n, rows, out)
+    np.testing.assert_allclose(out, expected, atol=1e-11 * np.abs(x).max() * np.abs(response.taps).sum() ** 2)
+
+
 @pytest.mark.parametrize("passes", [1, 2])
 def test_long_trials_are_cut_into_segments_that_nobody_sees(passes: int) -> None:
     rng = np.random.default_rng(3)
-    n, response = 2 * LONGEST + 777, Response(np.hanning(402) / 200, 200)
+    n, response = 2 * LONGEST + 777, Response(np.hanning(403 - passes) / 200, 200)
     x = rng.normal(size=(1, n, 3))
     x[0, LONGEST - 300 : LONGEST - 290, 1] = np.nan
     out = np.empty(x.shape)

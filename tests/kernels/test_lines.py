@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.fft import irfft, rfft
 from scipy.signal import upfirdn
 
-from rayspy.kernels import lines as in_lines
+from rayspy.kernels import convolution, resample
 from rayspy.kernels.convolution import Response, put_filtered
 from rayspy.kernels.lines import lines_of
-from rayspy.kernels.loops.lines import fold, scatter
+from rayspy.kernels.loops.lanes import lane_groups
+from rayspy.kernels.loops.rows import Segments, put, take
 from rayspy.kernels.resample import Polyphase, n_rows, put_resampled
 
 TYPES = ("f4", "f8", "i2", "i4")
@@ -64,73 +64,104 @@ KERNELS = {
 
 
 @pytest.fixture
-def small_batches(monkeypatch):
-    """Four lines at a time, so that the last batch is filled up or has a line alone."""
-    monkeypatch.setattr(in_lines, "BATCH_BYTES", 1)
+def short_segments(monkeypatch):
+    """Several segments of each trial, so that the last one is shorter and they share rows."""
+    monkeypatch.setattr(resample, "_FIT", 1)
+    monkeypatch.setattr(convolution, "LONGEST", 1)
 
 
-@pytest.mark.usefixtures("small_batches")
+def lanes_of(x, means, cut, offset, step, n_rows):
+    """Rows of all lanes, in double precision."""
+    found = []
+    for trial, segment, channel in np.ndindex(x.shape[0], cut.parts, x.shape[2]):
+        at = cut.begin + segment * cut.hop + offset + step * np.arange(n_rows)
+        inside = (at >= 0) & (at < x.shape[1])
+        mean = means[trial * x.shape[2] + channel]
+        line = x[trial, :, channel].astype("f8")
+        found.append(np.where(inside, line[np.clip(at, 0, x.shape[1] - 1)] - mean, 0))
+    return np.array(found).T
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @settings(max_examples=15, deadline=None)
-@given(n=st.integers(1, 300), first=st.integers(0, 9), **SHAPES)
-def test_batches_hold_every_line_once(dtype, n, first, n_trials, n_channels, seed):
-    x, wide = samples(dtype, n_trials, n, n_channels, seed), working(dtype)
-    wanted = x.transpose(0, 2, 1).reshape(n_trials * n_channels, n).astype("f8")
-    done, lines = 0, lines_of(x, wide)
-    assert not lines.holes.any()
-    for batch in lines.batches(n + 20, first):
-        assert batch.low == done
-        assert len(batch.means) <= len(batch.padded) <= min(4, n_trials * n_channels)
-        assert batch.padded.dtype == batch.means.dtype == wide
-        some = wanted[done : done + len(batch.means)]
-        means, found = batch.means, batch.padded[: len(some)]
-        eps = np.finfo(wide).eps
-        np.testing.assert_allclose(means, some.mean(axis=1), rtol=32 * eps)
-        np.testing.assert_allclose(found[:, first : first + n], some - means[:, None], rtol=eps, atol=0)
-        assert not found[:, :first].any()
-        assert not found[:, first + n :].any()
-        done += len(some)
-    assert done == len(wanted)
-
-
-@settings(max_examples=15, deadline=None)
-@given(n=st.integers(1, 300), low=st.integers(0, 5), wide=st.sampled_from(["f4", "f8"]), **SHAPES)
-def test_scatter(n, low, wide, n_trials, n_channels, seed):
-    rng = np.random.default_rng(seed)
-    low = min(low, n_trials * n_channels - 1)
-    n_lines = n_trials * n_channels - low
-    y, means = (
-        rng.standard_normal((n_lines + 2, n + 5)).astype(wide),
-        rng.standard_normal(n_lines).astype(wide),
-    )
-    ones = rng.standard_normal(n).astype(wide)
-    out = np.full((n_trials, n, n_channels), 77, "f4")
-    scatter(y[:, 3 : 3 + n], low, means, ones, out)
-    found = out.transpose(0, 2, 1).reshape(-1, n)
-    assert (found[:low] == 77).all()
-    np.testing.assert_array_equal(found[low:], (y[:n_lines, 3 : 3 + n] + means[:, None] * ones).astype("f4"))
-
-
-@pytest.mark.parametrize(
-    ("n_fft", "up", "down"), [(60, 3, 4), (70, 3, 7), (63, 2, 9), (20, 5, 2), (16, 1, 8)]
+@given(
+    n=st.integers(1, 100),
+    cut=st.builds(
+        Segments,
+        st.integers(1, 4),
+        st.integers(-30, 20),
+        st.integers(1, 60),
+        st.just(0),
+        st.just(0),
+        st.just(0),
+    ),
+    side=st.integers(0, 9),
+    steps=st.tuples(st.integers(0, 9), st.integers(1, 12)),
+    **SHAPES,
 )
-@pytest.mark.parametrize("dtype", ["F", "D"])
-def test_fold_is_decimation_of_the_product_at_the_high_rate(n_fft, up, down, dtype):
-    rng = np.random.default_rng(n_fft)
-    x, n_high, n_out = rng.standard_normal((3, n_fft)), n_fft * up, n_fft * up // down
-    half = rng.standard_normal(n_high // 2 + 1)
-    every = np.concatenate([half, half[(n_high - 1) // 2 : 0 : -1]])
-    sparse = np.zeros((3, n_high))
-    sparse[:, ::up] = x
-    wanted = irfft(rfft(sparse) * half, n_high)[:, ::down]
-    weights = np.repeat(every.reshape(down, n_out)[:, : n_out // 2 + 1] / down, 2, axis=1)
-    real = dtype.lower()
-    folded = np.full((3, weights.shape[1]), np.nan, real)
-    fold(rfft(x).astype(dtype), weights.astype(real), n_fft, n_out, folded)
-    np.testing.assert_allclose(irfft(folded.view(dtype), n_out), wanted, atol=1e-5 if real == "f" else 1e-13)
+def test_take(dtype, n, cut, side, steps, n_trials, n_channels, seed):
+    x, wide = samples(dtype, n_trials, n, n_channels, seed), working(dtype)
+    lines = lines_of(x, wide)
+    wanted = lanes_of(x, lines.levels.astype("f8"), cut, *steps, 23)
+    for lanes in lane_groups(wanted.shape[1], 32):
+        z = np.full((23, 50), 77, wide)
+        take(lines.x, lanes, cut, *steps, lines.levels, z, side)
+        expected = wanted[:, lanes[0] : lanes[0] + lanes[1]]
+        eps = np.finfo(wide).eps
+        np.testing.assert_allclose(z[:, side : side + lanes[1]], expected, rtol=eps, atol=0)
+        assert not z[:, side + lanes[1] : side + 32].any()
+        assert (z[:, :side] == 77).all()
+        assert (z[:, side + 32 :] == 77).all()
 
 
-@pytest.mark.usefixtures("small_batches")
+@settings(max_examples=25, deadline=None)
+@given(
+    parts=st.integers(1, 4),
+    rows=st.integers(1, 50),
+    gap=st.integers(0, 9),
+    first=st.integers(0, 9),
+    last=st.integers(1, 50),
+    steps=st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(0, 5)),
+    wide=st.sampled_from(["f4", "f8"]),
+    **SHAPES,
+)
+def test_put(parts, rows, gap, first, last, steps, wide, n_trials, n_channels, seed):
+    rng = np.random.default_rng(seed)
+    spacing, step, side = steps
+    cut = Segments(parts, 0, 0, first, rows + gap, rows)
+    n = first + (parts - 1) * (rows + gap) + min(last, rows)
+    means, ones = rng.standard_normal(n_trials * n_channels).astype(wide), rng.standard_normal(n).astype(wide)
+    out = np.full((n_trials, n, n_channels), 77, "f4")
+    z = rng.standard_normal((step, 200, n_trials * parts * n_channels)).astype(wide)
+    for offset in range(step):
+        for lane, count in lane_groups(z.shape[2], 32):
+            some = np.pad(z[offset, :, lane : lane + count], ((0, 0), (side, 0)))
+            put(some, spacing, (lane, count), cut, offset, step, means, ones, out, side)
+    for trial, m, channel in np.ndindex(out.shape):
+        segment, k = divmod(m - first, rows + gap)
+        if m < first or k >= rows:
+            assert out[trial, m, channel] == 77
+            continue
+        lane = (trial * parts + segment) * n_channels + channel
+        value = z[k % step, k // step * spacing, lane]
+        wanted = value + means[trial * n_channels + channel] * ones[m]
+        assert out[trial, m, channel] == np.float32(wanted)
+
+
+@pytest.mark.parametrize(("up", "down"), [(1, 2), (3, 4), (3, 7), (2, 9), (5, 2), (1, 8), (32, 33), (7, 512)])
+@pytest.mark.parametrize("n_taps", [1, 31, 1001])
+def test_every_ratio_against_sums_of_products(up, down, n_taps):
+    factor = Polyphase(up, down, np.hamming(n_taps) * up / n_taps)
+    x, n = samples("f8", 2, 1500, 3), n_rows(1500, up, down)
+    wanted = np.pad(upfirdn(factor.taps, x, up, axis=1), ((0, 0), (0, up), (0, 0)))
+    wanted = wanted[:, factor.half :][:, : 1500 * up : down]
+    for first, stop in ((0, n), (n // 3, n - n // 4), (n - 1, n)):
+        found = np.empty((2, stop - first, 3))
+        resample._put_transformed(x, np.dtype("f8"), factor, 0, first, stop, found)
+        np.testing.assert_allclose(found, wanted[:, first:stop], rtol=0, atol=1e-12 * np.abs(wanted).max())
+
+
+@pytest.mark.usefixtures("short_segments")
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.__name__)
 def test_rows_against_sums_of_products(kernel, dtype):
@@ -148,23 +179,21 @@ def test_rows_against_sums_of_products(kernel, dtype):
     np.testing.assert_allclose(found.transpose(0, 2, 1), wanted, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("batch_bytes", [1, 2**14, 2**30])
+@pytest.mark.parametrize("n", [307, 40_000])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2"])
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.__name__)
-def test_bits_depend_on_neither_neighbours_nor_batches(kernel, dtype, batch_bytes, monkeypatch):
-    n = 307
+def test_bits_do_not_depend_on_neighbours(kernel, dtype, n):
     x, n_out, wide = samples(dtype, 3, n, 11), KERNELS[kernel](n), working(dtype)
     wanted = np.empty((3, n_out, 11), wide)
     for trial, channel in np.ndindex(3, 11):
         kernel(x[trial : trial + 1, :, [channel]], wide, wanted[trial : trial + 1, :, channel : channel + 1])
-    monkeypatch.setattr(in_lines, "BATCH_BYTES", batch_bytes)
     for part in (slice(None), slice(1, 6), slice(0, 11, 2)):
         np.testing.assert_array_equal(rows_of(x[..., part], kernel, n_out, wide), wanted[..., part])
     flipped = np.ascontiguousarray(x.transpose(0, 2, 1)).transpose(0, 2, 1)
     np.testing.assert_array_equal(rows_of(flipped, kernel, n_out, wide), wanted)
 
 
-@pytest.mark.usefixtures("small_batches")
+@pytest.mark.usefixtures("short_segments")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.__name__)
 def test_a_hole_spoils_what_it_reaches_in_its_own_line(kernel, bad):

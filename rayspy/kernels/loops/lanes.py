@@ -365,17 +365,23 @@ def _back_5(z: Array, low: int, high: int, n: int, w: Array) -> None:
 
 
 _kept = threading.local()
-"""Memory that a thread uses again: fresh memory costs as much time as half a transform."""
+
+
+def kept(size: int, dtype: np.dtype[Any]) -> Array:
+    """Memory that a thread uses again: fresh memory costs as much time as half a transform."""
+    needed = size * dtype.itemsize // 4
+    if getattr(_kept, "memory", np.zeros(0)).size < needed:
+        _kept.memory = None
+        _kept.memory = aligned(needed)
+    memory: Array = _kept.memory
+    return memory[:needed].view(dtype)
 
 
 def workspace(n: int, more: int) -> tuple[Array, Array]:
     """Rows to transform, and some more numbers."""
     size = n * 2 * LANES
-    if getattr(_kept, "memory", np.zeros(0)).size < size + more:
-        _kept.memory = None
-        _kept.memory = aligned(size + more)
-    memory: Array = _kept.memory
-    return memory[:size].reshape(n, 2 * LANES), memory[size : size + more]
+    memory = kept(size + more, np.dtype("f4"))
+    return memory[:size].reshape(n, 2 * LANES), memory[size:]
 
 
 def aligned(size: int) -> NDArray[np.float32]:
@@ -395,3 +401,8 @@ def time_rows(n: int, dtype: np.dtype[Any]) -> Array:
 def line_groups(n_lines: int) -> list[range]:
     """Lines that stand side by side."""
     return [range(k, min(k + LANES, n_lines)) for k in range(0, n_lines, LANES)]
+
+
+def lane_groups(n_lanes: int, width: int) -> list[tuple[int, int]]:
+    """Number of the first, and how many stand side by side, of each group."""
+    return [(k, min(width, n_lanes - k)) for k in range(0, n_lanes, width)]

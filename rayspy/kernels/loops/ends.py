@@ -1,0 +1,99 @@
+"""What filters leave before the beginning and after the end of signals.
+
+Rows hold 32 beginnings as real and 32 ends as imaginary parts. Time runs towards
+the end of the signal, or towards its beginning: the sample that is k samples away
+from either stands in row -1 - k, and what lies k samples outside in row k.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from rayspy.kernels.loops.compiling import compiled
+from rayspy.kernels.loops.lanes import LANES
+
+Array = NDArray[Any]
+
+
+@compiled
+def take_ends(
+    x: Array, lanes: tuple[int, int], levels: Array, begins: bool, ends: bool, n: int, z: Array
+) -> None:
+    """Put samples less the levels of their lines where they belong, and zeros everywhere else.
+
+    Parameters
+    ----------
+    x : ndarray, real, shape (trial, time, channel)
+        Signals; line i is channel ``i % n_channels`` of trial ``i // n_channels``.
+    lanes : (int, int)
+        Number of the first line, and how many.
+    levels : ndarray, floating point, shape (trial * channel,)
+        Levels of all lines.
+    begins, ends : bool
+        Which are wanted.
+    n : int
+        Samples to take from each.
+    z : ndarray, floating point, shape (row, 2 * LANES)
+        Where they go.
+    """
+    n_samples, n_channels = x.shape[1], x.shape[2]
+    z[...] = 0
+    for lane in range(lanes[1]):
+        trial, channel = divmod(lanes[0] + lane, n_channels)
+        level = levels[lanes[0] + lane]
+        for k in range(n):
+            row = z[len(z) - 1 - k]
+            if begins:
+                row[lane] = x[trial, k, channel] - level
+            if ends:
+                row[LANES + lane] = x[trial, n_samples - 1 - k, channel] - level
+
+
+@compiled
+def times(z: Array, transfer: Array) -> None:
+    """Multiply rows with complex numbers."""
+    for k in range(len(z)):
+        row, hr, hi = z[k], transfer[k].real, transfer[k].imag
+        for q in range(LANES):
+            xr, xi = row[q], row[q + LANES]
+            row[q], row[q + LANES] = xr * hr - xi * hi, xr * hi + xi * hr
+
+
+@compiled
+def reflect(z: Array, n: int) -> None:
+    """Put the first n rows to the end in reverse, and zeros everywhere else."""
+    for k in range(n):
+        source, target = z[k], z[len(z) - 1 - k]
+        for q in range(2 * LANES):
+            target[q] = source[q]
+    z[: len(z) - n] = 0
+
+
+@compiled
+def put_ends(z: Array, lanes: tuple[int, int], n: int, first: int, step: int, last: int, out: Array) -> None:
+    """Subtract rows at the beginning and at the end of signals.
+
+    Parameters
+    ----------
+    z : ndarray, floating point, shape (row, 2 * LANES)
+        Row k belongs to the sample that is k samples away from the beginning or the end.
+    lanes
+        As in `take_ends`.
+    n : int
+        So many rows count.
+    first, step : int
+        Row t of the result is sample ``first + t * step`` of the signal.
+    last : int
+        The last sample of the signal, counted from `first`.
+    out : ndarray, floating point, shape (trial, row, channel)
+        Result to subtract from.
+    """
+    n_channels = out.shape[2]
+    for lane in range(lanes[1]):
+        trial, channel = divmod(lanes[0] + lane, n_channels)
+        for t in range(min(out.shape[1], -((first - n) // step))):
+            out[trial, t, channel] -= z[first + t * step, lane]
+        for t in range(max(0, -((n - 1 - last) // step)), min(out.shape[1], last // step + 1)):
+            out[trial, t, channel] -= z[last - t * step, LANES + lane]

@@ -1,0 +1,209 @@
+"""From samples (trial, time, channel) to rows with many signals side by side, and back.
+
+Long trials are cut into segments, which stand side by side as well: lane number
+i, counted over all groups of lanes, is channel ``i % n_channels`` of segment
+``i // n_channels % n_segments`` of trial ``i // n_channels // n_segments``.
+Each lane is treated for itself, so its bits do not depend on the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.loops.compiling import compiled
+from rayspy.kernels.loops.lanes import LANES
+
+Array = NDArray[Any]
+
+_LOOKED_AT = 256
+"""Samples, at least, that tell about where a line runs."""
+FEW = 8
+"""Neighbouring channels that are copied at once."""
+
+
+class Segments(NamedTuple):
+    """How trials are cut.
+
+    Attributes
+    ----------
+    parts : int
+        Segments of each trial.
+    begin, hop : int
+        Sample in row 0 of the first segment, less than 0 if it begins before the trial,
+        and samples from one segment to the next.
+    first, stride : int
+        The same for rows of the result.
+    rows : int
+        Rows of the result that come from a segment; fewer from the last one.
+    """
+
+    parts: int
+    begin: int
+    hop: int
+    first: int
+    stride: int
+    rows: int
+
+
+@compiled
+def take_levels(x: Array, levels: Array) -> None:
+    """Mean of some samples of each line, all over it.
+
+    Parameters
+    ----------
+    x : ndarray, real, shape (trial, time, channel)
+        Signals.
+    levels : ndarray, floating point, shape (trial * channel,)
+        Where to put the means. Added up in double precision; numbers that are not
+        finite are left out, and where there are no others it is zero.
+    """
+    n_samples, n_channels = x.shape[1], x.shape[2]
+    spacing = max(1, n_samples // _LOOKED_AT)
+    sums, counts = np.empty(n_channels), np.empty(n_channels)
+    for trial in range(len(x)):
+        sums[:], counts[:] = 0.0, 0.0
+        for t in range(0, n_samples, spacing):
+            row = x[trial, t]
+            for channel in range(n_channels):
+                if np.isfinite(row[channel]):
+                    sums[channel] += row[channel]
+                    counts[channel] += 1
+        for channel in range(n_channels):
+            levels[trial * n_channels + channel] = sums[channel] / max(counts[channel], 1.0)
+
+
+@compiled
+def take(
+    x: Array,
+    lanes: tuple[int, int],
+    cut: Segments,
+    offset: int,
+    step: int,
+    levels: Array,
+    z: Array,
+    side: int = 0,
+) -> None:
+    """Put samples less the levels of their lines side by side, and zeros where there are no samples.
+
+    Parameters
+    ----------
+    x : ndarray, real, shape (trial, time, channel)
+        Signals.
+    lanes : (int, int)
+        Number of the first lane, and how many.
+    cut : Segments
+        How trials are cut.
+    offset, step : int
+        Row t of a segment is its sample ``offset + step * t``.
+    levels : ndarray, floating point, shape (trial * channel,)
+        Levels of the lines.
+    z : ndarray, floating point, shape (row, column)
+        Where they go.
+    side : int
+        Column of the first of `LANES` lanes.
+    """
+    n_samples, n_channels = x.shape[1], x.shape[2]
+    first, n_lanes = lanes
+    at = first
+    while at < first + n_lanes:
+        piece, channel = divmod(at, n_channels)
+        trial, segment = divmod(piece, cut.parts)
+        lane, width = side + at - first, min(n_channels - channel, first + n_lanes - at)
+        begin = cut.begin + segment * cut.hop + offset
+        low = min(len(z), max(0, -(begin // step)))
+        high = max(low, min(len(z), -((begin - n_samples) // step)))
+        z[:low, lane : lane + width] = 0
+        z[high:, lane : lane + width] = 0
+        line = trial * n_channels + channel
+        source = x[trial, begin + low * step : begin + high * step : step, channel : channel + width]
+        _copy(source, levels[line : line + width], z[low:high, lane : lane + width])
+        at += width
+    if n_lanes < LANES:
+        z[:, side + n_lanes : side + LANES] = 0
+
+
+@compiled
+def _copy(source: Array, levels: Array, target: Array) -> None:
+    """Rows of neighbouring channels less their levels."""
+    width = target.shape[1]
+    whole = width - width % FEW
+    for t in range(len(target)):
+        for low in range(0, whole, FEW):
+            for q in range(FEW):
+                target[t, low + q] = source[t, low + q] - levels[low + q]
+        for q in range(whole, width):
+            target[t, q] = source[t, q] - levels[q]
+
+
+@compiled
+def clean(z: Array) -> NDArray[np.bool_]:
+    """Replace numbers that are not finite by zero, and tell which columns had any."""
+    had = np.zeros(z.shape[1], np.bool_)
+    for row in z:
+        for q in range(len(row)):
+            if not np.isfinite(row[q]):
+                row[q], had[q] = 0, True
+    return had
+
+
+@compiled
+def put(
+    z: Array,
+    spacing: int,
+    lanes: tuple[int, int],
+    cut: Segments,
+    offset: int,
+    step: int,
+    levels: Array,
+    ones: Array,
+    out: Array,
+    side: int = 0,
+) -> None:
+    """Put rows back among the samples, plus the response to the levels.
+
+    Parameters
+    ----------
+    z : ndarray, floating point, shape (row, column)
+        Rows of segments side by side, from the first that is wanted on.
+    spacing : int
+        Distance of those that are wanted.
+    lanes, cut, levels
+        As in `take`.
+    offset, step : int
+        They become rows ``offset + step * t`` of the segment's result.
+    ones : ndarray, floating point, shape (row wanted,)
+        What becomes of ones.
+    out : ndarray, floating point, shape (trial, row wanted, channel)
+        Where the sums go.
+    side : int
+        Column of the first lane.
+    """
+    n_channels = out.shape[2]
+    first, n_lanes = lanes
+    at = first
+    while at < first + n_lanes:
+        piece, channel = divmod(at, n_channels)
+        trial, segment = divmod(piece, cut.parts)
+        lane, width = side + at - first, min(n_channels - channel, first + n_lanes - at)
+        line, begin = trial * n_channels + channel, cut.first + segment * cut.stride + offset
+        stop = max(begin, min(begin - offset + cut.rows, out.shape[1]))
+        target = out[trial, begin:stop:step, channel : channel + width]
+        rows = z[: len(target) * spacing : spacing, lane : lane + width]
+        _copy_back(rows, levels[line : line + width], ones[begin:stop:step], target)
+        at += width
+
+
+@compiled
+def _copy_back(source: Array, levels: Array, ones: Array, target: Array) -> None:
+    """Rows of neighbouring channels plus the response to their levels."""
+    width = target.shape[1]
+    whole = width - width % FEW
+    for t in range(len(target)):
+        for low in range(0, whole, FEW):
+            for q in range(FEW):
+                target[t, low + q] = source[t, low + q] + levels[low + q] * ones[t]
+        for q in range(whole, width):
+            target[t, q] = source[t, q] + levels[q] * ones[t]
