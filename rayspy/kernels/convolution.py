@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.lengths import fast_length
+from rayspy.kernels.lengths import LANES, fast_length
 from rayspy.kernels.lines import Lines, counts_before, lines_of
 
 Array = NDArray[Any]
@@ -106,7 +106,7 @@ def put_filtered(
 
 def _convolve(lines: Lines, response: Response, start: int, rows: slice, ones: Array, out: Array) -> None:
     """Rows of one convolution of lines that begin with sample `start`, in segments side by side."""
-    from rayspy.kernels.loops.lanes import LANES, kept, lane_groups
+    from rayspy.kernels.loops.lanes import kept, line_groups
     from rayspy.kernels.loops.real import convolve
     from rayspy.kernels.loops.rows import Segments, clean, put, take
 
@@ -119,14 +119,15 @@ def _convolve(lines: Lines, response: Response, start: int, rows: slice, ones: A
     n_fft = _transform_length(response, stop, span)
     transfer = _transfer(response, n_fft, dtype.char)
     z = kept(n_fft * LANES, dtype).reshape(n_fft, LANES)
-    for lanes in lane_groups(len(lines.levels) * count, LANES):
-        take(lines.x, lanes, cut, 0, 1, lines.levels, z)
+    for some in line_groups(len(lines.levels) * count):
+        lanes = some.start, len(some)
+        take(lines.x, lanes, cut, lines.levels, z[np.newaxis])
         convolve(z, transfer)
         if not np.isfinite(z[0]).all():
-            take(lines.x, lanes, cut, 0, 1, lines.levels, z)
-            lines.mark(lanes[0], count, clean(z))
+            take(lines.x, lanes, cut, lines.levels, z[np.newaxis])
+            lines.mark(some.start, count, clean(z))
             convolve(z, transfer)
-        put(z[span[0] :], step, lanes, cut, 0, 1, lines.levels, ones, out)
+        put(z[np.newaxis, span[0] :], step, lanes, cut, lines.levels, ones, out)
 
 
 def _segments(response: Response, n_rows: int, step: int) -> tuple[int, int]:
@@ -154,7 +155,7 @@ def _cut_in_between(
     runs the other way.
     """
     from rayspy.kernels.loops.ends import put_ends, reflect, take_ends, times
-    from rayspy.kernels.loops.lanes import LANES, backward, forward, kept, lane_groups
+    from rayspy.kernels.loops.lanes import backward, forward, kept, line_groups
     from rayspy.kernels.loops.rows import clean
 
     n, lead, step = lines.x.shape[1], response.lead, rows.step or 1
@@ -164,8 +165,9 @@ def _cut_in_between(
     n_fft, dtype = fast_length(2 * lead), lines.levels.dtype
     beyond = _beyond(response, n_fft, dtype.char)
     z = kept(n_fft * 2 * LANES, dtype).reshape(n_fft, 2 * LANES)
-    for some in lane_groups(len(lines.levels), LANES):
-        take_ends(lines.x, some, lines.levels, begins, ends, min(lead, n), z)
+    for some in line_groups(len(lines.levels)):
+        lanes = some.start, len(some)
+        take_ends(lines.x, lanes, lines.levels, begins, ends, min(lead, n), z)
         if lines.holes.any():
             clean(z)
         for again in (True, False):
@@ -174,7 +176,7 @@ def _cut_in_between(
             backward(z)
             if again:
                 reflect(z, lead)
-        put_ends(z, some, lead, rows.start, step, length - 1 - rows.start, out)
+        put_ends(z, lanes, lead, rows.start, step, length - 1 - rows.start, out)
 
 
 @lru_cache(maxsize=16)

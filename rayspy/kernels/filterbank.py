@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rayspy.kernels.detrend import detrended, pairwise_sum
-from rayspy.kernels.lengths import fast_length
+from rayspy.kernels.lengths import LANES, fast_length
 from rayspy.kernels.mtmfft import convert
 
 Array = NDArray[Any]
@@ -356,7 +356,7 @@ def means_bytes(length: int, lengths: Sequence[int], order: int) -> int:
 
 def _side_by_side(lines: Array) -> Iterator[tuple[Array, range, slice]]:
     """Up to 32 lines, their numbers among those of some trials, and these trials."""
-    from rayspy.kernels.loops.lanes import LANES, line_groups
+    from rayspy.kernels.loops.lanes import line_groups
 
     n_trials, n_channels, length = lines.shape
     at_once = max(1, LANES // n_channels)

@@ -1,9 +1,11 @@
-"""Lengths of Fourier transforms whose factors are cheap."""
+"""Lengths of Fourier transforms whose factors are cheap, and how many are done at once."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+LANES = 32
+"""Signals that are transformed side by side."""
 _COSTS = {2: 0.5, 3: 0.53, 4: 0.67, 5: 0.9}
 """Measured time of a pass per point; only the ratios matter."""
 

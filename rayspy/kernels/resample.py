@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.lengths import fast_length
+from rayspy.kernels.lengths import LANES, fast_length
 from rayspy.kernels.lines import as_lines, as_samples, counts_before, lines_of
 
 Array = NDArray[Any]
@@ -113,8 +113,8 @@ def _put_transformed(
     x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
 ) -> None:
     """Filter all phases of the input for each phase of the output, by Fourier transforms."""
-    from rayspy.kernels.loops.lanes import LANES, backward, forward, kept, lane_groups
-    from rayspy.kernels.loops.polyphase import add_products
+    from rayspy.kernels.loops.lanes import backward, forward, kept, line_groups
+    from rayspy.kernels.loops.polyphase import combine
     from rayspy.kernels.loops.rows import Segments, clean, put, take
 
     up, down = factor.up, factor.down
@@ -131,33 +131,29 @@ def _put_transformed(
     transfer = _transfer(factor, frame, phase, dtype.char)
     ones = _of_ones(factor, start, x.shape[1], first, stop).astype(dtype)
     lines = lines_of(x, dtype)
-    shape = 1 + up, frame.n_fft, 2 * LANES
-    z, *sums = memory = kept(math.prod(shape), dtype).reshape(shape)
-
-    def add_up(lanes: tuple[int, int], cleaned: bool) -> None:
-        memory[1:] = 0
-        for r in range(down):
+    shape = down + up, frame.n_fft, 2 * LANES
+    memory = kept(math.prod(shape), dtype).reshape(shape)
+    phases, results = memory[:down], memory[down:]
+    for some in line_groups(len(lines.levels) * frame.pairs):
+        lanes = some.start, len(some)
+        for cleaned in (False, True):
             for cut, side in halves:
-                take(lines.x, lanes, cut, r, down, lines.levels, z, side)
+                take(lines.x, lanes, cut, lines.levels, phases, side)
             if cleaned:
-                had = clean(z)
-                lines.mark(lanes[0], frame.pairs, had[:LANES] | had[LANES:])
-            forward(z)
-            add_products(z, transfer[r], memory[1:])
-
-    for lanes in lane_groups(len(lines.levels) * frame.pairs, LANES):
-        add_up(lanes, cleaned=False)
-        if not np.isfinite(sums[0][0]).all():
-            add_up(lanes, cleaned=True)
-        for p in range(up):
-            backward(sums[p])
-            for cut, side in halves:
-                put(sums[p][frame.reach :], 1, lanes, cut, p, up, lines.levels, ones, out, side)
+                had = clean(phases.reshape(-1, 2 * LANES))
+                lines.mark(some.start, frame.pairs, had[:LANES] | had[LANES:])
+            forward(phases)
+            combine(phases, transfer, results)
+            if np.isfinite(results[0, 0]).all():
+                break
+        backward(results)
+        for cut, side in halves:
+            put(results[:, frame.reach :], 1, lanes, cut, lines.levels, ones, out, side)
     lines.spoil(lambda holes: _reached(holes, factor, start, first, stop), out)
 
 
 _FIT = 5000
-"""Samples of a segment that stay, with many others, in the processor's cache while all phases are taken."""
+"""Samples of a segment that stay, with those beside it, in the processor's cache."""
 _MARGINS = 16
 """A segment is at least this many times as long as one of its margins."""
 
@@ -199,12 +195,12 @@ def _frame(factor: Polyphase, n_rows: int) -> Frame:
 def room_in_bytes(factor: Polyphase, n_rows: int) -> int:
     """Memory that up to so many rows take in double precision, whatever the number of lines."""
     up, n_fft = factor.up, _frame(factor, n_rows).n_fft
-    return 8 * n_fft * ((1 + up) * 64 + 6 * up * factor.down) + 64 * n_rows
+    return 8 * n_fft * ((factor.down + up) * 64 + 6 * up * factor.down) + 64 * n_rows
 
 
 @lru_cache(maxsize=4)
 def _transfer(factor: Polyphase, frame: Frame, phase: int, dtype: str) -> Array:
-    """Transfer functions between phases, (input, output, frequency), in the order of transforms.
+    """Transfer functions between phases, (frequency, output, input), in the order of transforms.
 
     The middle tap stands at row 0 of the result if `phase` is 0, else so many taps after it.
     """
@@ -214,14 +210,14 @@ def _transfer(factor: Polyphase, frame: Frame, phase: int, dtype: str) -> Array:
 
     up, down, n_fft = factor.up, factor.down, frame.n_fft
     lags = np.arange(-frame.reach, frame.reach + 1)
-    phases = phase + np.arange(up) * down - np.arange(down)[:, np.newaxis] * up
+    phases = phase + np.arange(up)[:, np.newaxis] * down - np.arange(down) * up
     taps = factor.half + phases[..., np.newaxis] + up * down * lags
     inside = (taps >= 0) & (taps < len(factor.taps))
-    wrapped = np.zeros((down, up, n_fft))
+    wrapped = np.zeros((up, down, n_fft))
     wrapped[..., lags] = np.where(inside, factor.taps[np.clip(taps, 0, len(factor.taps) - 1)], 0)
     spectra = np.conj(fft(wrapped, axis=-1)) / n_fft
     order = np.argsort(transform(n_fft, dtype).place)
-    return np.ascontiguousarray(spectra[..., order]).astype(dtype.upper())
+    return np.ascontiguousarray(spectra[..., order].transpose(2, 0, 1), dtype.upper())
 
 
 @lru_cache(maxsize=16)

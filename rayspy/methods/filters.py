@@ -25,10 +25,6 @@ MARGINS_PER_PIECE = 4
 """A piece is at least this many times as long as one of its margins."""
 
 
-LANES = 32
-"""Trials x channels that are filtered side by side."""
-
-
 class Filter(Protocol):
     """A filter along time."""
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.analytic import analytic, standardized
 from rayspy.kernels.detrend import detrended
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import LANES, Butterworth, Notch, Sinc, piece_length
+from rayspy.methods.filters import Butterworth, Notch, Sinc, piece_length
 
 Array = NDArray[Any]
 

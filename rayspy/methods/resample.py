@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.design import windowed_sinc
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.mtmfft import working_dtype
 from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, room_in_bytes, samples_for_rows
 from rayspy.methods.base import InputSpec, Kernel, OutputSpec
-from rayspy.methods.filters import LANES, MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
+from rayspy.methods.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
 
 Array = NDArray[Any]
 

@@ -21,6 +21,7 @@ from rayspy.kernels.filterbank import (
     powers_bytes,
     superlets,
 )
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.wavelets import (
     SUPPORT,
     fourier_factor,
@@ -41,7 +42,7 @@ class Wavelet:
     """Parameters of `wavelet`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "wavelet"
-    lanes: ClassVar[int] = 32
+    lanes: ClassVar[int] = LANES
     """Trials x channels that are computed side by side."""
 
     samplerate: float

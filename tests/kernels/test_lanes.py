@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayspy.kernels.convolution import LONGEST, Response, put_filtered, reach
-from rayspy.kernels.lengths import fast_length
-from rayspy.kernels.loops.lanes import LANES, aligned, backward, forward, transform
+from rayspy.kernels.lengths import LANES, fast_length
+from rayspy.kernels.loops.lanes import aligned, backward, forward, transform
 from rayspy.kernels.loops.real import convolve
 
 EPS = {"f": 6e-7, "d": 1e-14}

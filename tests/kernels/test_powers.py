@@ -12,9 +12,9 @@ from scipy.fft import fft, ifft
 
 from rayspy.kernels import filterbank
 from rayspy.kernels.filterbank import Points, Response, Spectra
-from rayspy.kernels.lengths import fast_length, radices_of
+from rayspy.kernels.lengths import LANES, fast_length, radices_of
 from rayspy.kernels.loops import lanes
-from rayspy.kernels.loops.lanes import LANES, line_groups
+from rayspy.kernels.loops.lanes import line_groups
 from rayspy.kernels.loops.powers import last_powers, powers
 from rayspy.methods.banks import _Store
 from rayspy.methods.timepoints import TimePoints

@@ -11,8 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import LANES
 
 Array = NDArray[Any]
 

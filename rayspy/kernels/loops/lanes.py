@@ -21,13 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.lengths import radices_of
+from rayspy.kernels.lengths import LANES, radices_of
 from rayspy.kernels.loops.compiling import compiled
 
 Array = NDArray[Any]
 
-LANES = 32
-"""Signals that are transformed at once."""
 _CACHED_ROWS = 128
 """Rows that the processor's first cache holds."""
 
@@ -236,27 +234,34 @@ def forward(z: Array) -> None:
 
     Parameters
     ----------
-    z : ndarray of float32 or double, shape (n, 2 * LANES)
+    z : ndarray of float32 or double, shape (n, 2 * LANES) or (several, n, 2 * LANES)
         Rows; afterwards result k is in row ``transform(n).place[k]``.
     """
-    all_but_last(z, transform(len(z), z.dtype.char))
-    last(z)
+    _forward(z.reshape(-1, *z.shape[-2:]), transform(z.shape[-2], z.dtype.char))
+
+
+@compiled
+def _forward(several: Array, plan: Transform) -> None:
+    for z in several:
+        all_but_last(z, plan)
+        last(z)
 
 
 def backward(z: Array) -> None:
     """Transform back with exp(-i ...), from digit-reversed to natural order, not divided by the length."""
-    _backward(z, transform(len(z), z.dtype.char))
+    _backward(z.reshape(-1, *z.shape[-2:]), transform(z.shape[-2], z.dtype.char))
 
 
 @compiled
-def _backward(z: Array, plan: Transform) -> None:
-    for first, stop, size in ((plan.outer, len(plan.radices), plan.inner), (0, plan.outer, len(z))):
-        for low in range(0, len(z), size):
-            n = 1 if stop == len(plan.radices) else plan.inner
-            for i in range(stop - 1, first - 1, -1):
-                n *= plan.radices[i]
-                w = plan.twiddles[plan.starts[i] : plan.starts[i + 1]]
-                _pass_back(z, low, low + size, n, plan.radices[i], w)
+def _backward(several: Array, plan: Transform) -> None:
+    for z in several:
+        for first, stop, size in ((plan.outer, len(plan.radices), plan.inner), (0, plan.outer, len(z))):
+            for low in range(0, len(z), size):
+                n = 1 if stop == len(plan.radices) else plan.inner
+                for i in range(stop - 1, first - 1, -1):
+                    n *= plan.radices[i]
+                    w = plan.twiddles[plan.starts[i] : plan.starts[i + 1]]
+                    _pass_back(z, low, low + size, n, plan.radices[i], w)
 
 
 @compiled
@@ -392,17 +397,6 @@ def aligned(size: int) -> NDArray[np.float32]:
     return memory[skip : skip + size]
 
 
-def time_rows(n: int, dtype: np.dtype[Any]) -> Array:
-    """Rows of one time point each, (n, LANES), to be filled."""
-    _, memory = workspace(0, n * LANES * dtype.itemsize // 4)
-    return memory.view(dtype).reshape(n, LANES)
-
-
 def line_groups(n_lines: int) -> list[range]:
     """Lines that stand side by side."""
     return [range(k, min(k + LANES, n_lines)) for k in range(0, n_lines, LANES)]
-
-
-def lane_groups(n_lanes: int, width: int) -> list[tuple[int, int]]:
-    """Number of the first, and how many stand side by side, of each group."""
-    return [(k, min(width, n_lanes - k)) for k in range(0, n_lanes, width)]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import LANES, transform, workspace
+from rayspy.kernels.loops.lanes import transform, workspace
 from rayspy.kernels.loops.powers import FEW, filter_lines, last_powers, put, same_length, spectra_bytes
 
 Array = NDArray[Any]

@@ -6,31 +6,33 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import LANES
 
 Array = NDArray[Any]
 
 
 @compiled
-def add_products(z: Array, transfer: Array, sums: Array) -> None:
-    """Add what a phase of the input contributes to each phase of the output.
+def combine(phases: Array, transfer: Array, out: Array) -> None:
+    """Filter the phases of the input for each phase of the output, and add them up.
 
     Parameters
     ----------
-    z : ndarray, floating point, shape (frequency, 2 * LANES)
-        Spectrum of a phase of the input: two segments of each line, one the real part.
-    transfer : ndarray of complex, shape (phase, frequency)
+    phases : ndarray, floating point, shape (input phase, frequency, 2 * LANES)
+        Spectra of two segments of each line, one of them the real part.
+    transfer : ndarray of complex, shape (frequency, output phase, input phase)
         Transfer functions, in the same order of frequencies.
-    sums : ndarray, floating point, shape (phase, frequency, 2 * LANES)
-        Spectra of the phases of the output.
+    out : ndarray, floating point, shape (output phase, frequency, 2 * LANES)
+        Where to put the sums.
     """
-    for k in range(len(z)):
-        source = z[k]
-        for p in range(len(transfer)):
-            hr, hi = transfer[p, k].real, transfer[p, k].imag
-            target = sums[p, k]
-            for q in range(LANES):
-                xr, xi = source[q], source[q + LANES]
-                target[q] += xr * hr - xi * hi
-                target[q + LANES] += xr * hi + xi * hr
+    for k in range(phases.shape[1]):
+        for p in range(len(out)):
+            target, weights = out[p, k], transfer[k, p]
+            for q in range(2 * LANES):
+                target[q] = 0
+            for r in range(len(phases)):
+                source, hr, hi = phases[r, k], weights[r].real, weights[r].imag
+                for q in range(LANES):
+                    xr, xi = source[q], source[q + LANES]
+                    target[q] += xr * hr - xi * hi
+                    target[q + LANES] += xr * hi + xi * hr

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import LANES, aligned, all_but_last, transform, workspace
+from rayspy.kernels.loops.lanes import aligned, all_but_last, transform, workspace
 
 Array = NDArray[Any]
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import LANES, backward, forward, transform
+from rayspy.kernels.loops.lanes import backward, forward, transform
 
 Array = NDArray[Any]
 

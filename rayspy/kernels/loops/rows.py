@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import LANES
 
 Array = NDArray[Any]
 
@@ -80,8 +80,6 @@ def take(
     x: Array,
     lanes: tuple[int, int],
     cut: Segments,
-    offset: int,
-    step: int,
     levels: Array,
     z: Array,
     side: int = 0,
@@ -96,12 +94,10 @@ def take(
         Number of the first lane, and how many.
     cut : Segments
         How trials are cut.
-    offset, step : int
-        Row t of a segment is its sample ``offset + step * t``.
     levels : ndarray, floating point, shape (trial * channel,)
         Levels of the lines.
-    z : ndarray, floating point, shape (row, column)
-        Where they go.
+    z : ndarray, floating point, shape (phase, row, column)
+        Where they go: row t of phase r of n is sample ``t * n + r`` of a segment.
     side : int
         Column of the first of `LANES` lanes.
     """
@@ -112,17 +108,18 @@ def take(
         piece, channel = divmod(at, n_channels)
         trial, segment = divmod(piece, cut.parts)
         lane, width = side + at - first, min(n_channels - channel, first + n_lanes - at)
-        begin = cut.begin + segment * cut.hop + offset
-        low = min(len(z), max(0, -(begin // step)))
-        high = max(low, min(len(z), -((begin - n_samples) // step)))
-        z[:low, lane : lane + width] = 0
-        z[high:, lane : lane + width] = 0
-        line = trial * n_channels + channel
-        source = x[trial, begin + low * step : begin + high * step : step, channel : channel + width]
-        _copy(source, levels[line : line + width], z[low:high, lane : lane + width])
+        line, step = trial * n_channels + channel, len(z)
+        for r in range(step):
+            begin = cut.begin + segment * cut.hop + r
+            rows = z[r, :, lane : lane + width]
+            low = min(len(rows), max(0, -(begin // step)))
+            high = max(low, min(len(rows), -((begin - n_samples) // step)))
+            rows[:low], rows[high:] = 0, 0
+            source = x[trial, begin + low * step : begin + high * step : step, channel : channel + width]
+            _copy(source, levels[line : line + width], rows[low:high])
         at += width
     if n_lanes < LANES:
-        z[:, side + n_lanes : side + LANES] = 0
+        z[:, :, side + n_lanes : side + LANES] = 0
 
 
 @compiled
@@ -155,8 +152,6 @@ def put(
     spacing: int,
     lanes: tuple[int, int],
     cut: Segments,
-    offset: int,
-    step: int,
     levels: Array,
     ones: Array,
     out: Array,
@@ -166,14 +161,13 @@ def put(
 
     Parameters
     ----------
-    z : ndarray, floating point, shape (row, column)
-        Rows of segments side by side, from the first that is wanted on.
+    z : ndarray, floating point, shape (phase, row, column)
+        Rows of segments side by side, from the first that is wanted on: row t of phase
+        p of n becomes row ``t * n + p`` of the segment's result.
     spacing : int
-        Distance of those that are wanted.
+        Distance of those rows that are wanted.
     lanes, cut, levels
         As in `take`.
-    offset, step : int
-        They become rows ``offset + step * t`` of the segment's result.
     ones : ndarray, floating point, shape (row wanted,)
         What becomes of ones.
     out : ndarray, floating point, shape (trial, row wanted, channel)
@@ -188,11 +182,12 @@ def put(
         piece, channel = divmod(at, n_channels)
         trial, segment = divmod(piece, cut.parts)
         lane, width = side + at - first, min(n_channels - channel, first + n_lanes - at)
-        line, begin = trial * n_channels + channel, cut.first + segment * cut.stride + offset
-        stop = max(begin, min(begin - offset + cut.rows, out.shape[1]))
-        target = out[trial, begin:stop:step, channel : channel + width]
-        rows = z[: len(target) * spacing : spacing, lane : lane + width]
-        _copy_back(rows, levels[line : line + width], ones[begin:stop:step], target)
+        line, begin, step = trial * n_channels + channel, cut.first + segment * cut.stride, len(z)
+        stop = min(begin + cut.rows, out.shape[1])
+        for p in range(min(step, stop - begin)):
+            target = out[trial, begin + p : stop : step, channel : channel + width]
+            rows = z[p, : len(target) * spacing : spacing, lane : lane + width]
+            _copy_back(rows, levels[line : line + width], ones[begin + p : stop : step], target)
         at += width
 
 
