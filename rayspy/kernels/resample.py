@@ -182,20 +182,26 @@ class Frame(NamedTuple):
 
 def _frame(factor: Polyphase, n_rows: int) -> Frame:
     """Frame for so many rows."""
+    reach, most = _reach_and_most(factor)
+    wanted = max(1, -(-n_rows // factor.up))
+    pairs = -(-wanted // (2 * most))
+    each = -(-wanted // (2 * pairs))
+    return Frame(pairs, each * factor.up, reach, fast_length(each + 2 * reach))
+
+
+def _reach_and_most(factor: Polyphase) -> tuple[int, int]:
+    """Reach, and most rows of a phase that come from a segment."""
     up, down, half = factor.up, factor.down, factor.half
     farthest = half + max((up - 1) * (down + 1), (down - 1) * up)
     reach = farthest // (up * down)
-    most = max(_FIT // down, _MARGINS * reach, 4) - 2 * reach
-    wanted = max(1, -(-n_rows // up))
-    pairs = -(-wanted // (2 * most))
-    each = -(-wanted // (2 * pairs))
-    return Frame(pairs, each * up, reach, fast_length(each + 2 * reach))
+    return reach, max(_FIT // down, _MARGINS * reach, 4) - 2 * reach
 
 
 def room_in_bytes(factor: Polyphase, n_rows: int) -> int:
     """Memory that up to so many rows take in double precision, whatever the number of lines."""
-    up, n_fft = factor.up, _frame(factor, n_rows).n_fft
-    return 8 * n_fft * ((factor.down + up) * 64 + 6 * up * factor.down) + 64 * n_rows
+    reach, most = _reach_and_most(factor)
+    n_fft = fast_length(min(most, n_rows // (2 * factor.up) + 1) + 2 * reach)
+    return 8 * n_fft * ((factor.down + factor.up) * 64 + 6 * factor.up * factor.down) + 64 * n_rows
 
 
 @lru_cache(maxsize=4)

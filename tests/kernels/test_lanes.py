@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rayspy.kernels.convolution import LONGEST, Response, put_filtered, reach
 from rayspy.kernels.lengths import LANES, fast_length
-from rayspy.kernels.loops.lanes import aligned, backward, forward, transform
+from rayspy.kernels.loops import lanes
+from rayspy.kernels.loops.lanes import aligned, backward, forward, kept, transform
 from rayspy.kernels.loops.real import convolve
 
 EPS = {"f": 6e-7, "d": 1e-14}
@@ -191,3 +192,16 @@ def test_fast_lengths(n: int) -> None:
 
 def test_aligned_memory() -> None:
     assert all(aligned(n).ctypes.data % 64 == 0 and aligned(n).size == n for n in (1, 17, 1000))
+
+
+def test_memory_is_used_again_unless_it_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = kept(1000, np.dtype("d"))
+    assert first.dtype == np.float64
+    assert first.size == 1000
+    assert np.shares_memory(first, kept(2000, np.dtype("f")))
+    monkeypatch.setattr(lanes, "_MOST_KEPT", 3000)
+    large = kept(3001, np.dtype("f"))
+    assert not np.shares_memory(large, kept(3001, np.dtype("f")))
+    again = kept(10, np.dtype("f"))
+    assert not np.shares_memory(large, again)
+    assert np.shares_memory(again, kept(10, np.dtype("f")))

@@ -370,15 +370,18 @@ def _back_5(z: Array, low: int, high: int, n: int, w: Array) -> None:
 
 
 _kept = threading.local()
+_MOST_KEPT = 2**24
+"""Numbers; what is larger is given back at once, as a thread may outlive the work by hours."""
 
 
 def kept(size: int, dtype: np.dtype[Any]) -> Array:
     """Memory that a thread uses again: fresh memory costs as much time as half a transform."""
     needed = size * dtype.itemsize // 4
-    if getattr(_kept, "memory", np.zeros(0)).size < needed:
+    memory: Array | None = getattr(_kept, "memory", None)
+    if memory is None or memory.size < needed:
         _kept.memory = None
-        _kept.memory = aligned(needed)
-    memory: Array = _kept.memory
+        memory = aligned(needed)
+        _kept.memory = memory if needed <= _MOST_KEPT else None
     return memory[:needed].view(dtype)
 
 
