@@ -40,15 +40,24 @@ def take_ends(
     """
     n_samples, n_channels = x.shape[1], x.shape[2]
     z[...] = 0
-    for lane in range(lanes[1]):
-        trial, channel = divmod(lanes[0] + lane, n_channels)
-        level = levels[lanes[0] + lane]
+    first, n_lanes = lanes
+    at = first
+    while at < first + n_lanes:
+        trial, channel = divmod(at, n_channels)
+        lane, width = at - first, min(n_channels - channel, first + n_lanes - at)
+        some = levels[at : at + width]
+        signals = x[trial, :, channel : channel + width]
         for k in range(n):
             row = z[len(z) - 1 - k]
+            begin, real = signals[k], row[lane : lane + width]
+            end, imaginary = signals[n_samples - 1 - k], row[LANES + lane : LANES + lane + width]
             if begins:
-                row[lane] = x[trial, k, channel] - level
+                for q in range(width):
+                    real[q] = begin[q] - some[q]
             if ends:
-                row[LANES + lane] = x[trial, n_samples - 1 - k, channel] - level
+                for q in range(width):
+                    imaginary[q] = end[q] - some[q]
+        at += width
 
 
 @compiled
@@ -91,9 +100,18 @@ def put_ends(z: Array, lanes: tuple[int, int], n: int, first: int, step: int, la
         Result to subtract from.
     """
     n_channels = out.shape[2]
-    for lane in range(lanes[1]):
-        trial, channel = divmod(lanes[0] + lane, n_channels)
-        for t in range(min(out.shape[1], -((first - n) // step))):
-            out[trial, t, channel] -= z[first + t * step, lane]
-        for t in range(max(0, -((n - 1 - last) // step)), min(out.shape[1], last // step + 1)):
-            out[trial, t, channel] -= z[last - t * step, LANES + lane]
+    first_lane, n_lanes = lanes
+    at = first_lane
+    while at < first_lane + n_lanes:
+        trial, channel = divmod(at, n_channels)
+        lane, width = at - first_lane, min(n_channels - channel, first_lane + n_lanes - at)
+        rows = out[trial, :, channel : channel + width]
+        for t in range(min(len(rows), -((first - n) // step))):
+            target, source = rows[t], z[first + t * step, lane : lane + width]
+            for q in range(width):
+                target[q] -= source[q]
+        for t in range(max(0, -((n - 1 - last) // step)), min(len(rows), last // step + 1)):
+            target, source = rows[t], z[last - t * step, LANES + lane : LANES + lane + width]
+            for q in range(width):
+                target[q] -= source[q]
+        at += width
