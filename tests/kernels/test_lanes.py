@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -195,13 +196,18 @@ def test_aligned_memory() -> None:
 
 
 def test_memory_is_used_again_unless_it_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = kept(1000, np.dtype("d"))
-    assert first.dtype == np.float64
-    assert first.size == 1000
-    assert np.shares_memory(first, kept(2000, np.dtype("f")))
     monkeypatch.setattr(lanes, "_MOST_KEPT", 3000)
-    large = kept(3001, np.dtype("f"))
-    assert not np.shares_memory(large, kept(3001, np.dtype("f")))
-    again = kept(10, np.dtype("f"))
-    assert not np.shares_memory(large, again)
-    assert np.shares_memory(again, kept(10, np.dtype("f")))
+
+    def in_a_new_thread() -> None:
+        first = kept(1000, np.dtype("d"))
+        assert first.dtype == np.float64
+        assert first.size == 1000
+        assert np.shares_memory(first, kept(2000, np.dtype("f")))
+        large = kept(3001, np.dtype("f"))
+        assert not np.shares_memory(large, kept(3001, np.dtype("f")))
+        again = kept(10, np.dtype("f"))
+        assert not np.shares_memory(large, again)
+        assert np.shares_memory(again, kept(10, np.dtype("f")))
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(in_a_new_thread).result()
