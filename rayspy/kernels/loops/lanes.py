@@ -242,9 +242,9 @@ def forward(z: Array) -> None:
 
 @compiled
 def _forward(several: Array, plan: Transform) -> None:
-    for z in several:
-        all_but_last(z, plan)
-        last(z)
+    for k in range(len(several)):  # `for z in several` would hide from the compiler that rows are contiguous
+        all_but_last(several[k], plan)
+        last(several[k])
 
 
 def backward(z: Array) -> None:
@@ -254,7 +254,8 @@ def backward(z: Array) -> None:
 
 @compiled
 def _backward(several: Array, plan: Transform) -> None:
-    for z in several:
+    for k in range(len(several)):
+        z = several[k]
         for first, stop, size in ((plan.outer, len(plan.radices), plan.inner), (0, plan.outer, len(z))):
             for low in range(0, len(z), size):
                 n = 1 if stop == len(plan.radices) else plan.inner

@@ -139,7 +139,8 @@ def _copy(source: Array, levels: Array, target: Array) -> None:
 def clean(z: Array) -> NDArray[np.bool_]:
     """Replace numbers that are not finite by zero, and tell which columns had any."""
     had = np.zeros(z.shape[1], np.bool_)
-    for row in z:
+    for t in range(len(z)):
+        row = z[t]
         for q in range(len(row)):
             if not np.isfinite(row[q]):
                 row[q], had[q] = 0, True
