@@ -8,18 +8,24 @@ lines are cut into overlapping segments where filters are short (overlap-save).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rayspy.kernels.detrend import detrended, pairwise_sum
-from rayspy.kernels.lengths import LANES, fast_length
+from rayspy.kernels.lengths import LANES, fast_length, is_fast, parts_of
+from rayspy.kernels.lines import readable
 from rayspy.kernels.mtmfft import convert
+
+if TYPE_CHECKING:
+    from rayspy.kernels.loops.powers import Stack
 
 Array = NDArray[Any]
 
@@ -71,6 +77,20 @@ class Response:
     is_real: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The bins of a response that matter, for outputs by transforms of `n_part` points.
+
+    `values`, (part, bin), begin at bin `first` of `n_fft`. Those of part r give every
+    n-th of the outputs that are wanted from number r on, where n is the number of parts.
+    """
+
+    n_fft: int
+    n_part: int
+    first: int
+    values: Array
+
+
 class Bank(Protocol):
     """Filters bound to one length of line."""
 
@@ -79,9 +99,15 @@ class Bank(Protocol):
     """Length of the transform per filter."""
     row_bytes: list[int]
     """Memory of the output of each filter for one line."""
+    is_real: bool
+    """Whether all outputs are real."""
 
     def response(self, i: int) -> Response:
         """Filter number i."""
+        ...
+
+    def band(self, i: int) -> Band:
+        """Filter number i, as transforms side by side take it."""
         ...
 
 
@@ -95,7 +121,8 @@ def transform_length(length: int, reach: int, step: int = 1) -> int:
     if step == 1 and rounded <= _LONGEST_REACH and 2 * _SEGMENT * rounded <= length:
         return _SEGMENT * rounded
     padding = next((p for p in (int(share * length) for share in _PADDINGS) if p >= reach), length)
-    return step * fast_length(-(-(length + padding) // step))
+    halves = 2 if is_fast(4 * step) else 1  # real lines are transformed by half of the length
+    return step * halves * fast_length(-(-(length + padding) // (step * halves)))
 
 
 def segments(length: int, n_fft: int) -> tuple[int, int]:
@@ -125,30 +152,89 @@ def response_of(taps: Array, first: int, n_fft: int, points: Points) -> Response
     points : Points
         Outputs wanted.
     """
-    from scipy.fft import fft
-
-    wrapped = np.zeros(n_fft, np.complex128)
-    wrapped[(first + np.arange(len(taps))) % n_fft] = taps
-    values = (fft(wrapped, overwrite_x=True) / n_fft).astype(np.complex64)
+    values = _transfer(taps, first, n_fft).astype(np.complex64)
     if np.isrealobj(taps) and points.step == 1:
         return Response(n_fft, np.ascontiguousarray(values[: n_fft // 2 + 1]), True)
     return Response(n_fft, values)
 
 
-def detrended_lines(x: Array, polyremoval: int | None, part: slice = slice(None)) -> Array:
-    """Signals in double precision as (trial, channel, time), detrended and then cut.
+def _transfer(taps: Array, first: int, n_fft: int) -> Array:
+    from scipy.fft import fft
+
+    wrapped = np.zeros(n_fft, np.complex128)
+    wrapped[(first + np.arange(len(taps))) % n_fft] = taps
+    return np.asarray(fft(wrapped, overwrite_x=True) / n_fft)
+
+
+def band_of(taps: Array, first: int, n_fft: int, step: int, limits: tuple[float, float] | None) -> Band:
+    """Transform a filter, and keep what is within some limits.
 
     Parameters
     ----------
-    x : ndarray, shape (trial, time, channel)
-        Real signals; not changed.
-    polyremoval : int or None
-        Trend that is removed from the whole trial.
-    part : slice
-        Samples that are kept.
+    taps, first, n_fft
+        See `response_of`.
+    step : int
+        Samples from one output that is wanted to the next.
+    limits : (float, float) or None
+        Frequencies, per sample, beyond which there is nothing that matters.
     """
-    lines = detrended(x.astype(np.float64), polyremoval)
-    return np.ascontiguousarray(lines[:, part].transpose(0, 2, 1))
+    values = _transfer(taps, first, n_fft)
+    if limits is None:
+        return banded(values, 0, n_fft, step)
+    low, high = math.floor(limits[0] * n_fft), math.ceil(limits[1] * n_fft)
+    return banded(values, low, high - low + 1, step)
+
+
+def banded(values: Array, first: int, width: int, step: int) -> Band:
+    """Cut so many bins out of a response, which is zero elsewhere, and turn them for each part.
+
+    Outputs r, r + parts, ... are one transform of bins times exp(2 pi i k r / n), of which those a
+    transform's length apart are added (decimation in time: Cooley & Tukey 1965). Only magnitudes
+    are wanted, so k may be counted from the first bin of the band.
+    """
+    n_fft = len(values)
+    if width >= n_fft:
+        return Band(n_fft, n_fft // step, 0, values.astype(np.complex64)[np.newaxis])
+    parts = parts_of(n_fft // step, width)
+    bins = np.arange(width)
+    turns = np.exp(2j * np.pi * np.outer(np.arange(parts), bins * step) / n_fft)
+    cut = (values[(first + bins) % n_fft] * turns).astype(np.complex64)
+    return Band(n_fft, n_fft // step // parts, first % n_fft, cut)
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """Real signals (trial, time, channel), and what is subtracted from each line, (line,)."""
+
+    x: Array
+    levels: Array
+
+    @classmethod
+    def of(cls, x: Array, polyremoval: int | None, part: slice = slice(None)) -> Signals:
+        """Signals without their trend.
+
+        Parameters
+        ----------
+        x : ndarray, shape (trial, time, channel)
+            Real signals; not changed.
+        polyremoval : int or None
+            Trend that is removed from the whole trial.
+        part : slice
+            Samples that are kept.
+        """
+        from rayspy.kernels.loops.rows import take_means
+
+        levels = np.zeros(x.shape[0] * x.shape[2])
+        if polyremoval == 1:
+            x = detrended(x.astype(np.float64), polyremoval)
+        elif polyremoval == 0:
+            take_means(readable(x), levels)
+        return cls(x[:, part], levels)
+
+    def lines(self) -> Array:
+        """As (trial, channel, time) in double precision."""
+        levels = self.levels.reshape(len(self.x), -1, 1)
+        return np.subtract(self.x.transpose(0, 2, 1), levels, order="C")
 
 
 class Spectra:
@@ -169,7 +255,6 @@ class Spectra:
             lines = lines / self.scale
         self._lines = lines
         self._known: dict[int, Array] = {}
-        self._slabs: dict[int, Array] = {}
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -178,16 +263,6 @@ class Spectra:
         if n_fft not in self._known:
             self._known[n_fft] = _all_bins(self._lines, n_fft)
         return self._known[n_fft]
-
-    def slab(self, n_fft: int) -> Array:
-        """Half of the bins of the spectra of up to 32 whole lines, side by side."""
-        from scipy.fft import rfft
-
-        from rayspy.kernels.loops.powers import slab_of
-
-        if n_fft not in self._slabs:
-            self._slabs[n_fft] = slab_of(rfft(self._lines, n=n_fft, axis=-1))
-        return self._slabs[n_fft]
 
 
 def _all_bins(lines: Array, n_fft: int) -> Array:
@@ -294,13 +369,13 @@ def runs(bank: Bank, numbers: Sequence[int], n_lines: int) -> Iterator[list[int]
         yield run
 
 
-def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) -> None:
+def filtered(signals: Signals, bank: Bank, freqs: range, output: str, out: Array) -> None:
     """Outputs of a bank with one filter per frequency.
 
     Parameters
     ----------
-    lines : ndarray, shape (trial, channel, time)
-        Signals in double precision; not changed.
+    signals : Signals
+        What is filtered.
     bank : Bank
         A filter per frequency.
     freqs : range
@@ -310,8 +385,8 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
     out : ndarray, shape (trial, time, freq, channel)
         Where to put the result, float32, or complex64 for 'fourier'.
     """
-    if output == "pow" and is_plain(bank, lines.shape[2]) and not bank.response(0).is_real:
-        _powers(lines, bank, freqs, out)
+    if output == "pow" and is_plain(bank, signals.x.shape[1]):
+        _powers(signals, bank, freqs, out)
         return
 
     def fill(spectra: Spectra, wanted: range, target: Array) -> None:
@@ -319,52 +394,68 @@ def filtered(lines: Array, bank: Bank, freqs: range, output: str, out: Array) ->
             values = outputs(spectra, [bank.response(i) for i in run], bank.points)
             converted(values, output, target[:, run[0] - wanted.start : run[-1] + 1 - wanted.start])
 
-    over_batches(lines, freqs, bank, out, fill)
+    over_batches(signals.lines(), freqs, bank, out, fill)
 
 
 def is_plain(bank: Bank, length: int) -> bool:
-    """Whether outputs are wanted at all samples of lines that are not cut."""
-    every = bank.points.step == 1 and bank.points.picks is None
-    return every and length <= min(bank.lengths) and max(bank.lengths) <= _LONGEST_SIDE_BY_SIDE
+    """Whether complex outputs of lines that are not cut are wanted at regular times."""
+    regular = bank.points.picks is None and not bank.is_real
+    possible = all(n % 2 == 0 and is_fast(n // 2) for n in set(bank.lengths))
+    return regular and possible and length <= min(bank.lengths) and max(bank.lengths) <= _LONGEST_SIDE_BY_SIDE
 
 
-def _powers(lines: Array, bank: Bank, freqs: range, out: Array) -> None:
+def _powers(signals: Signals, bank: Bank, freqs: range, out: Array) -> None:
     """Squared magnitudes, put where they belong as soon as they are there."""
     from rayspy.kernels.loops.powers import can_be_put, powers
 
     target = out if can_be_put(out) else np.empty(out.shape, out.dtype)
-    responses = [bank.response(i).values for i in freqs]
-    for some, numbers, trials in _side_by_side(lines):
-        powers(Spectra(some).slab, numbers, responses, target[trials])
+    stacks = _stacked([bank.band(i) for i in freqs])
+    for lines, trials, slabs in _side_by_side(signals, {stack.n_fft for stack in stacks}):
+        powers(slabs, lines, stacks, target[trials])
     if target is not out:
         out[...] = target
 
 
-def powers_bytes(length: int, lengths: Sequence[int]) -> int:
-    """Memory for powers of lines that are filtered side by side by transforms of these lengths."""
+def _stacked(bands: Sequence[Band]) -> list[Stack]:
+    """Neighbours whose transforms have the same length and as many parts."""
+    from rayspy.kernels.loops.powers import stack
+
+    alike = groupby(bands, lambda band: (band.n_fft, band.n_part, len(band.values)))
+    return [stack(list(some)) for _, some in alike]
+
+
+def powers_bytes(n_rows: int, lengths: Sequence[int]) -> int:
+    """Memory for powers at so many times of lines that are filtered side by side."""
     from rayspy.kernels.loops.powers import shared_bytes
 
-    return shared_bytes(length, lengths)
+    return shared_bytes(n_rows, lengths)
 
 
-def means_bytes(length: int, lengths: Sequence[int], order: int) -> int:
+def means_bytes(n_rows: int, lengths: Sequence[int], order: int) -> int:
     """The same for geometric means of up to so many powers."""
     from rayspy.kernels.loops.means import shared_bytes
 
-    return shared_bytes(length, lengths, order)
+    return shared_bytes(n_rows, lengths, order)
 
 
-def _side_by_side(lines: Array) -> Iterator[tuple[Array, range, slice]]:
-    """Up to 32 lines, their numbers among those of some trials, and these trials."""
+def _side_by_side(
+    signals: Signals, lengths: set[int], scales: Array | None = None
+) -> Iterator[tuple[range, slice, dict[int, Array]]]:
+    """Up to 32 lines at a time: their numbers among those of some trials, these trials, and their spectra."""
     from rayspy.kernels.loops.lanes import line_groups
+    from rayspy.kernels.loops.spectra import empty_slab, fill_slab
 
-    n_trials, n_channels, length = lines.shape
+    x, n_channels = readable(signals.x), signals.x.shape[2]
+    scales = np.ones(len(signals.levels)) if scales is None else scales
+    slabs = {n: empty_slab(n) for n in lengths}
     at_once = max(1, LANES // n_channels)
-    for low in range(0, n_trials, at_once):
-        trials = slice(low, min(low + at_once, n_trials))
-        some = lines[trials].reshape(-1, length)
-        for numbers in line_groups(len(some)):
-            yield some[numbers.start : numbers.stop], numbers, trials
+    for low in range(0, len(x), at_once):
+        trials = slice(low, min(low + at_once, len(x)))
+        every = slice(trials.start * n_channels, trials.stop * n_channels)
+        for lines in line_groups(every.stop - every.start):
+            for slab in slabs.values():
+                fill_slab(x[trials], signals.levels[every], scales[every], lines, slab)
+            yield lines, trials, slabs
 
 
 def converted(values: Array, output: str, out: Array) -> Array:
@@ -389,7 +480,7 @@ Members = Sequence[Sequence[tuple[int, float]]]
 """Per frequency, numbers of filters and their weights."""
 
 
-def superlets(lines: Array, bank: Bank, members: Members, freqs: range, output: str, out: Array) -> None:
+def superlets(signals: Signals, bank: Bank, members: Members, freqs: range, output: str, out: Array) -> None:
     """Superlet transform: weighted geometric mean of the outputs of several filters per frequency.
 
     The magnitude is the geometric mean. The phase is that of the first filter
@@ -398,7 +489,7 @@ def superlets(lines: Array, bank: Bank, members: Members, freqs: range, output: 
 
     Parameters
     ----------
-    lines, freqs, output, out
+    signals, freqs, output, out
         See `filtered`.
     bank : Bank
         All filters.
@@ -413,10 +504,10 @@ def superlets(lines: Array, bank: Bank, members: Members, freqs: range, output: 
             part = target[:, low - wanted.start : some.stop - wanted.start]
             _geometric_means(spectra, bank, [members[f] for f in some], output, part)
 
-    if output in ("pow", "abs") and is_plain(bank, lines.shape[2]) and has_whole_orders(members):
-        _superlet_powers(lines, bank, [members[f] for f in freqs], output, out)
+    if output in ("pow", "abs") and is_plain(bank, signals.x.shape[1]) and has_whole_orders(members):
+        _superlet_powers(signals, bank, [members[f] for f in freqs], output, out)
         return
-    over_batches(lines, freqs, bank, out, fill, scaled=True)
+    over_batches(signals.lines(), freqs, bank, out, fill, scaled=True)
 
 
 def has_whole_orders(members: Members) -> bool:
@@ -424,22 +515,24 @@ def has_whole_orders(members: Members) -> bool:
     return all(weight == 1 for some in members for _, weight in some)
 
 
-def _superlet_powers(lines: Array, bank: Bank, members: Members, output: str, out: Array) -> None:
+def _superlet_powers(signals: Signals, bank: Bank, members: Members, output: str, out: Array) -> None:
     """Means of powers, or their square roots, put where they belong."""
     from rayspy.kernels.loops.means import geometric_means
     from rayspy.kernels.loops.powers import can_be_put
+    from rayspy.kernels.loops.rows import take_peaks
 
     target = out if can_be_put(out) else np.empty(out.shape, out.dtype)
     numbers = [[i for i, _ in some] for some in members]
     degree = 2 if output == "pow" else 1
+    scales = np.empty(len(signals.levels))
+    take_peaks(readable(signals.x), signals.levels, scales)
+    np.ldexp(1.0, np.frexp(scales)[1], out=scales)
 
-    def response(i: int) -> Array:
-        return bank.response(i).values
-
-    for some, which, trials in _side_by_side(lines):
-        spectra = Spectra(some, scaled=True)
-        finish = spectra.scale[:, 0] ** degree, degree
-        geometric_means(spectra.slab, which, response, numbers, bank.lengths, finish, target[trials])
+    lengths = {bank.lengths[i] for some in numbers for i in some}
+    for lines, trials, slabs in _side_by_side(signals, lengths, scales):
+        first = trials.start * out.shape[3]
+        finish = scales[first + lines.start : first + lines.stop] ** degree, degree
+        geometric_means(slabs, lines, bank.band, numbers, bank.lengths, finish, target[trials])
     if target is not out:
         out[...] = target
 

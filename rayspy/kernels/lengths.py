@@ -8,6 +8,8 @@ LANES = 32
 """Signals that are transformed side by side."""
 _COSTS = {2: 0.5, 3: 0.53, 4: 0.67, 5: 0.9}
 """Measured time of a pass per point; only the ratios matter."""
+_SHORTEST_PART = 384
+"""Shorter ones are not much faster per point; filters in as many parts are put in place together."""
 
 
 def radices_of(n: int) -> list[int]:
@@ -44,3 +46,20 @@ def _powers(base: int, at_most: int) -> list[int]:
 
 def _cost(n: int) -> float:
     return n * sum(_COSTS[radix] for radix in radices_of(n))
+
+
+@lru_cache(maxsize=4096)
+def parts_of(n: int, width: int) -> int:
+    """In how many equal parts a transform is done fastest of which so many neighbouring bins are not zero."""
+    candidates = [p for p in range(2, n // max(width, _SHORTEST_PART) + 1) if n % p == 0]
+    return min([1, *(p for p in candidates if is_fast(n // p))], key=lambda p: _cost(n // p) * p)
+
+
+def is_fast(n: int) -> bool:
+    """Whether a length is 4 times a product of 2, 3 and 5."""
+    while n > 0 and n % 8 == 0:
+        n //= 2
+    for prime in (3, 5):
+        while n > 0 and n % prime == 0:
+            n //= prime
+    return n == 4

@@ -18,6 +18,8 @@ Array = NDArray[Any]
 
 SUPPORT = 10.0
 """Length of a sampled wavelet in scales."""
+_FAR = 5.3
+"""So many spreads from its middle a Gaussian is less than 1e-6 of its largest value."""
 _SPREAD = 5.0
 """Number of standard deviations in a superlet's cycles."""
 
@@ -62,6 +64,16 @@ def morlet(u: Array, w0: float) -> Array:
     """Morlet's wavelet with w0 / (2 pi) cycles per unit; u is time over scale."""
     wave = np.exp(1j * w0 * u) - math.exp(-(w0**2) / 2)
     return np.asarray(math.pi**-0.25 * wave * np.exp(-(u**2) / 2))
+
+
+def morlet_limits(w0: float, scale: float, samplerate: float) -> tuple[float, float]:
+    """Frequencies, per sample, between which Morlet's wavelet is more than 1e-6 of its largest value.
+
+    Its spectrum is a Gaussian around w0 / (2 pi s), less one around 0, both of spread 1 / (2 pi s).
+    """
+    lowest = w0 if w0 > _FAR else 0.0
+    spread = 1 / (2 * math.pi * scale * samplerate)
+    return (lowest - _FAR) * spread, (w0 + _FAR) * spread
 
 
 def paul(u: Array, order: float) -> Array:

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from rayspy.kernels.filterbank import Points, Response, response_of, row_bytes, transform_length
+from rayspy.kernels.filterbank import (
+    Band,
+    Points,
+    Response,
+    band_of,
+    response_of,
+    row_bytes,
+    transform_length,
+)
 
 KEPT_BYTES = 96 * 2**20
 """Filters of this size are kept per process."""
@@ -25,12 +33,23 @@ _REPEATED = 1 / 4
 class FilterBank:
     """The filters of one method for one trial length; each is made when it is first asked for."""
 
-    def __init__(self, length: int, points: Points, reaches: list[int], taps: Callable[[int], Any]) -> None:
+    def __init__(
+        self,
+        length: int,
+        points: Points,
+        reaches: list[int],
+        taps: Callable[[int], Any],
+        limits: Callable[[int], tuple[float, float] | None] | None = None,
+        is_real: bool = False,
+    ) -> None:
+        self.is_real = is_real
         self.points = points
         self.lengths = [transform_length(length, reach, points.step) for reach in reaches]
         self.row_bytes = [row_bytes(length, n_fft) for n_fft in self.lengths]
         self._taps = taps
+        self._limits = limits
         self._made: dict[int, Response] = {}
+        self._bands: dict[int, Band] = {}
         self.n_bytes = 0
 
     def response(self, i: int) -> Response:
@@ -41,6 +60,17 @@ class FilterBank:
             found = response_of(taps, first, self.lengths[i], self.points)
             if _store.has_room(self, found.values.nbytes):
                 self._made[i] = found
+        return found
+
+    def band(self, i: int) -> Band:
+        """Return what matters of a filter."""
+        found = self._bands.get(i)
+        if found is None:
+            taps, first = self._taps(i)
+            limits = self._limits(i) if self._limits else None
+            found = band_of(taps, first, self.lengths[i], self.points.step, limits)
+            if _store.has_room(self, found.values.nbytes):
+                self._bands[i] = found
         return found
 
 

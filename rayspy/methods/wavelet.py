@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rayspy.kernels.filterbank import (
     BATCH_BYTES,
     BUFFER_BYTES,
-    detrended_lines,
+    Signals,
     filtered,
     has_whole_orders,
     is_plain,
@@ -25,6 +25,7 @@ from rayspy.kernels.lengths import LANES
 from rayspy.kernels.wavelets import (
     SUPPORT,
     fourier_factor,
+    morlet_limits,
     order_weights,
     sampled_superlet,
     sampled_wavelet,
@@ -35,6 +36,8 @@ from rayspy.methods.timepoints import TimePoints, points_of
 
 _FILTER_BYTES = 512
 """Memory for a filter besides its numbers."""
+_LEVEL_BYTES = 32
+"""Memory for what is subtracted from a line, and by what it is divided."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +90,17 @@ class Wavelet:
     def bank(self, length: int) -> FilterBank:
         """All filters for trials of this length."""
         reaches = [min(length - 1, math.ceil(n / 2) + 1) for n in self.durations()]
-        return FilterBank(length, points_of(self.times, length), reaches, partial(_taps, self, length - 1))
+        bound = partial(_taps, self, length - 1), partial(_limits, self, length - 1)
+        return FilterBank(length, points_of(self.times, length), reaches, *bound, self.family == "DOG")
 
     @property
     def members(self) -> list[list[tuple[int, float]]]:
         """Per frequency, the filters and their weights."""
         return [[(f, 1.0)] for f in range(len(self.foi))]
 
-    def transform(self, bank: FilterBank, lines: NDArray[Any], freqs: range, out: NDArray[Any]) -> None:
-        """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
-        filtered(lines, bank, freqs, self.output_kind, out)
+    def transform(self, bank: FilterBank, signals: Signals, freqs: range, out: NDArray[Any]) -> None:
+        """Compute ``(trial, time, freq, channel)``."""
+        filtered(signals, bank, freqs, self.output_kind, out)
 
     def kernel(self, length: int) -> Kernel:
         """Bind the filters for this trial length."""
@@ -122,9 +126,14 @@ class Wavelet:
         return length if self.times.offsets is None else self.times.offsets[-1] + 1
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Lines in double precision; their spectra and the outputs of one filter unless made side by side."""
+        """Lines in double precision, their spectra and the outputs of one filter.
+
+        Side by side, only what it takes to remove a straight line, or a copy of input in half precision.
+        """
         if self.side_by_side(length):
-            return (18 if self.polyremoval != 1 else 27) * length
+            return _LEVEL_BYTES + (
+                24 * length if self.polyremoval == 1 else 4 * length if itemsize == 2 else 0
+            )
         used = set(self.bank(self.used(length)).row_bytes)
         return 48 * length + sum(used) + 6 * max(used)
 
@@ -133,17 +142,18 @@ class Wavelet:
         lengths = self.bank(self.used(length)).lengths
         if self.side_by_side(length):
             return (
-                8 * sum(lengths)
+                min(KEPT_BYTES, 8 * sum(lengths))
+                + 8 * sum(lengths)
                 + 40 * max(lengths)
                 + _FILTER_BYTES * len(lengths)
-                + powers_bytes(self.used(length), lengths)
+                + powers_bytes(points_of(self.times, self.used(length)).n_rows, lengths)
             )
         return min(KEPT_BYTES, 8 * sum(lengths)) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
 
     def side_by_side(self, length: int) -> bool:
         """Whether powers of 32 lines at a time are made."""
         used = self.used(length)
-        return self.output_kind == "pow" and self.family != "DOG" and is_plain(self.bank(used), used)
+        return self.output_kind == "pow" and is_plain(self.bank(used), used)
 
     def weight(self, length: int) -> float:
         """Work per byte of result, compared to a plain transform."""
@@ -176,9 +186,9 @@ class Superlet(Wavelet):
         scale, order = _members(self)[1][i]
         return sampled_superlet(self.c_1 * order, scale, self.samplerate, reach)
 
-    def transform(self, bank: FilterBank, lines: NDArray[Any], freqs: range, out: NDArray[Any]) -> None:
-        """Compute ``(trial, time, freq, channel)`` from ``(trial, channel, time)``."""
-        superlets(lines, bank, self.members, freqs, self.output_kind, out)
+    def transform(self, bank: FilterBank, signals: Signals, freqs: range, out: NDArray[Any]) -> None:
+        """Compute ``(trial, time, freq, channel)``."""
+        superlets(signals, bank, self.members, freqs, self.output_kind, out)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Also the means of one frequency."""
@@ -191,7 +201,7 @@ class Superlet(Wavelet):
             return super().shared_bytes(length) + 8 * BATCH_BYTES
         lengths, order = self.bank(self.used(length)).lengths, max(map(len, self.members))
         filters = min(KEPT_BYTES, 8 * sum(lengths)) + 40 * max(lengths) + _FILTER_BYTES * len(lengths)
-        return filters + means_bytes(self.used(length), lengths, order)
+        return filters + means_bytes(points_of(self.times, self.used(length)).n_rows, lengths, order)
 
     def side_by_side(self, length: int) -> bool:
         """Whether means of powers of 32 lines at a time are made."""
@@ -220,6 +230,13 @@ def _taps(method: Wavelet, reach: int, i: int) -> tuple[NDArray[Any], int]:
     return method.taps(i, reach)
 
 
+def _limits(method: Wavelet, reach: int, i: int) -> tuple[float, float] | None:
+    """Frequencies per sample between which a filter lies; None if it does not, or is cut by the trial."""
+    if method.family != "Morlet" or method.durations()[i] > 2 * reach:
+        return None
+    return morlet_limits(method.parameter, float(method.scales[i]), method.samplerate)
+
+
 def _transformed(
     method: Wavelet, part: slice, freqs: range, x: NDArray[Any], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
@@ -228,5 +245,5 @@ def _transformed(
     if out is None:
         dtype = np.complex64 if method.output_kind == "fourier" else np.float32
         out = np.empty((len(x), bank.points.n_rows, 1, len(freqs), x.shape[2]), dtype)
-    method.transform(bank, detrended_lines(x, method.polyremoval, part), freqs, out[:, :, 0])
+    method.transform(bank, Signals.of(x, method.polyremoval, part), freqs, out[:, :, 0])
     return out

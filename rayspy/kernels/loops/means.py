@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import transform, workspace
-from rayspy.kernels.loops.powers import FEW, filter_lines, last_powers, put, same_length, spectra_bytes
+from rayspy.kernels.loops.lanes import workspace
+from rayspy.kernels.loops.powers import FEW, fill_powers, put, spectra_bytes, stack
+
+if TYPE_CHECKING:
+    from rayspy.kernels.filterbank import Band
 
 Array = NDArray[Any]
 
@@ -28,9 +31,9 @@ _HELD_BYTES = 2**20
 
 
 def geometric_means(
-    slab: Callable[[int], Array],
+    slabs: Mapping[int, Array],
     lines: range,
-    response: Callable[[int], Array],
+    band: Callable[[int], Band],
     members: Sequence[Sequence[int]],
     lengths: Sequence[int],
     finish: tuple[Array, int],
@@ -40,10 +43,10 @@ def geometric_means(
 
     Parameters
     ----------
-    slab, lines
+    slabs, lines
         See `rayspy.kernels.loops.powers.powers`; the lines are of magnitude 1.
-    response : callable
-        Gives the transfer function of a filter, divided by the length of its transform.
+    band : callable
+        Gives a filter, whose transform has one part.
     members : sequence of sequences of int
         Numbers of the filters per frequency, whose lengths do not fall.
     lengths : sequence of int
@@ -63,7 +66,7 @@ def geometric_means(
     def fill(some: Sequence[Sequence[int]], target: Array) -> None:
         for first in range(0, max(map(len, some)), _MOST_FACTORS):
             few = [numbers[first : first + _MOST_FACTORS] for numbers in some]
-            starts = _hold_powers(z, held, slab, response, few, lengths, len(lines))
+            starts = _hold_powers(z, held, slabs, band, few, lengths, len(lines))
             for f, numbers in enumerate(few):
                 if numbers:
                     last = first + _MOST_FACTORS >= len(some[f])
@@ -118,8 +121,8 @@ def _most_numbers(n_rows: int, n_lengths: int, order: int) -> int:
 def _hold_powers(
     z: Array,
     held: Array,
-    slab: Callable[[int], Array],
-    response: Callable[[int], Array],
+    slabs: Mapping[int, Array],
+    band: Callable[[int], Band],
     members: Sequence[Sequence[int]],
     lengths: Sequence[int],
     n_lines: int,
@@ -127,9 +130,8 @@ def _hold_powers(
     """Powers of all members; where those of the first line begin, per frequency."""
     starts = [np.zeros(len(numbers), np.int64) for numbers in members]
     for number, job in enumerate(_jobs(members, lengths, n_lines)):
-        n = lengths[members[job[0][0]][job[0][1]]]
-        filter_lines(z[:n], slab(n), [response(members[f][k]) for f, k in job], n_lines)
-        last_powers(z[:n], transform(n).place, held[number])
+        filters = stack([band(members[f][k]) for f, k in job])
+        fill_powers(z[: filters.n_part], slabs[filters.n_fft], filters, 0, n_lines, held[number : number + 1])
         for j, (f, k) in enumerate(job):
             starts[f][k] = number * held[0].size + j * n_lines
     return starts
@@ -141,8 +143,19 @@ def _jobs(
     """Members, by frequency and number, that are transformed together: for few lines those of a length."""
     every = [(f, k) for f, numbers in enumerate(members) for k in range(len(numbers))]
     every.sort(key=lambda one: lengths[members[one[0]][one[1]]])
-    together = same_length([lengths[members[f][k]] for f, k in every], LANES // n_lines)
+    together = _same_length([lengths[members[f][k]] for f, k in every], LANES // n_lines)
     return [every[some.start : some.stop] for some in together]
+
+
+def _same_length(lengths: Sequence[int], at_most: int) -> list[range]:
+    """Consecutive filters with the same length of transform, up to some number together."""
+    found: list[range] = []
+    for f, n in enumerate(lengths):
+        if found and len(found[-1]) < at_most and lengths[found[-1].start] == n:
+            found[-1] = range(found[-1].start, f + 1)
+        else:
+            found.append(range(f, f + 1))
+    return found
 
 
 def _put_root(
@@ -165,20 +178,20 @@ def _put_root(
         np.multiply(product, target, out=target, casting="same_kind")
 
 
-def shared_bytes(length: int, lengths: Sequence[int], order: int) -> int:
+def shared_bytes(n_rows: int, lengths: Sequence[int], order: int) -> int:
     """Memory that `geometric_means` and the spectra of one group of lines take at most.
 
     Parameters
     ----------
-    length : int
-        Samples of a line.
+    n_rows : int
+        Time points of a line.
     lengths : sequence of int
         Length of the transform of each filter.
     order : int
         Largest number of filters of a frequency.
     """
-    numbers = _most_numbers(length, len(set(lengths)), order)
-    return spectra_bytes(lengths) + 16 * LANES * length + 4 * numbers
+    numbers = _most_numbers(n_rows, len(set(lengths)), order)
+    return spectra_bytes(lengths, 4 * numbers) + 16 * LANES * n_rows
 
 
 def _width(n_lines: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -12,94 +13,160 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import aligned, all_but_last, transform, workspace
+from rayspy.kernels.loops.lanes import Transform, all_but_last, transform, workspace
+
+if TYPE_CHECKING:
+    from rayspy.kernels.filterbank import Band
 
 Array = NDArray[Any]
 
 FEW = 8
 """Channels that are put in place at once."""
-_DONE_BYTES = 2**22
+_DONE_BYTES = 2**21
 """Squared magnitudes of this size are gathered before they are put in place."""
 _TABLE_BYTES = 2**17
 """Small things, such as tables of what is put where."""
-_TILE = 32
-"""Rows that are transposed at once."""
 
 
-def slab_of(spectra: Array) -> Array:
-    """Spectra of up to 32 lines side by side; fewer are repeated for several filters at a time.
+class Stack(NamedTuple):
+    """Filters whose transforms are alike.
 
-    Parameters
+    Attributes
     ----------
-    spectra : ndarray of complex, shape (line, frequency)
-        Of real lines, half of the frequencies.
-
-    Returns
-    -------
-    ndarray of float32, shape (frequency, 2, 32)
-        Real and imaginary parts.
+    firsts, widths : ndarray of int64, shape (filter,)
+        First bin of each response, and how many there are.
+    values : ndarray of complex64, shape (filter, part, bin)
+        Responses, divided by the length of the whole transform and turned for each part.
+    n_fft, n_part : int
+        Length of the whole transform and of that of a part.
     """
-    n_bins = spectra.shape[1]
-    slab = aligned(n_bins * 2 * LANES).reshape(n_bins, 2, LANES)
-    _fill(slab, spectra)
-    return slab
+
+    firsts: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    values: Array
+    n_fft: int
+    n_part: int
 
 
-def powers(slab: Callable[[int], Array], lines: range, responses: Sequence[Array], out: Array) -> None:
-    """Squared magnitudes of filtered lines, as long as the trials.
+def stack(bands: Sequence[Band]) -> Stack:
+    """Put filters with transforms of the same lengths together."""
+    widths = np.array([band.values.shape[1] for band in bands])
+    if len(bands) == 1:
+        values = bands[0].values[np.newaxis]
+    elif (widths == widths[0]).all():
+        values = np.stack([band.values for band in bands])
+    else:
+        values = np.zeros((len(bands), len(bands[0].values), widths.max()), np.complex64)
+        for k, band in enumerate(bands):
+            values[k, :, : widths[k]] = band.values
+    return Stack(np.array([band.first for band in bands]), widths, values, bands[0].n_fft, bands[0].n_part)
+
+
+def powers(slabs: Mapping[int, Array], lines: range, stacks: Sequence[Stack], out: Array) -> None:
+    """Squared magnitudes of filtered lines.
 
     Parameters
     ----------
-    slab : callable
-        Gives the spectra of these lines for a length of transform, see `slab_of`.
+    slabs : mapping
+        Spectra of these lines for each length of transform, see `rayspy.kernels.loops.spectra`.
     lines : range
         Up to 32 lines of the result: trials slowest and channels fastest.
-    responses : sequence of ndarray of complex64, shape (n,)
-        Transfer functions, divided by n, which need not be the same for all.
+    stacks : sequence of Stack
+        All filters.
     out : ndarray of float32, shape (trial, time, filter, channel)
         Where the result goes; see `can_be_put`.
     """
-    n_rows = out.shape[1]
-    lengths = [len(h) for h in responses]
-    n_groups = _gathered(n_rows)
-    z_memory, done = workspace(max(lengths), n_groups * (n_rows + 1) * LANES)
-    done = done.reshape(n_groups, n_rows + 1, LANES)
-    together = same_length(lengths, LANES // len(lines))
-    for low in range(0, len(together), n_groups):
-        some = together[low : low + n_groups]
-        for k, filters in enumerate(some):
-            n = lengths[filters.start]
-            z = z_memory[:n]
-            filter_lines(z, slab(n), responses[filters.start : filters.stop], len(lines))
-            last_powers(z, transform(n).place, done[k])
-        firsts = [k * done[0].size for k in range(len(some))]
-        starts = [
-            first + j * len(lines) for first, f in zip(firsts, some, strict=True) for j in range(len(f))
-        ]
-        put(done, LANES, starts, lines, out[:, :, some[0].start : some[-1].stop])
+    n_rows, first = out.shape[1], 0
+    longest = max(stack.n_part for stack in stacks)
+    z_memory, memory = workspace(longest, _most_done(n_rows, stacks, len(lines)))
+    for some in _gathered(stacks, n_rows, len(lines)):
+        parts, counts = some[0].values.shape[1], [len(stack.values) for stack in some]
+        size = (-(-n_rows // parts) + 1) * LANES
+        done = memory[: len(memory) // size * size].reshape(-1, size // LANES, LANES)
+        starts = _starts(counts, len(lines), size)
+        for r in range(min(parts, n_rows)):
+            target, k = out[:, r::parts, first : first + sum(counts)], 0
+            for stack in some:
+                rows = done[k : k + _n_groups(len(stack.values), len(lines)), : target.shape[1] + 1]
+                fill_powers(z_memory[: stack.n_part], slabs[stack.n_fft], stack, r, len(lines), rows)
+                k += len(rows)
+            put(done, LANES, starts, lines, target)
+        first += sum(counts)
 
 
-def shared_bytes(length: int, lengths: Sequence[int]) -> int:
+def _n_groups(n_filters: int, n_lines: int) -> int:
+    """How often the lanes are filled."""
+    return -(-n_filters // (LANES // n_lines))
+
+
+def _starts(counts: Sequence[int], n_lines: int, size: int) -> list[int]:
+    """Where the first line begins for each filter of some stacks."""
+    together, group, found = LANES // n_lines, 0, []
+    for n_filters in counts:
+        found += [(group + f // together) * size + f % together * n_lines for f in range(n_filters)]
+        group += _n_groups(n_filters, n_lines)
+    return found
+
+
+def _gathered(stacks: Sequence[Stack], n_rows: int, n_lines: int) -> Iterator[list[Stack]]:
+    """Filters in as many parts whose powers are put in place together."""
+    for parts, some in groupby(stacks, lambda stack: stack.values.shape[1]):
+        room = most = _groups_at_once(n_rows, parts)
+        found: list[Stack] = []
+        for stack in some:
+            low = 0
+            while low < len(stack.values):
+                high = min(len(stack.values), low + room * (LANES // n_lines))
+                found.append(_cut(stack, low, high))
+                room -= _n_groups(high - low, n_lines)
+                low = high
+                if room == 0:
+                    yield found
+                    room, found = most, []
+        if found:
+            yield found
+
+
+def _cut(stack: Stack, low: int, high: int) -> Stack:
+    return stack._replace(
+        firsts=stack.firsts[low:high], widths=stack.widths[low:high], values=stack.values[low:high]
+    )
+
+
+def _groups_at_once(n_rows: int, parts: int) -> int:
+    return max(4, _DONE_BYTES // (4 * -(-n_rows // parts) * LANES))
+
+
+def _most_done(n_rows: int, stacks: Sequence[Stack], n_lines: int) -> int:
+    """Numbers that are gathered."""
+    needed: dict[int, int] = {}
+    for stack in stacks:
+        parts = stack.values.shape[1]
+        needed[parts] = needed.get(parts, 0) + _n_groups(len(stack.values), n_lines)
+    return max(
+        min(groups, _groups_at_once(n_rows, parts)) * (-(-n_rows // parts) + 1) * LANES
+        for parts, groups in needed.items()
+    )
+
+
+def shared_bytes(n_rows: int, lengths: Sequence[int]) -> int:
     """Memory that `powers` and the spectra of one group of lines take at most.
 
     Parameters
     ----------
-    length : int
-        Samples of a line.
+    n_rows : int
+        Time points of a line.
     lengths : sequence of int
         Length of the transform of each filter.
     """
-    return spectra_bytes(lengths) + 4 * LANES * _gathered(length) * (length + 1)
+    at_once = max(_groups_at_once(n_rows, 1) * (n_rows + 1), 5 * _DONE_BYTES // 16 // LANES)  # in parts
+    return spectra_bytes(lengths, 4 * LANES * min(len(lengths) * (n_rows + 1), at_once))
 
 
-def spectra_bytes(lengths: Sequence[int]) -> int:
-    """Memory for spectra of 32 lines and rows to transform."""
-    return _TABLE_BYTES + LANES * (24 * max(lengths) + 4 * sum(n + 2 for n in set(lengths)))
-
-
-def _gathered(n_rows: int) -> int:
-    """Outputs that are gathered before they are put in place."""
-    return max(4, _DONE_BYTES // (4 * n_rows * LANES))
+def spectra_bytes(lengths: Sequence[int], more: int) -> int:
+    """Memory for spectra of 32 lines, and for rows to transform and what else is kept with them."""
+    rows = 8 * LANES * max(lengths)
+    return _TABLE_BYTES + 4 * LANES * sum(n + 2 for n in set(lengths)) + rows + more
 
 
 def can_be_put(out: Array) -> bool:
@@ -132,28 +199,6 @@ def _flat(out: Array) -> Array:
     """All memory from the first number to the last, with what may stand between them."""
     n = 1 + sum((size - 1) * step for size, step in zip(out.shape, out.strides, strict=True)) // out.itemsize
     return as_strided(out, (n,), (out.itemsize,))
-
-
-def filter_lines(z: Array, slab: Array, responses: Sequence[Array], n_lines: int) -> None:
-    """Products and their transforms up to the last pass."""
-    if n_lines > LANES // 2:
-        _multiply(z, slab, responses[0])
-    elif len(responses) == 2:
-        _multiply_two(z, slab, np.stack(responses), n_lines)
-    else:
-        _multiply_several(z, slab, np.stack(responses), n_lines)
-    all_but_last(z, transform(len(z)))
-
-
-def same_length(lengths: Sequence[int], at_most: int) -> list[range]:
-    """Consecutive filters with the same length of transform, up to some number together."""
-    found: list[range] = []
-    for f, n in enumerate(lengths):
-        if found and len(found[-1]) < at_most and lengths[found[-1].start] == n:
-            found[-1] = range(found[-1].start, f + 1)
-        else:
-            found.append(range(f, f + 1))
-    return found
 
 
 @lru_cache(maxsize=64)
@@ -198,76 +243,139 @@ def last_powers(z: Array, place: Array, out: Array) -> None:
             od[q] = yr * yr + yi * yi
 
 
-@compiled
-def _fill(slab: Array, spectra: Array) -> None:
-    n_lines, n_bins = spectra.shape
-    repeats = LANES // n_lines
-    for low in range(0, n_bins, _TILE):
-        high = min(low + _TILE, n_bins)
-        for line in range(n_lines):
-            for k in range(low, high):
-                slab[k, 0, line] = spectra[line, k].real
-                slab[k, 1, line] = spectra[line, k].imag
-        for k in range(low, high):
-            for part in slab[k]:
-                for lane in range(n_lines, repeats * n_lines):
-                    part[lane] = part[lane - n_lines]
-                part[repeats * n_lines :] = 0
+def fill_powers(z: Array, slab: Array, stack: Stack, part: int, n_lines: int, done: Array) -> None:
+    """Powers for one part of the time points, as many filters at a time as the lanes have room for.
+
+    Parameters
+    ----------
+    z : ndarray of float32, shape (stack.n_part, 2 * 32)
+        Memory for transforms.
+    slab : ndarray of float32, shape (stack.n_fft // 2 + 1, 2, 32)
+        Spectra of lines side by side.
+    stack : Stack
+        Filters.
+    part : int
+        Number of the part.
+    n_lines : int
+        So many lanes hold lines.
+    done : ndarray of float32, shape (group, row, 32)
+        Where the powers go. Lanes ``j * n_lines`` and after hold filter j of the group; what is
+        beyond the time points ends up in the last row.
+    """
+    _fill_powers(z, slab, stack, part, n_lines, transform(len(z)), done)
 
 
 @compiled
-def _multiply(z: Array, slab: Array, response: Array) -> None:
-    """Multiply all lanes with a transfer function; the spectra of real lines are symmetric."""
-    n, half = len(z), len(slab) - 1
-    for k in range(n):
+def _fill_powers(
+    z: Array, slab: Array, stack: Stack, part: int, n_lines: int, plan: Transform, done: Array
+) -> None:
+    together = LANES // n_lines
+    for group in range(len(done)):
+        low = group * together
+        high = min(low + together, len(stack.values))
+        firsts, values = stack.firsts[low:high], stack.values[low:high, part]
+        if together == 1:
+            _multiply(z, slab, firsts[0], values[0, : stack.widths[low]])
+        elif high == low + 2 and firsts[0] == firsts[1]:
+            _multiply_two(z, slab, firsts[0], values, n_lines)
+        elif (firsts == firsts[0]).all():
+            _multiply_several(z, slab, firsts[0], values, n_lines)
+        else:
+            _multiply_each(z, slab, firsts, values, n_lines)
+        all_but_last(z, plan)
+        last_powers(z, plan.place, done[group])
+
+
+@compiled
+def _multiply(z: Array, slab: Array, first: int, response: Array) -> None:
+    """Multiply with some bins of a transfer function; the spectra of real lines are symmetric.
+
+    Products that stand a transform's length apart are added.
+    """
+    half = len(slab) - 1
+    n = 2 * half
+    for j in range(len(response)):
+        k = (first + j) % n
         mirrored = k > half
-        x, row, hr, hi = slab[n - k if mirrored else k], z[k], response[k].real, response[k].imag
-        xr, xi = x[0], x[1]
+        x, row = slab[n - k if mirrored else k], z[j % len(z)]
+        xr, xi, hr, hi = x[0], x[1], response[j].real, response[j].imag
         fr, fi = (-hr, -hi) if mirrored else (hr, hi)
-        for q in range(LANES):
-            row[q] = xr[q] * hr - xi[q] * fi
-            row[q + LANES] = xr[q] * hi + xi[q] * fr
+        if j < len(z):
+            for q in range(LANES):
+                row[q] = xr[q] * hr - xi[q] * fi
+                row[q + LANES] = xr[q] * hi + xi[q] * fr
+        else:
+            for q in range(LANES):
+                row[q] += xr[q] * hr - xi[q] * fi
+                row[q + LANES] += xr[q] * hi + xi[q] * fr
+    z[len(response) :] = 0
 
 
 @compiled
-def _multiply_two(z: Array, slab: Array, responses: Array, n_lines: int) -> None:
+def _multiply_two(z: Array, slab: Array, first: int, responses: Array, n_lines: int) -> None:
     """Multiply so many lanes with one transfer function and the others with a second one."""
-    n, half = len(z), len(slab) - 1
-    for k in range(n):
+    half = len(slab) - 1
+    n = 2 * half
+    z[:] = 0
+    for j in range(responses.shape[1]):
+        k = (first + j) % n
         mirrored = k > half
-        x, row = slab[n - k if mirrored else k], z[k]
-        first, second = responses[0, k], responses[1, k]
-        ar, ai, br, bi = first.real, first.imag, second.real, second.imag
+        x, row = slab[n - k if mirrored else k], z[j % len(z)]
+        one, other = responses[0, j], responses[1, j]
+        ar, ai, br, bi = one.real, one.imag, other.real, other.imag
         fi, gi = (-ai, -bi) if mirrored else (ai, bi)
         fr, gr = (-ar, -br) if mirrored else (ar, br)
         xr, xi = x[0], x[1]
         for q in range(LANES):
             mine = q < n_lines
-            row[q] = xr[q] * (ar if mine else br) - xi[q] * (fi if mine else gi)
-            row[q + LANES] = xr[q] * (ai if mine else bi) + xi[q] * (fr if mine else gr)
+            row[q] += xr[q] * (ar if mine else br) - xi[q] * (fi if mine else gi)
+            row[q + LANES] += xr[q] * (ai if mine else bi) + xi[q] * (fr if mine else gr)
 
 
 @compiled
-def _multiply_several(z: Array, slab: Array, responses: Array, n_lines: int) -> None:
+def _multiply_several(z: Array, slab: Array, first: int, responses: Array, n_lines: int) -> None:
     """Multiply so many lanes with each transfer function."""
-    n, half = len(z), len(slab) - 1
+    half = len(slab) - 1
+    n = 2 * half
+    z[:] = 0
     h = np.zeros(2 * (LANES + FEW), np.float32)
-    for k in range(n):
+    for j in range(responses.shape[1]):
+        k = (first + j) % n
         mirrored = k > half
         for f in range(len(responses)):
-            real, imag = responses[f, k].real, responses[f, k].imag
+            real, imag = responses[f, j].real, responses[f, j].imag
             for lane in range(f * n_lines, (f + 1) * n_lines, FEW):
                 for q in range(lane, lane + FEW):  # what is too much is overwritten by the next one
                     h[q] = real
                 for q in range(lane, lane + FEW):
                     h[q + LANES + FEW] = imag
-        x, row = slab[n - k if mirrored else k], z[k]
+        x, row = slab[n - k if mirrored else k], z[j % len(z)]
         xr, xi = x[0], x[1]
         sign = np.float32(-1 if mirrored else 1)
         for q in range(LANES):
             hr, hi = h[q], h[q + LANES + FEW]
-            row[q] = xr[q] * hr - xi[q] * (sign * hi)
-            row[q + LANES] = xr[q] * hi + xi[q] * (sign * hr)
+            row[q] += xr[q] * hr - xi[q] * (sign * hi)
+            row[q + LANES] += xr[q] * hi + xi[q] * (sign * hr)
+
+
+@compiled
+def _multiply_each(z: Array, slab: Array, firsts: Array, responses: Array, n_lines: int) -> None:
+    """The same for transfer functions that begin at different bins."""
+    half = len(slab) - 1
+    n = 2 * half
+    z[:] = 0
+    for f in range(len(responses)):
+        lane = f * n_lines
+        for j in range(responses.shape[1]):
+            k = (firsts[f] + j) % n
+            mirrored = k > half
+            x, row = slab[n - k if mirrored else k], z[j % len(z)]
+            re, im = row[lane : lane + n_lines], row[LANES + lane : LANES + lane + n_lines]
+            xr, xi, hr, hi = x[0], x[1], responses[f, j].real, responses[f, j].imag
+            fr, fi = (-hr, -hi) if mirrored else (hr, hi)
+            for q in range(n_lines):
+                re[q] += xr[q] * hr - xi[q] * fi
+                im[q] += xr[q] * hi + xi[q] * fr
 
 
 @compiled

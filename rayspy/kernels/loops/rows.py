@@ -20,6 +20,8 @@ Array = NDArray[Any]
 
 _LOOKED_AT = 256
 """Samples, at least, that tell about where a line runs."""
+_RUN = 256
+"""Samples that are added one to the other."""
 FEW = 8
 """Neighbouring channels that are copied at once."""
 
@@ -73,6 +75,47 @@ def take_levels(x: Array, levels: Array) -> None:
                     counts[channel] += 1
         for channel in range(n_channels):
             levels[trial * n_channels + channel] = sums[channel] / max(counts[channel], 1.0)
+
+
+@compiled
+def take_means(x: Array, means: Array) -> None:
+    """Mean of each line, with what is not finite.
+
+    Parameters
+    ----------
+    x : ndarray, real, shape (trial, time, channel)
+        Signals.
+    means : ndarray of double, shape (trial * channel,)
+        Where to put the means. Runs of samples are added up, then their sums.
+    """
+    n_samples, n_channels = x.shape[1], x.shape[2]
+    run = np.empty(n_channels)
+    for trial in range(len(x)):
+        sums = means[trial * n_channels : (trial + 1) * n_channels]
+        sums[:] = 0.0
+        for low in range(0, n_samples, _RUN):
+            run[:] = 0.0
+            for t in range(low, min(low + _RUN, n_samples)):
+                row = x[trial, t]
+                for channel in range(n_channels):
+                    run[channel] += row[channel]
+            sums += run
+        sums /= n_samples
+
+
+@compiled
+def take_peaks(x: Array, levels: Array, peaks: Array) -> None:
+    """Largest distance of a finite sample of each line from its level, (line,)."""
+    n_samples, n_channels = x.shape[1], x.shape[2]
+    peaks[:] = 0.0
+    for trial in range(len(x)):
+        for t in range(n_samples):
+            row = x[trial, t]
+            for channel in range(n_channels):
+                line = trial * n_channels + channel
+                distance = abs(row[channel] - levels[line])
+                if distance > peaks[line] and np.isfinite(distance):
+                    peaks[line] = distance
 
 
 @compiled
