@@ -9,7 +9,7 @@ lines are cut into overlapping segments where filters are short (overlap-save).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -406,11 +406,11 @@ def is_plain(bank: Bank, length: int) -> bool:
 
 def _powers(signals: Signals, bank: Bank, freqs: range, out: Array) -> None:
     """Squared magnitudes, put where they belong as soon as they are there."""
-    from rayspy.kernels.loops.powers import can_be_put, powers
+    from rayspy.kernels.loops.powers import bins_used, can_be_put, powers
 
     target = out if can_be_put(out) else np.empty(out.shape, out.dtype)
     stacks = _stacked([bank.band(i) for i in freqs])
-    for lines, trials, slabs in _side_by_side(signals, {stack.n_fft for stack in stacks}):
+    for lines, trials, slabs in _side_by_side(signals, bins_used(stacks)):
         powers(slabs, lines, stacks, target[trials])
     if target is not out:
         out[...] = target
@@ -439,22 +439,25 @@ def means_bytes(n_rows: int, lengths: Sequence[int], order: int) -> int:
 
 
 def _side_by_side(
-    signals: Signals, lengths: set[int], scales: Array | None = None
+    signals: Signals, n_bins: Mapping[int, int], scales: Array | None = None
 ) -> Iterator[tuple[range, slice, dict[int, Array]]]:
-    """Up to 32 lines at a time: their numbers among those of some trials, these trials, and their spectra."""
+    """Up to 32 lines at a time: their numbers among those of some trials, these trials, and their spectra.
+
+    `n_bins` tells for each length of transform how many frequencies are wanted.
+    """
     from rayspy.kernels.loops.lanes import line_groups
     from rayspy.kernels.loops.spectra import empty_slab, fill_slab
 
     x, n_channels = readable(signals.x), signals.x.shape[2]
     scales = np.ones(len(signals.levels)) if scales is None else scales
-    slabs = {n: empty_slab(n) for n in lengths}
+    slabs = {n: empty_slab(n) for n in n_bins}
     at_once = max(1, LANES // n_channels)
     for low in range(0, len(x), at_once):
         trials = slice(low, min(low + at_once, len(x)))
         every = slice(trials.start * n_channels, trials.stop * n_channels)
         for lines in line_groups(every.stop - every.start):
-            for slab in slabs.values():
-                fill_slab(x[trials], signals.levels[every], scales[every], lines, slab)
+            for n, slab in slabs.items():
+                fill_slab(x[trials], signals.levels[every], scales[every], lines, n_bins[n], slab)
             yield lines, trials, slabs
 
 
@@ -528,8 +531,8 @@ def _superlet_powers(signals: Signals, bank: Bank, members: Members, output: str
     take_peaks(readable(signals.x), signals.levels, scales)
     np.ldexp(1.0, np.frexp(scales)[1], out=scales)
 
-    lengths = {bank.lengths[i] for some in numbers for i in some}
-    for lines, trials, slabs in _side_by_side(signals, lengths, scales):
+    n_bins = {bank.lengths[i]: bank.lengths[i] // 2 + 1 for some in numbers for i in some}
+    for lines, trials, slabs in _side_by_side(signals, n_bins, scales):
         first = trials.start * out.shape[3]
         finish = scales[first + lines.start : first + lines.stop] ** degree, degree
         geometric_means(slabs, lines, bank.band, numbers, bank.lengths, finish, target[trials])

@@ -62,6 +62,16 @@ def stack(bands: Sequence[Band]) -> Stack:
     return Stack(np.array([band.first for band in bands]), widths, values, bands[0].n_fft, bands[0].n_part)
 
 
+def bins_used(stacks: Sequence[Stack]) -> dict[int, int]:
+    """How many frequencies of real lines are looked at, per length of the transform."""
+    found: dict[int, int] = {}
+    for filters in stacks:
+        n = filters.n_fft
+        highest = int((filters.firsts + filters.widths).max())
+        found[n] = max(found.get(n, 0), min(highest, n // 2 + 1))
+    return found
+
+
 def powers(slabs: Mapping[int, Array], lines: range, stacks: Sequence[Stack], out: Array) -> None:
     """Squared magnitudes of filtered lines.
 

@@ -29,7 +29,7 @@ def empty_slab(n: int) -> Array:
     return aligned(n_bins * 2 * LANES).reshape(n_bins, 2, LANES)
 
 
-def fill_slab(x: Array, levels: Array, scales: Array, lines: range, slab: Array) -> None:
+def fill_slab(x: Array, levels: Array, scales: Array, lines: range, n_bins: int, slab: Array) -> None:
     """Transform up to 32 lines in double precision; fewer are repeated for several filters at a time.
 
     Parameters
@@ -40,6 +40,8 @@ def fill_slab(x: Array, levels: Array, scales: Array, lines: range, slab: Array)
         What is subtracted from each line, and by what the rest is divided.
     lines : range
         Numbers of the lines: trials slowest and channels fastest.
+    n_bins : int
+        So many frequencies are wanted, at least.
     slab : ndarray of float32, shape (n // 2 + 1, 2, 32)
         Where real and imaginary parts of half of the frequencies go; n is twice the
         length of a transform.
@@ -52,7 +54,11 @@ def fill_slab(x: Array, levels: Array, scales: Array, lines: range, slab: Array)
         samples[:, : len(lines)] /= scales[lines.start : lines.stop]
     rows = z.reshape(n // 2, 2 * LANES)
     forward(rows)
-    _separate(rows, transform(n // 2, "d").place, turns(n, "d"), slab)
+    place = transform(n // 2, "d").place
+    if n_bins <= n // 4:
+        _separate_low(rows, place, turns(n, "d"), slab[:n_bins])
+    else:
+        _separate(rows, place, turns(n, "d"), slab)
     if len(lines) <= LANES // 2:
         _repeat(slab, len(lines))
 
@@ -71,6 +77,20 @@ def _separate(z: Array, place: Array, w: Array, slab: Array) -> None:
             tr, ti = odd_r * wr - odd_i * wi, odd_r * wi + odd_i * wr
             low[0, q], low[1, q] = er + tr, -(ei + ti)
             high[0, q], high[1, q] = er - tr, ei - ti
+
+
+@compiled
+def _separate_low(z: Array, place: Array, w: Array, slab: Array) -> None:
+    """The same for the first frequencies only."""
+    n, half = len(z), z.dtype.type(0.5)
+    for k in range(len(slab)):
+        a, b, low = z[place[k]], z[place[(n - k) % n]], slab[k]
+        wr, wi = half * w[k].real, half * w[k].imag
+        for q in range(LANES):
+            ar, ai, br, bi = a[q], a[q + LANES], b[q], b[q + LANES]
+            er, ei, odd_r, odd_i = half * (ar + br), half * (ai - bi), ai + bi, br - ar
+            tr, ti = odd_r * wr - odd_i * wi, odd_r * wi + odd_i * wr
+            low[0, q], low[1, q] = er + tr, -(ei + ti)
 
 
 @compiled
