@@ -26,6 +26,11 @@ CASES = {
     "mtmconvol": (0, 8, {"method": "mtmconvol", **WINDOW}),
     "welch": (0, 8, {"method": "welch", **WINDOW}),
     "wavelet": (0, 8, {"method": "wavelet", "foi": FOI}),
+    "wavelet, every 10 ms": (
+        0,
+        8,
+        {"method": "wavelet", "foi": FOI, "toi": [k / 100 for k in range(200)]},
+    ),
     "mtmconvol, every sample": (
         -10,
         8,
@@ -53,26 +58,35 @@ def filters(settings):
         orders = range(1, settings["order_max"] + 1)
         scales = automatic_periods(RATE, SAMPLES, 2 * np.pi) / (2 * np.pi)
         taps = [[sampled_superlet(3 * k, s, RATE, SAMPLES - 1) for k in orders] for s in scales]
-    return [[spectrum(h, first) for h, first in some] for some in taps]
+    return [[spectrum(h, first, step_of(settings)) for h, first in some] for some in taps]
 
 
-def spectrum(taps, first):
-    n = next_fast_len(SAMPLES + max(-first, len(taps) + first - 1))
+def step_of(settings):
+    """Samples from one result to the next."""
+    return round((settings["toi"][1] - settings["toi"][0]) * RATE) if "toi" in settings else 1
+
+
+def spectrum(taps, first, step):
+    n = step * next_fast_len(-(-(SAMPLES + max(-first, len(taps) + first - 1)) // step))
     wrapped = np.zeros(n, np.complex128)
     wrapped[(first + np.arange(len(taps))) % n] = taps
     return fft(wrapped).astype(np.complex64)
 
 
-def bare_filters(x, bank, file):
+def bare_filters(x, bank, step, file):
     """Wavelet and superlet power of trials x samples x channels."""
     for trial in x:
         lines = (trial - trial.mean(axis=0)).T
         spectra = {n: fft(lines, n).astype(np.complex64) for n in {len(h) for some in bank for h in some}}
-        out = np.empty((SAMPLES, len(bank), len(lines)), np.float32)
+        n_rows = -(-SAMPLES // step)
+        out = np.empty((n_rows, len(bank), len(lines)), np.float32)
         for f, some in enumerate(bank):
             power = 1
             for h in some:
-                power = power * np.abs(ifft(spectra[len(h)] * h, overwrite_x=True)[:, :SAMPLES])
+                product = spectra[len(h)] * h
+                if step > 1:
+                    product = product.reshape(len(lines), step, -1).sum(axis=1) / step
+                power = power * np.abs(ifft(product, overwrite_x=True)[:, :n_rows])
             out[:, f] = (power ** (2 / len(some)) if len(some) != 2 else power).T
         file.write(out)
 
@@ -106,7 +120,7 @@ def bare_half(task):
         if bank is None:
             bare_windows(np.asarray(part), settings, file)
         else:
-            bare_filters(np.asarray(part), bank, file)
+            bare_filters(np.asarray(part), bank, step_of(settings), file)
     Path(f"{target}.{half}").unlink()
     return lines
 
@@ -133,8 +147,9 @@ def mne_run(trials, settings):
     if settings["method"] == "wavelet":
         scaled = freqs * 6 / (2 * np.pi) * 4 * np.pi / (6 + np.sqrt(38))
         return tfr_array_morlet(
-            epochs, RATE, scaled, n_cycles=6, zero_mean=False, output="power", n_jobs=2, verbose="ERROR"
-        )
+            epochs, RATE, scaled, n_cycles=6, zero_mean=False, output="power", decim=step_of(settings),
+            n_jobs=2, verbose="ERROR",
+        )  # fmt: skip
     return tfr_array_multitaper(
         epochs, RATE, freqs, n_cycles=freqs * 0.2, time_bandwidth=2.0, zero_mean=False, output="power",
         n_jobs=2, verbose="ERROR",
@@ -194,7 +209,7 @@ def deviations_of(data, trials, settings, syncopy, folder, runs):
         found["Syncopy"] = np.abs(mine - theirs).max() / np.abs(theirs).max()
     if "MNE, n_jobs=2" in runs:
         theirs = mne_run(trials[:1], settings)[0].transpose(2, 1, 0)[:, None]
-        inner = slice(300, -300)
+        inner = slice(len(mine) * 3 // 20, -len(mine) * 3 // 20)
         scale = mine[inner].mean(axis=(0, 3), keepdims=True) / theirs[inner].mean(axis=(0, 3), keepdims=True)
         found["MNE (scaled per frequency)"] = np.abs(mine - scale * theirs)[inner].max() / mine[inner].max()
     return found
@@ -204,6 +219,7 @@ def prepare(name, n_trials, folder):
     n, channels, settings = CASES[name]
     n = n if n > 0 else max(1, n_trials // 10) if n < 0 else n_trials
     data = spy.synthdata.white_noise(nTrials=n, nSamples=SAMPLES, nChannels=channels, seed=1, samplerate=RATE)
+    data.trialdefinition = data.trialdefinition * [1, 1, 0]  # the first sample is at 0 s
     trials = data.data[()].reshape(n, SAMPLES, channels)
     path = str(folder / "trials.npy")
     np.save(path, trials)
