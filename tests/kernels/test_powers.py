@@ -18,7 +18,7 @@ from rayspy.kernels.lengths import LANES, fast_length, parts_of, radices_of
 from rayspy.kernels.loops import lanes
 from rayspy.kernels.loops.lanes import line_groups
 from rayspy.kernels.loops.powers import last_powers
-from rayspy.kernels.wavelets import sampled_wavelet
+from rayspy.kernels.wavelets import morlet, sample_times, sampled_wavelet
 from rayspy.methods import wavelet as wavelet_module
 from rayspy.methods.banks import _Store
 from rayspy.methods.timepoints import TimePoints
@@ -260,6 +260,23 @@ def test_what_is_left_out_of_a_wavelet_is_small(w0, freq):
     k = np.arange(n) / n
     beyond = ((k - low) % 1) > (high - low)
     assert spectrum[beyond].max(initial=0) < 2e-6 * spectrum.max()
+
+
+@pytest.mark.parametrize("freq", [10.0, 40.0, 100.0, 230.0])
+def test_a_band_is_nearer_to_the_uncut_wavelet(freq):
+    method, n = Wavelet(1000.0, TimePoints(), (freq,)), 8192
+    scale = float(method.scales[0]) * 1000
+    taps, first = sampled_wavelet("Morlet", 6.0, scale / 1000, 1000.0, n)
+    cut = filterbank._transfer(taps, first, n)
+    lags = np.arange(-n // 2, n // 2)
+    middle = sample_times(10 * scale, n)[0][-first]
+    uncut = np.zeros(n, complex)
+    uncut[lags] = morlet((lags + middle) / scale, 6.0) / (8 * np.pi * scale * np.sqrt(1000) * 1e-3)
+    uncut = fft(uncut) / n
+    low, high = wavelet_module._limits(method, n, 0)
+    band = np.where((np.arange(n) / n - low) % 1 <= high - low, cut, 0)
+    errors = [np.linalg.norm(values - uncut) for values in (band, cut)]
+    assert errors[0] < 0.9 * errors[1] < 2e-5 * np.abs(uncut).max()
 
 
 def test_only_whole_morlet_wavelets_are_cut():
