@@ -164,6 +164,21 @@ def test_results_may_be_part_of_a_larger_array(name):
     assert (full == 77).all()
 
 
+@pytest.mark.parametrize("n_channels", [4, 8, 12, 16, 40, 150])
+@pytest.mark.parametrize("offset", [0, 1, 2, 4])
+@pytest.mark.parametrize("unused", [0, 3, 8])
+def test_results_anywhere_in_memory(n_channels, offset, unused):
+    lines, bank = signals(5, n_channels, 47), Bank(47, [64, 64, 72])
+    width = n_channels + offset + unused
+    full = lanes.aligned(5 * 47 * 3 * width).reshape(5, 47, 3, width)
+    full[...] = 77
+    part = full[..., offset : offset + n_channels]
+    filterbank._powers(signals_of(lines), bank, range(3), part)
+    assert_right(part, lines, bank)
+    part[...] = 77
+    assert (full == 77).all()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite_stay_in_their_line(bad):
     lines, bank = signals(2, 20, 47), Bank(47, [64, 64, 72])
