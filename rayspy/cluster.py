@@ -59,6 +59,13 @@ PATIENCE = {"RAY_health_check_failure_threshold": "3"}
 A node is asked every 3 s and may take 10 s: a busy one that manages that is never given up.
 """
 
+ATTEMPTS = 3
+"""So many times a node of Ray is started.
+
+It gives up when its own helpers take more than some 15 s to come up, as on a machine whose CPUs are all busy.
+"""
+_TOO_BUSY = "timed out during startup"
+
 STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
 
@@ -377,6 +384,17 @@ def remove_unfinished() -> None:
 
 
 def _start(ray: Any, options: dict[str, Any]) -> None:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _start_once(ray, options)
+        except ParallelError as error:
+            if _TOO_BUSY not in str(error.__cause__):
+                raise
+        message("start_local_ray", "Ray did not come up in time; it is started again")
+    return _start_once(ray, options)
+
+
+def _start_once(ray: Any, options: dict[str, Any]) -> None:
     global _local, _starting
     folder, lock = _claim_folder()
     _starting = folder

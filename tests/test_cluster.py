@@ -295,3 +295,31 @@ def test_ray_client_is_refused(local_ray, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.util.client", client)
     with pytest.raises(ParallelError, match="Ray Client"):
         cluster.require_ray()
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_machine_that_is_too_busy_at_first(monkeypatch, caplog, failures):
+    """Ray's own helpers come up too late; the Ray of other tests is ended, they start it anew."""
+    import ray
+
+    cluster.shutdown_local_ray()
+    calls, claimed, init, claim = [], [], ray.init, cluster._claim_folder
+
+    def late(**options):
+        calls.append(options)
+        if len(calls) <= failures:
+            raise RuntimeError("The current node timed out during startup. This could happen because ...")
+        return init(**options)
+
+    monkeypatch.setattr(ray, "init", late)
+    monkeypatch.setattr(cluster, "_claim_folder", lambda: claimed.append(claim()) or claimed[-1])
+    with caplog.at_level("INFO", logger="rayspy"):
+        if failures < cluster.ATTEMPTS:
+            assert cluster.start_local_ray(1, dashboard=False).cpus == 1
+            cluster.shutdown_local_ray()
+        else:
+            with pytest.raises(ParallelError, match="timed out during startup"):
+                cluster.start_local_ray(1, dashboard=False)
+    assert len(calls) == cluster.ATTEMPTS
+    assert caplog.text.count("started again") == cluster.ATTEMPTS - 1
+    assert not [folder for folder, _ in claimed if folder.exists()]

@@ -15,8 +15,8 @@ from rayspy.planning.memory import Memory
 from rayspy_compat import client as clients
 from rayspy_compat.node import PLUGIN_NAME, Invitation, make_plugin, node_problem
 
-_START_SECONDS = 60.0
-"""How long the first node may take."""
+_START_SECONDS = 120.0
+"""How long the first node may take: on a busy machine Ray gives up after some 20 s and is started again."""
 _LOOK_SECONDS = 0.1
 _CONNECT_SECONDS = 3
 

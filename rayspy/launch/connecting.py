@@ -18,7 +18,7 @@ from rayspy.launch.connection import Connection, check_versions, find_connection
 from rayspy.launch.node import READY, SESSIONS, NodeSpec
 from rayspy.launch.sizes import own_address
 
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _END_SECONDS = 10.0
 
 

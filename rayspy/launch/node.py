@@ -39,8 +39,6 @@ _HEAD_MISSES = 3
 """Refused so many times: the head has ended."""
 _HEAD_SILENCE = 30.0
 """So many seconds without any answer, as when the network is cut: the head is gone."""
-_ATTEMPTS = 3
-"""So many times Ray is started: on a busy machine its processes may miss one another."""
 _SHARE_OF_STORE = 10
 """The object store gets one part in so many of the memory."""
 _OWN_SHARE = 20
@@ -128,7 +126,7 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
     folder, lock = cluster._claim_folder()
     try:
         try:
-            for _ in range(_ATTEMPTS - 1):
+            for _ in range(cluster.ATTEMPTS - 1):
                 status, was_ready = _look_after(_started(spec, folder), spec, folder, parent, say)
                 if status == 0 or was_ready:
                     return status

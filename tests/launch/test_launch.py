@@ -220,7 +220,7 @@ def test_a_node_that_cannot_start_says_why(listening):
     with node_process("print('no port is free'); raise SystemExit(3)", listening) as process:
         output = process.stdout.read()
         assert process.wait(20) in (1, 128 + signal.SIGTERM)  # the second if it came just before
-    assert output.count("Ray ended with status 3: no port is free") == node._ATTEMPTS
+    assert output.count("Ray ended with status 3: no port is free") == cluster.ATTEMPTS
 
 
 def test_a_node_that_cannot_start_is_started_again(listening, tmp_path):
