@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.fft import fft, ifft
 
@@ -15,7 +15,7 @@ from rayspy.kernels import filterbank
 from rayspy.kernels import lengths as lengths_module
 from rayspy.kernels.filterbank import Points, Response, Signals
 from rayspy.kernels.lengths import LANES, fast_length, parts_of, radices_of
-from rayspy.kernels.loops import lanes
+from rayspy.kernels.loops import lanes, spectra
 from rayspy.kernels.loops.lanes import line_groups
 from rayspy.kernels.loops.powers import last_powers
 from rayspy.kernels.wavelets import morlet, sample_times, sampled_wavelet
@@ -101,6 +101,26 @@ def assert_right(found, lines, bank):
 def test_powers_are_those_of_scipys_transforms(shape, n, lengths, seed):
     lines, bank = signals(*shape, n, seed), Bank(n, lengths, seed)
     assert_right(found_powers(lines, bank), lines, bank)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=SHAPES,
+    bands=st.lists(st.tuples(st.integers(-40, 40), st.integers(1, 60)), min_size=1, max_size=8),
+    n=st.sampled_from([240, 480]),
+)
+@example(shape=(1, 3), bands=[(0, 118), (15, 100)], n=480)
+def test_only_bins_that_are_there_are_looked_at(shape, bands, n):
+    """What is not filled of the spectra is NaN here."""
+    lines, bank = signals(*shape, 60), Bank(60, [n] * len(bands))
+    bank.bands = bands
+    for values, (first, width) in zip(bank.values, bands, strict=True):
+        values[...] = 0
+        values[(first + np.arange(width)) % n] = 0.1 + 0.2j
+    make = spectra.empty_slab
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectra, "empty_slab", lambda n: np.full_like(make(n), np.nan))
+        assert_right(found_powers(lines, bank), lines, bank)
 
 
 @pytest.mark.parametrize("n_lines", [1, 31, 32, 33, 64, 70])
