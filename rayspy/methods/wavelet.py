@@ -144,7 +144,7 @@ class Wavelet:
             return (
                 min(KEPT_BYTES, 8 * sum(lengths))
                 + 8 * sum(lengths)
-                + 40 * max(lengths)
+                + 80 * max(lengths)
                 + _FILTER_BYTES * len(lengths)
                 + powers_bytes(points_of(self.times, self.used(length)).n_rows, lengths)
             )
@@ -200,7 +200,7 @@ class Superlet(Wavelet):
         if not self.side_by_side(length):
             return super().shared_bytes(length) + 8 * BATCH_BYTES
         lengths, order = self.bank(self.used(length)).lengths, max(map(len, self.members))
-        filters = min(KEPT_BYTES, 8 * sum(lengths)) + 40 * max(lengths) + _FILTER_BYTES * len(lengths)
+        filters = min(KEPT_BYTES, 8 * sum(lengths)) + 80 * max(lengths) + _FILTER_BYTES * len(lengths)
         return filters + means_bytes(points_of(self.times, self.used(length)).n_rows, lengths, order)
 
     def side_by_side(self, length: int) -> bool:

@@ -376,7 +376,8 @@ def test_parts_of_a_length(n, width):
 def peak_of(method, n_trials, n, n_channels, monkeypatch):
     """Memory that a first call takes besides input and output."""
     x = np.random.default_rng(n).standard_normal((n_trials, n, n_channels)).astype(np.float32)
-    out = np.empty((n_trials, n, 1, len(method.foi), n_channels), np.float32)
+    n_rows = -(-n // method.times.step)
+    out = np.empty((n_trials, n_rows, 1, len(method.foi), n_channels), np.float32)
     kernel = method.kernel(n)
     kernel(x, out)  # compiles
     monkeypatch.setattr(lanes, "_kept", threading.local())
@@ -401,6 +402,18 @@ def test_memory_is_bounded_by_what_wavelets_tell(shape, polyremoval, monkeypatch
     assert method.side_by_side(shape[1])
     peak = peak_of(method, *shape, monkeypatch)
     assert peak <= told <= 2.5 * peak + 2**17
+
+
+@pytest.mark.parametrize("step", [2, 10, 50])
+@pytest.mark.parametrize("shape", [(20, 2000, 8), (3, 2000, 4), (1, 5000, 1)], ids=str)
+def test_memory_at_times_far_apart(shape, step, monkeypatch):
+    freqs = (3.0, 20.0, 41.0, 90.0)
+    superlet = Superlet(1000.0, TimePoints(step), freqs, "pow", 0, orders=(3.0,) * 4)
+    for method in (Wavelet(1000.0, TimePoints(step), freqs), superlet):
+        told = shape[0] * shape[2] * method.working_bytes(shape[1], 4) + method.shared_bytes(shape[1])
+        assert method.side_by_side(shape[1])
+        peak = peak_of(method, *shape, monkeypatch)
+        assert peak <= told <= 2.5 * peak + 2**17
 
 
 def test_memory_of_many_filters(monkeypatch):

@@ -380,7 +380,7 @@ def kept(size: int, dtype: np.dtype[Any]) -> Array:
     needed = size * dtype.itemsize // 4
     memory: Array | None = getattr(_kept, "memory", None)
     if memory is None or memory.size < needed:
-        _kept.memory = None
+        _kept.memory = memory = None  # given back before there is more
         memory = aligned(needed)
         _kept.memory = memory if needed <= _MOST_KEPT else None
     return memory[:needed].view(dtype)
