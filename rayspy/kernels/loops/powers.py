@@ -69,7 +69,7 @@ def bins_used(stacks: Sequence[Stack]) -> dict[int, int]:
         n = filters.n_fft
         highest = (
             int(filters.firsts.max()) + filters.values.shape[2]
-        )  # narrower ones are filled up with zeros
+        )  # narrower ones end in zeros
         found[n] = max(found.get(n, 0), min(highest, n // 2 + 1))
     return found
 
