@@ -67,9 +67,7 @@ def bins_used(stacks: Sequence[Stack]) -> dict[int, int]:
     found: dict[int, int] = {}
     for filters in stacks:
         n = filters.n_fft
-        highest = (
-            int(filters.firsts.max()) + filters.values.shape[2]
-        )  # narrower ones end in zeros
+        highest = int(filters.firsts.max()) + filters.values.shape[2]  # narrower ones end in zeros
         found[n] = max(found.get(n, 0), min(highest, n // 2 + 1))
     return found
 
