@@ -79,15 +79,17 @@ class Flow:
             self._flying.update(self.scheduler.submit([self._queue.popleft() for _ in range(n)]))
 
     def _take(self, reference: Hashable) -> None:
-        block = self._flying.pop(reference)
+        block = self._flying[reference]  # given back even if `collect` raises: whoever keeps the error keeps it
         try:
             outcome = self.scheduler.outcome(reference)
         except Lost as lost:
+            del self._flying[reference]
             self._again(block, lost)
             return
         if isinstance(outcome, _Failure):
             raise outcome.error(self.plan.name, block)
         self.collect(outcome)
+        del self._flying[reference]
 
     def _again(self, block: int, lost: Lost) -> None:
         self._deaths[block] += 1

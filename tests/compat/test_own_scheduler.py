@@ -94,13 +94,14 @@ def test_closing_the_client_in_mid_run_is_one_clear_error(own_scheduler):
 
 
 def test_nothing_runs_after_an_error(client, own_scheduler):
+    """Nor is a result kept by the error, which somebody may look at for long."""
     plan = slow_plan(40)
     executor = attach.detect(plan.memory).executor
 
     def collect(receipt):
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="disk full") as error:
         executor.run(plan, range(plan.n_blocks), collect)
 
     def blocks():
@@ -111,6 +112,7 @@ def test_nothing_runs_after_an_error(client, own_scheduler):
     while blocks() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not blocks()
+    assert error.traceback
 
 
 def test_adaptive_cluster():
