@@ -79,7 +79,7 @@ class Flow:
             self._flying.update(self.scheduler.submit([self._queue.popleft() for _ in range(n)]))
 
     def _take(self, reference: Hashable) -> None:
-        block = self._flying[reference]  # given back even if `collect` raises: whoever keeps the error keeps it
+        block = self._flying[reference]  # cancelled too if `collect` raises: errors hold on to it
         try:
             outcome = self.scheduler.outcome(reference)
         except Lost as lost:

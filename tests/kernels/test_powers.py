@@ -15,7 +15,7 @@ from rayspy.kernels import filterbank
 from rayspy.kernels import lengths as lengths_module
 from rayspy.kernels.filterbank import Points, Response, Signals
 from rayspy.kernels.lengths import LANES, fast_length, parts_of, radices_of
-from rayspy.kernels.loops import lanes, spectra
+from rayspy.kernels.loops import lanes, powers, spectra
 from rayspy.kernels.loops.lanes import line_groups
 from rayspy.kernels.loops.powers import last_powers
 from rayspy.kernels.wavelets import morlet, sample_times, sampled_wavelet
@@ -182,6 +182,13 @@ def test_results_may_be_part_of_a_larger_array(name):
     np.testing.assert_array_equal(part, wanted)
     part[...] = 77
     assert (full == 77).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (1, 13), (2, 3), (1, 1)])
+def test_few_are_gathered_at_a_time(shape, monkeypatch):
+    monkeypatch.setattr(powers, "_DONE_BYTES", 1)
+    lines, bank = signals(*shape, 47), Bank(47, [64] * 150 + [96] * 3 + [64] * 9 + [72])
+    assert_right(found_powers(lines, bank), lines, bank)
 
 
 @pytest.mark.parametrize("n_channels", [4, 8, 12, 16, 40, 150])
