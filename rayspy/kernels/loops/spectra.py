@@ -54,20 +54,16 @@ def fill_slab(x: Array, levels: Array, scales: Array, lines: range, n_bins: int,
         samples[:, : len(lines)] /= scales[lines.start : lines.stop]
     rows = z.reshape(n // 2, 2 * LANES)
     forward(rows)
-    place = transform(n // 2, "d").place
-    if n_bins <= n // 4:
-        _separate_low(rows, place, turns(n, "d"), slab[:n_bins])
-    else:
-        _separate(rows, place, turns(n, "d"), slab)
+    _separate(rows, transform(n // 2, "d").place, turns(n, "d"), n_bins, slab)
     if len(lines) <= LANES // 2:
-        _repeat(slab, len(lines))
+        _repeat(slab[:n_bins], len(lines))
 
 
 @compiled
-def _separate(z: Array, place: Array, w: Array, slab: Array) -> None:
+def _separate(z: Array, place: Array, w: Array, n_bins: int, slab: Array) -> None:
     """Spectra of even plus those of odd samples, two frequencies at a time, which mirror each other."""
     n, half = len(z), z.dtype.type(0.5)
-    for k in range(n // 2 + 1):
+    for k in range(min(n_bins, n // 2 + 1)):
         a, b = z[place[k]], z[place[(n - k) % n]]
         low, high = slab[k], slab[n - k]
         wr, wi = half * w[k].real, half * w[k].imag
@@ -77,20 +73,6 @@ def _separate(z: Array, place: Array, w: Array, slab: Array) -> None:
             tr, ti = odd_r * wr - odd_i * wi, odd_r * wi + odd_i * wr
             low[0, q], low[1, q] = er + tr, -(ei + ti)
             high[0, q], high[1, q] = er - tr, ei - ti
-
-
-@compiled
-def _separate_low(z: Array, place: Array, w: Array, slab: Array) -> None:
-    """The same for the first frequencies only."""
-    n, half = len(z), z.dtype.type(0.5)
-    for k in range(len(slab)):
-        a, b, low = z[place[k]], z[place[(n - k) % n]], slab[k]
-        wr, wi = half * w[k].real, half * w[k].imag
-        for q in range(LANES):
-            ar, ai, br, bi = a[q], a[q + LANES], b[q], b[q + LANES]
-            er, ei, odd_r, odd_i = half * (ar + br), half * (ai - bi), ai + bi, br - ar
-            tr, ti = odd_r * wr - odd_i * wi, odd_r * wi + odd_i * wr
-            low[0, q], low[1, q] = er + tr, -(ei + ti)
 
 
 @compiled
