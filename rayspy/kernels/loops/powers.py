@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 FEW = 8
 """Channels that are put in place at once."""
-_DONE_BYTES = 2**21
+_DONE_BYTES = 2**20
 """Squared magnitudes of this size are gathered before they are put in place."""
 _TABLE_BYTES = 2**17
 """Small things, such as tables of what is put where."""
