@@ -22,6 +22,8 @@ METHODS = {
     "wavelet-toi": {
         "method": "wavelet", "foi": [8, 20], "toi": [-0.9, -0.8, -0.7, -0.6], "output": "fourier",
     },
+    "wavelet-toi-power": {"method": "wavelet", "foi": [20, 8], "toi": [-0.9, -0.8, -0.7, -0.6]},
+    "superlet-toi": {"method": "superlet", "order_max": 3, "foi": [8, 20], "toi": [-0.9, -0.8, -0.7, -0.6]},
     "wavelet-uneven": {"method": "wavelet", "foi": [8, 20], "toi": [-0.9, -0.85, -0.6], "output": "angle"},
     "wavelet-real": {"method": "wavelet", "wavelet": "Ricker", "foi": [8, 20, 30], "output": "real"},
     "superlet": {"method": "superlet", "order_max": 3, "foilim": [6, 12]},
