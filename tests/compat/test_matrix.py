@@ -45,3 +45,14 @@ def test_handling_gives_the_same_bits(backend):
     for call in calls:
         got = call(data).data[()]
         np.testing.assert_array_equal(got, call(data, parallel=False).data[()])
+
+
+@pytest.mark.parametrize("toi", ["all", [-0.9, -0.8, -0.7, -0.6]], ids=["all", "toi"])
+@pytest.mark.parametrize("method", ["wavelet", "superlet"])
+def test_powers_over_time_are_the_same_bits(backend, method, toi):
+    data, order = make(True), {"order_max": 3} if method == "superlet" else {}
+    settings = {"method": method, "foi": [8, 20], "toi": toi, **order}
+    wanted = spy.freqanalysis(data, parallel=False, **settings).data[()]
+    for width in (None, 1, 3):
+        got = spy.freqanalysis(data, chan_per_worker=width, **settings).data[()]
+        np.testing.assert_array_equal(got, wanted)
