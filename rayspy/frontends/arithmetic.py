@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rayspy.checks import is_number
 from rayspy.config import config
+from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.labels import default_names
@@ -247,7 +248,20 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
     labels = {**first.labels, dim: _joined(first.labels[dim], second.labels[dim], dim)}
     settings = {"spy_obj1": _text(spy_obj1), "spy_obj2": _text(spy_obj2), "dim": dim}
     result, used_parallel = run_pointwise("concat", Copying(), spy_obj1, source, labels)
-    return wrapped("concat", spy_obj1, result, first.trialdefinition, labels, settings, used_parallel)
+    made = wrapped("concat", spy_obj1, result, first.trialdefinition, labels, settings, used_parallel)
+    if isinstance(made, AnalogData):
+        made.unit = _joined_units(spy_obj1, spy_obj2, len(first.labels[dim]), len(second.labels[dim]))
+    return made
+
+
+def _joined_units(a: Any, b: Any, *counts: int) -> Array | None:
+    """Units of the channels of two objects, None where one is not known."""
+    known = [
+        data.unit_of(None if (s := data.selection) is None else s.index.get("channel")) for data in (a, b)
+    ]
+    if any(unit is None for unit in known):
+        return None
+    return np.concatenate([np.broadcast_to(unit, n) for unit, n in zip(known, counts, strict=True)])
 
 
 def _check_dim(data: BaseData, dim: Any) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rayspy.checks import check_bool
 from rayspy.config import config
+from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.builder import from_array
 from rayspy.data.discrete import DiscreteData
@@ -117,6 +118,8 @@ def selectdata(
     made = _selected_samples(data, selection, select, parallel)
     if isinstance(data, SpectralData):
         made.metadata = _selected_models(data, selection)
+    if isinstance(data, AnalogData):
+        made.unit = data.unit_of(selection.index.get("channel"))
     return made
 
 

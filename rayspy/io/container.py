@@ -178,6 +178,7 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         "class": type(data).__name__,
         "dimord": data.dimord,
         "samplerate": data.samplerate,
+        **_units_and_events(data),
         "labels": {dim: serializable(data.describe().labels[dim], dim) for dim in data.label_dims},
         "cfg": serializable(data.cfg, "cfg"),
         "info": serializable(data.info, "info"),
@@ -186,6 +187,32 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
     }
     write_json(folder / _DESCRIPTION, description)
     (folder / "object.sha256").write_text(sha256(folder / _DESCRIPTION) + "\n")
+
+
+def _units_and_events(data: BaseData) -> dict[str, Any]:
+    """What recordings have besides."""
+    if not isinstance(data, AnalogData):
+        return {}
+    events = data.events
+    table = None if events is None or events.data is None else _event_table(events, events.data[:])
+    return {"unit": serializable(data.unit, "unit"), "events": table}
+
+
+def _event_table(events: EventData, rows: NDArray[Any]) -> dict[str, Any]:
+    return {
+        "dimord": events.dimord,
+        "samplerate": events.samplerate,
+        "rows": rows.tolist(),
+        "trialdefinition": serializable(events.trialdefinition),
+        "info": serializable(events.info),
+    }
+
+
+def _read_event_table(table: dict[str, Any]) -> EventData:
+    events = EventData(np.array(table["rows"]), None, None, table["samplerate"], table["dimord"])
+    events.trialdefinition = np.array(table["trialdefinition"])
+    events.info.update(table["info"])
+    return events
 
 
 def _models_of(data: BaseData) -> dict[str, Any]:
@@ -377,6 +404,10 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     }
     data.info.update(description["info"])
     data._log = [str(entry) for entry in description["log"]]
+    if isinstance(data, AnalogData):
+        data.unit = description.get("unit")
+        if description.get("events") is not None:
+            data.events = _read_event_table(description["events"])
     if isinstance(data, SpectralData) and _MODELS in description["files"]:
         data.metadata = read_models(folder / _MODELS)
     return data

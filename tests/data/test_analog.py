@@ -522,7 +522,16 @@ def test_repr() -> None:
     expected = (
         "cfg channel container data dimord filename info is_time_locked mode sampleinfo samplerate selection"
     )
-    assert names == [*expected.split(), "tag", "time", "trial_ids", "trialinfo", "trialintervals", "trials"]
+    assert names == [
+        *expected.split(),
+        "tag",
+        "time",
+        "trial_ids",
+        "trialinfo",
+        "trialintervals",
+        "trials",
+        "unit",
+    ]
     html = data._repr_html_()
     assert "<table>" in html
     assert "&lt;a&gt;" in html
@@ -532,3 +541,33 @@ def test_repr() -> None:
     assert "1 trial of length" in repr(spy.AnalogData(ARRAY))
     assert "data : None" in repr(spy.AnalogData())
     assert "None" in spy.AnalogData()._repr_html_()
+
+
+def test_unit_is_kept_by_copies_selections_joining_and_saving(tmp_path):
+    data = spy.AnalogData(np.arange(12.0).reshape(4, 3), samplerate=10, channel=["a", "b", "c"])
+    assert data.unit is None
+    data.unit = ["µV", "µV", "mV"]
+    assert list(data.copy().unit) == ["µV", "µV", "mV"]
+    assert list(data.selectdata(channel=["c", "a"]).unit) == ["mV", "µV"]
+    assert data.selectdata(channel=[0, 1]).unit == "µV"
+    assert list(spy.AnalogData([data, data]).unit) == ["µV", "µV", "mV"]
+    assert list(spy.concat(data, data).unit) == ["µV", "µV", "mV"] * 2
+    data.events = spy.EventData(np.array([[1, 7], [3, 8]]), samplerate=10)
+    data.save(filename=tmp_path / "kept")
+    again = spy.load(tmp_path / "kept.analog")
+    assert list(again.unit) == ["µV", "µV", "mV"]
+    assert again.events == data.events
+
+
+def test_wrong_units():
+    data = spy.AnalogData(np.ones((4, 3)), samplerate=10)
+    other = data.copy()
+    with pytest.raises(InvalidTypeError, match="unit"):
+        data.unit = 3
+    with pytest.raises(InvalidValueError, match="unit"):
+        data.unit = ["mV"]
+    data.unit, other.unit = "mV", "V"
+    with pytest.raises(InvalidValueError, match="unit V instead of mV"):
+        spy.AnalogData([data, other])
+    with pytest.raises(InvalidTypeError, match="events"):
+        data.events = [1]
