@@ -13,6 +13,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.labels import default_names
+from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.compute import selected
 from rayspy.frontends.pointwise import Stacked, run_pointwise, runs_of, stacked, wrapped
@@ -44,9 +45,10 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
     -------
     data object
         Labels, trials, samplerate, info and history of the (left) object, no cfg.
-        The type of the numbers follows NumPy's rules; numbers that are no arrays
-        do not widen it. Division of whole numbers, and powers that need not be
-        whole, give float64.
+        The type of the numbers follows NumPy's rules for real and complex ones;
+        numbers that are no arrays do not widen it. Whole numbers never wrap: those
+        of 8 and 16 bit count as float32, others as float64. Products and powers of
+        real spectra are float64.
 
     Raises
     ------
@@ -59,13 +61,9 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
         raise InvalidValueError("non-zero number to divide by", "operand", other)
     own = stacked(base)
     made = _operand(other, base, own)
-    kind = _kind(made, other)
-    if base is left:
-        dtype = result_dtype(operation, own.source.dtype, kind)
-        source = Computed(operation, own.source, made, own.source.shape, dtype)
-    else:
-        dtype = result_dtype(operation, kind, own.source.dtype)
-        source = Computed(operation, made, own.source, own.source.shape, dtype)
+    first, second = (own.source, made) if base is left else (made, own.source)
+    dtype = _result_type(operation, base, made, result_dtype(own.source.dtype, _kind(made, other)))
+    source = Computed(operation, first, second, own.source.shape, dtype)
     settings = {"left": _text(left), "operation": operation, "right": _text(right)}
     result, used_parallel = run_pointwise("arithmetic", Copying(), base, source, own.labels)
     combined: BaseData = wrapped(
@@ -171,6 +169,13 @@ def _repeated(other: Any, base: BaseData, own: Stacked) -> Repeated:
 # -- types -----------------------------------------------------------------------------
 
 
+def _result_type(operation: str, base: BaseData, operand: Operand, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Double precision where powers are squared: those of 1e-16 T have squares below single precision."""
+    squares = operation == "**" or (operation == "*" and not isinstance(operand, Constant))
+    of_power = isinstance(base, SpectralData) and base.source.dtype.kind == "f"
+    return np.result_type(dtype, np.float64) if squares and of_power else dtype
+
+
 def _kind(operand: Operand, given: Any) -> Any:
     """Type of an operand; plain numbers stand for themselves."""
     if isinstance(operand, Constant):
@@ -178,35 +183,31 @@ def _kind(operand: Operand, given: Any) -> Any:
     return operand.array.dtype if isinstance(operand, Repeated) else given.source.dtype
 
 
-def result_dtype(operation: str, left: Any, right: Any) -> np.dtype[Any]:
-    """Type of the result of an operation.
+def result_dtype(own: np.dtype[Any], other: Any) -> np.dtype[Any]:
+    """Type of the result of an operation, in which whole numbers are computed as real ones.
 
     Parameters
     ----------
-    operation : str
-        '+', '-', '*', '/' or '**'.
-    left, right : numpy.dtype or number
-        Types of arrays, or plain numbers, which count less.
+    own : numpy.dtype
+        Type of the data.
+    other : numpy.dtype or number
+        Type of the other array, or a plain number, which counts less.
     """
-    dtype: np.dtype[Any] = np.result_type(*_weighed(left, right))
-    whole = dtype.kind in "iu"
-    safe_power = operation == "**" and isinstance(right, int) and right >= 0
-    if whole and (operation == "/" or (operation == "**" and not safe_power)):
-        return np.dtype(np.float64)
-    return dtype
+    real = _real(own)
+    if isinstance(other, np.dtype):
+        return np.result_type(real, _real(other))
+    return np.result_type(real, other if _holds(real, other) else np.result_type(np.float64, type(other)))
 
 
-def _weighed(left: Any, right: Any) -> tuple[Any, Any]:
-    """Give plain numbers the smallest type that holds them beside an array."""
-    pair = [left, right]
-    for k, other in ((0, right), (1, left)):
-        value = pair[k]
-        if isinstance(value, int):
-            pair[k] = np.min_scalar_type(value) if other.kind in "iu" else value
-        elif isinstance(value, (float, complex)) and other.kind in "fc":
-            largest = np.finfo(other).max
-            pair[k] = value if abs(value) <= largest else np.result_type(np.float64, type(value))
-    return pair[0], pair[1]
+def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Type in which numbers are computed: float32 for whole ones of 8 and 16 bit, float64 for longer ones."""
+    return np.result_type(dtype, np.float32) if dtype.kind in "iu" else dtype
+
+
+def _holds(dtype: np.dtype[Any], value: complex) -> bool:
+    """Whether a number is within the range of a real or complex type, and not lost in its gap around zero."""
+    limits = np.finfo(dtype)
+    return value == 0 or bool(limits.tiny <= abs(value) <= limits.max)
 
 
 # -- concat -----------------------------------------------------------------------------

@@ -40,8 +40,8 @@ def load_brainvision(path: str | os.PathLike[str]) -> AnalogData:
     Returns
     -------
     AnalogData
-        Values in the units of the header, float32 if the header states a
-        resolution other than 1. Segmented files are cut into their segments,
+        Values in the units of the header; if it states a resolution other than
+        1, float32, or float64 for INT_32 and IEEE_FLOAT_64. Segmented files are cut into their segments,
         with time 0 at the segment's marker of type ``Time 0`` if it has one.
         ``info`` has ``unit`` and ``reference`` (one per channel) and
         ``markers``, a list of dictionaries with ``type``, ``description``,

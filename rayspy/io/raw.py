@@ -33,7 +33,8 @@ def raw_binary(
     offset : int
         Bytes before the first number.
     scale : float, optional
-        Factor from stored numbers to physical units; data are then float32.
+        Factor from stored numbers to physical units; data are then float32, or float64 if the
+        stored numbers are 32-bit integers or float64.
 
     Returns
     -------

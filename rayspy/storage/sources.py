@@ -230,7 +230,8 @@ class RawSource:
         Bytes before the first number.
     scale : float, tuple of float or None
         Factor from stored numbers to physical units, one for all or one per
-        column; the array then is float32.
+        column; the array then is float32, or float64 if the stored numbers are
+        32-bit integers or wider.
     """
 
     path: str
@@ -243,7 +244,8 @@ class RawSource:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the elements as read."""
-        return np.dtype(np.float32) if self.scale is not None else self.stored.newbyteorder("=")
+        native = self.stored.newbyteorder("=")
+        return native if self.scale is None else np.result_type(native, np.float32)
 
     @property
     def location(self) -> str:
@@ -276,7 +278,8 @@ class RawSource:
             array = read_c_order(descriptor, self.path, self.stored, self.shape, self.offset, region)
         if self.scale is not None:
             columns = region[-1] if isinstance(self.scale, tuple) else ()
-            return np.multiply(array, np.asarray(self.scale, np.float32)[columns], dtype=np.float32)
+            factors = np.asarray(self.scale, self.dtype)[columns]
+            return np.asarray(np.multiply(array, factors, dtype=self.dtype))
         return array.astype(self.dtype, copy=False)
 
 

@@ -335,13 +335,17 @@ def test_dataset_that_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("dtype", ["int16", ">i2", "<u4", ">f8"])
-def test_raw_binary_with_scale(tmp_path: Path, order: Any, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "wanted"),
+    [("int16", "f4"), (">i2", "f4"), ("<f4", "f4"), ("<i4", "f8"), ("<u4", "f8"), (">f8", "f8")],
+)
+def test_raw_binary_with_scale(tmp_path: Path, order: Any, dtype: str, wanted: str) -> None:
     counts = RNG.integers(0, 1000, size=(50, 4)).astype(dtype)
+    counts[0, 0] = 2**24 + 1 if wanted == "f8" else 3
     (tmp_path / "x.raw").write_bytes(b"12345678" + counts.tobytes(order))
     data = spy.AnalogData(spy.raw_binary(tmp_path / "x.raw", dtype, 4, order, 8, scale=0.195))
-    assert data.data.dtype == np.float32
-    np.testing.assert_allclose(data.data[()], counts * 0.195, rtol=1e-6)
+    assert data.data.dtype == wanted
+    np.testing.assert_allclose(data.data[()], counts * 0.195, rtol=1e-6 if wanted == "f4" else 1e-15)
     plain = spy.AnalogData(spy.raw_binary(tmp_path / "x.raw", dtype, 4, order, 8))
     assert plain.data.dtype == np.dtype(dtype).newbyteorder("=")
     np.testing.assert_array_equal(plain.data[7:20, 1:3], counts[7:20, 1:3])

@@ -60,10 +60,10 @@ def test_numbers_on_both_sides(symbol: str, scalar: Any, dtype: str) -> None:
     plain = scalar.item() if isinstance(scalar, np.generic) else scalar
     for found, swapped in ((operate(data, scalar), False), (operate(scalar, data), True)):
         pairs = [(plain, t) if swapped else (t, plain) for t in data.trials]
-        wide = [(a + 0.0, b) if dtype == "i2" and symbol in ("/", "**") else (a, b) for a, b in pairs]
-        expected = [operate(a, b) for a, b in wide]
-        whole = dtype == "i2" and symbol == "**" and not swapped and isinstance(plain, int)
-        check(found, expected, np.dtype(dtype) if whole else expected[0].dtype)
+        expected = [
+            operate(*(x.astype("f4") if np.ndim(x) and dtype == "i2" else x for x in p)) for p in pairs
+        ]
+        check(found, expected, expected[0].dtype)
         assert found.channel.tolist() == list("abcd")
         assert found.samplerate == 10
         np.testing.assert_array_equal(found.trialinfo, data.trialinfo)
@@ -83,24 +83,47 @@ def test_reflected_operations_keep_the_order_of_their_operands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "left", "right", "expected"),
+    ("own", "other", "expected"),
     [
-        ("+", "f4", 2.5, "f4"), ("+", "f4", "f8", "f8"), ("*", "f4", 1j, "c8"), ("+", "f4", 1e300, "f8"),
-        ("-", "i2", 3, "i2"), ("+", "i2", 100_000, "i8"), ("+", "u1", -1, "i2"), ("/", "i2", 2, "f8"),
-        ("/", "i2", "i2", "f8"), ("+", "i2", 0.5, "f8"), ("**", "i2", 2, "i2"), ("**", "i2", -1, "f8"),
-        ("**", 2, "i2", "f8"), ("**", "i2", "i2", "f8"), ("+", "c8", "f8", "c16"), ("*", "f4", "c8", "c8"),
-        ("+", "i8", "f4", "f8"), ("-", 1, "u1", "u1"), ("*", "f2", 2, "f2"), ("*", "f2", 1e6, "f8"),
+        ("f4", 2.5, "f4"), ("f4", "f8", "f8"), ("f4", 1j, "c8"), ("f4", 1e300, "f8"), ("f4", 1e-300, "f8"),
+        ("f4", 0.0, "f4"), ("i1", 3, "f4"), ("u2", 200, "f4"), ("i2", 100_000, "f4"), ("i2", 0.5, "f4"),
+        ("i2", 1j, "c8"), ("i2", "i2", "f4"), ("u1", "i2", "f4"), ("i2", "i4", "f8"), ("i4", 2, "f8"),
+        ("u8", "f4", "f8"), ("f4", "u2", "f4"), ("c8", "f8", "c16"), ("f4", "c8", "c8"), ("f2", 2, "f2"),
+        ("f2", 1e6, "f8"), ("f2", 100_000, "f8"),
     ],
 )  # fmt: skip
-def test_types(operation: str, left: Any, right: Any, expected: str) -> None:
-    kinds = [np.dtype(side) if isinstance(side, str) else side for side in (left, right)]
-    assert result_dtype(operation, *kinds) == np.dtype(expected)
+def test_types(own: str, other: Any, expected: str) -> None:
+    assert result_dtype(np.dtype(own), np.dtype(other) if isinstance(other, str) else other) == expected
 
 
-def test_whole_numbers_do_not_overflow_silently() -> None:
-    data = spy.AnalogData(np.array([[30_000], [-30_000]], dtype="i2"))
-    assert (data + 100_000).data[()].ravel().tolist() == [130_000, 70_000]
-    np.testing.assert_allclose((data**-1).data[()].ravel(), [1 / 30_000, -1 / 30_000])
+def test_whole_numbers_do_not_wrap() -> None:
+    a = spy.AnalogData(np.array([[30_000], [-30_000]], dtype="i2"))
+    assert (a * 2).data[()].ravel().tolist() == [60_000, -60_000]
+    assert ((a + a) / 2).data[()].ravel().tolist() == [30_000, -30_000]
+    assert (a + 100_000).data[()].ravel().tolist() == [130_000, 70_000]
+    np.testing.assert_allclose((a**-1).data[()].ravel(), [1 / 30_000, -1 / 30_000], rtol=1e-6)
+    u = spy.AnalogData(np.array([[100], [300]], dtype="u2"))
+    assert (u - 200).data[()].ravel().tolist() == [-100, 100]
+    assert (0 - u).data[()].ravel().tolist() == [-100, -300]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from("iu"), st.sampled_from([1, 2, 4, 8]), st.sampled_from(list("+-*/")), st.data())
+def test_whole_numbers_of_any_type(kind: str, size: int, symbol: str, data: Any) -> None:
+    """Against exact arithmetic of Python: with numbers, arrays and objects, from both sides."""
+    info = np.iinfo(f"{kind}{size}")
+    numbers = st.integers(int(info.min), int(info.max)).filter(bool)
+    x, y = data.draw(numbers), data.draw(numbers)
+    single = np.array([[x]], dtype=info.dtype)
+    operate, wanted = OPERATORS[symbol], OPERATORS[symbol](x, y)
+    obj = spy.AnalogData(single)
+    array = np.array([[y]], dtype=info.dtype)
+    results = [operate(obj, array), operate(obj, spy.AnalogData(array)), operate(obj, y)]
+    results.append(operate(single, spy.AnalogData(array)))
+    for found in results:
+        assert found.data.dtype == ("f4" if size <= 2 else "f8")
+        scale = abs(x) + abs(y) if symbol in "+-" else abs(wanted)
+        assert abs(float(found.data[0, 0]) - wanted) <= np.finfo(found.data.dtype).eps * 2 * scale
 
 
 # -- arrays --------------------------------------------------------------------------------
@@ -155,11 +178,15 @@ def test_arrays_fit_wherever_the_pieces_of_a_large_recording_begin() -> None:
 
 @pytest.mark.parametrize("symbol", OPERATORS)
 @pytest.mark.parametrize(
-    ("first", "second"), [("f4", "f4"), ("f4", "f8"), ("i2", "f4"), ("c8", "f4"), ("f4", "c8")]
+    ("first", "second"), [("f4", "f4"), ("f4", "f8"), ("i2", "f4"), ("i2", "i2"), ("c8", "f4"), ("f4", "c8")]
 )
 def test_two_objects(symbol: str, first: str, second: str) -> None:
     a, b, operate = make(1, first), make(2, second), OPERATORS[symbol]
-    expected = [operate(x, y) for x, y in zip(a.trials, b.trials, strict=True)]
+    pairs = [
+        [x.astype("f4") if x.dtype == "i2" else x for x in pair]
+        for pair in zip(a.trials, b.trials, strict=True)
+    ]
+    expected = [operate(x, y) for x, y in pairs]
     check(operate(a, b), expected, expected[0].dtype)
 
 
@@ -205,6 +232,14 @@ def test_spectra() -> None:
     squared = spectra * spectra
     assert squared.data.dtype == np.complex64
     np.testing.assert_allclose(squared.data[()], spectra.data[()] ** 2, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-16, 1.0, 1e12])
+def test_squares_of_power_fit(unit: float) -> None:
+    power = spy.SpectralData(np.array([1.0, 2, 3], dtype="f4").reshape(1, 1, 3, 1) * np.float32(unit**2))
+    for found in (power * power, power**2, power * power.data[0]):
+        np.testing.assert_allclose(found.data[()].ravel() / unit**4, [1, 4, 9], rtol=1e-6)
+    assert (power * 2).data.dtype == (power / power).data.dtype == np.float32
 
 
 def test_spectra_with_very_wide_rows() -> None:

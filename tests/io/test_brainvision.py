@@ -96,7 +96,7 @@ def test_every_layout_equals_mne(tmp_path, kind, orientation):
     data = spy.load_brainvision(path)
     assert list(data.channel) == ["left, deep", "right", "third"]
     assert data.samplerate == 500
-    assert data.data.dtype == np.float32
+    assert data.data.dtype == (np.float64 if kind == "INT_32" else np.float32)
     np.testing.assert_array_equal(data.data[:], (stored * [0.5, 0.25, 10]).astype("f4"))
     np.testing.assert_array_equal(data.data[100:110, 1], (stored[100:110, 1] * 0.25).astype("f4"))
     raw = mne_reading(path)
