@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.checks import is_whole
+from rayspy.data.selection import SAMPLE_SLACK
 from rayspy.data.trials import Trialdefinition
 from rayspy.errors import InvalidValueError
 
 Numbers = NDArray[np.int64]
-Seconds = NDArray[np.floating[Any]]
 EVENT_KEYS = ("start", "trigger", "stop")
 
 
@@ -112,10 +112,18 @@ def _one_sequence(places: Mapping[int, Numbers], pattern: list[int], cursor: int
 # -- from events to trials ------------------------------------------------------------
 
 
-def trials_of_marks(
-    seconds: Mapping[str, Seconds], pre: Any, post: Any, samplerate: float
-) -> Trialdefinition:
-    """Trials from the times of their events.
+def nearest_samples(places: Any) -> NDArray[np.float64]:
+    """Whole samples nearest to places in samples; halves are rounded away from zero.
+
+    A place within `SAMPLE_SLACK` of a half counts as one, so that products of
+    seconds and samplerates that are halves on paper are halves here.
+    """
+    numbers = np.asarray(places, dtype=np.float64)
+    return np.asarray(np.sign(numbers) * np.floor(np.abs(numbers) + 0.5 + SAMPLE_SLACK) + 0.0)
+
+
+def trials_of_marks(marks: Mapping[str, Numbers], ratio: float, pre: Any, post: Any) -> Trialdefinition:
+    """Trials from the samples of their events.
 
     A trial begins with its start event, or else its trigger, minus `pre`, and
     ends with its stop event, or else its trigger, plus `post`. Time zero is the
@@ -123,22 +131,25 @@ def trials_of_marks(
     if the trial starts before. Without a trigger time counts from the start of
     the recording.
 
+    Every event is rounded to a sample once, `pre` and `post` are whole numbers of
+    samples: trials around a trigger have the same length and offset wherever
+    between two samples their trigger was.
+
     Parameters
     ----------
-    seconds : mapping of str to ndarray
-        Times of start, trigger, stop in seconds.
+    marks : mapping of str to ndarray of int
+        Samples of start, trigger, stop.
+    ratio : float
+        Samples of the trial definition that is made per sample of the events.
     pre, post : float, ndarray or None
-        Seconds before and after.
-    samplerate : float
-        Of the trial definition that is made, Hz.
+        Samples before and after, of the trial definition that is made.
     """
-    zero = seconds.get("trigger")
-    begin = seconds["start"] if "start" in seconds else seconds["trigger"]
-    end = seconds["stop"] if "stop" in seconds else seconds["trigger"]
-    first = np.rint((begin - (0 if pre is None else np.asarray(pre))) * samplerate)
-    stop = np.rint((end + (0 if post is None else np.asarray(post))) * samplerate)
-    origin = 0 if zero is None else np.rint(zero * samplerate)
-    return np.column_stack([first, stop, first - origin])
+    samples = {kind: nearest_samples(places * ratio) for kind, places in marks.items()}
+    begin = samples["start"] if "start" in samples else samples["trigger"]
+    end = samples["stop"] if "stop" in samples else samples["trigger"]
+    first = begin - nearest_samples(0.0 if pre is None else pre)
+    stop = end + nearest_samples(0.0 if post is None else post)
+    return np.column_stack([first, stop, first - samples.get("trigger", 0.0)])
 
 
 def clipped(trl: Trialdefinition, low: float, high: float) -> Trialdefinition:
@@ -166,9 +177,17 @@ def check_trials(trl: Trialdefinition, n_samples: float, hint: str) -> Trialdefi
 
 
 def rescaled(trl: Trialdefinition, ratio: float) -> Trialdefinition:
-    """Trial definition at another samplerate, rounded to samples; further columns stay as they are."""
+    """Trial definition at another samplerate; further columns stay as they are.
+
+    Time zero of each trial is rounded to a sample once. Begin and end relative to
+    it are whole numbers of samples, the same for trials that had them equal.
+    """
+    zero = trl[:, 0] - trl[:, 2]
+    begin, end = nearest_samples(trl[:, 2] * ratio), nearest_samples((trl[:, 1] - zero) * ratio)
     table = trl.copy()
-    table[:, :3] = np.rint(trl[:, :3] * ratio)
+    table[:, 0] = nearest_samples(zero * ratio) + begin
+    table[:, 1] = table[:, 0] + end - begin
+    table[:, 2] = begin
     return table
 
 

@@ -68,8 +68,10 @@ def definetrial(
 
     Notes
     -----
-    Time zero of a trial is its trigger. Without a trigger, times count from the
-    start of the recording.
+    Time zero of a trial is its trigger, rounded to the nearest sample of `obj`.
+    Without a trigger, times count from the start of the recording. `pre` and `post`
+    are rounded to whole numbers of samples, halves away from zero as in FieldTrip,
+    so that trials around a trigger are equally long.
 
     Examples
     --------
@@ -147,8 +149,9 @@ def _from_events(obj: BaseData, events: EventData, given: Mapping[str, Any]) -> 
     _check_lengths(margins, marks.n_trials)
     rate = 1.0 if events.samplerate is None else ratio * events.samplerate
     samples = events.column("sample")
-    seconds = {kind: samples[rows] * ratio / rate for kind, rows in marks.rows.items()}
-    return trials_of_marks(seconds, margins.get("pre"), margins.get("post"), rate)
+    places = {kind: samples[rows] for kind, rows in marks.rows.items()}
+    before, after = (margins[key] * rate if key in margins else None for key in ("pre", "post"))
+    return trials_of_marks(places, ratio, before, after)
 
 
 def _check_complete(given: Mapping[str, Any]) -> None:

@@ -82,6 +82,44 @@ def test_trials_of_events_for_a_recording() -> None:
     np.testing.assert_array_equal(data.trialdefinition, [[50, 100, -17, 7], [150, 200, -17, 8]])
 
 
+def test_halves_of_samples_do_not_depend_on_the_trigger() -> None:
+    codes = np.array([[1000, 1], [1501, 1], [2002, 1], [2503, 1]])
+    data = recording(250.0, 4000)
+    for rate, scale in ((250.0, 1), (25_000.0, 100)):
+        marks = spy.EventData(codes * [scale, 1], samplerate=rate)
+        data.definetrial(marks, trigger=1, pre=0.25, post=0.5)
+        wanted = np.column_stack([codes[:, 0] - 63, codes[:, 0] + 125, np.full(4, -63)])
+        np.testing.assert_array_equal(data.trialdefinition, wanted)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(st.integers(500_000, 900_000), min_size=2, max_size=8, unique=True),
+    st.sampled_from([(25_000.0, 1000.0), (1000.0, 512.0), (250.0, 250.0), (24_414.0625, 1017.2526)]),
+    st.integers(0, 3000).map(lambda k: k / 4000),
+    st.integers(20, 3000).map(lambda k: k / 4000),
+)
+def test_trials_around_a_trigger_are_alike(
+    samples: list[int], rates: tuple[float, float], pre: float, post: float
+) -> None:
+    """Whichever way trials come from events; the trigger is off by half a sample at most."""
+    theirs, ours = rates
+    rows = np.array([[n, 1] for n in sorted(samples)])
+    data = spy.AnalogData(np.zeros((1_000_000, 1), "i1"), samplerate=ours)
+    data.definetrial(spy.EventData(rows, samplerate=theirs), trigger=1, pre=pre, post=post)
+    trl = data.trialdefinition
+    before, after = (float(np.floor(t * ours + 0.5 + 1e-6)) for t in (pre, post))
+    assert set(trl[:, 2]) == {-before}
+    assert set(trl[:, 1] - trl[:, 0]) == {before + after}
+    assert np.abs(trl[:, 0] + before - rows[:, 0] * ours / theirs).max() <= 0.5 + 1e-6
+    n_pre, n_post = (int(t * theirs) for t in (pre, post))
+    table = np.column_stack([rows[:, 0] - n_pre, rows[:, 0] + n_post + 1, np.full(len(rows), -n_pre)])
+    data.definetrial(spy.EventData(rows, samplerate=theirs, trialdefinition=table))
+    converted = data.trialdefinition
+    assert len(set(converted[:, 2])) == len(set(converted[:, 1] - converted[:, 0])) == 1
+    np.testing.assert_array_equal(converted[:, 0] - converted[:, 2], trl[:, 0] + before)
+
+
 def test_clipping_keeps_time_zero() -> None:
     data = recording()
     data.definetrial(events(), trigger=2, pre=0.3, post=0.5, clip_edges=True)
