@@ -43,8 +43,8 @@ def local_ray():
 
 @pytest.fixture
 def no_ray(monkeypatch):
-    monkeypatch.setattr(cluster, "ray_is_connected", lambda: False)
-    monkeypatch.setattr(cluster, "_local", None)
+    monkeypatch.setattr(cluster.find, "ray_is_connected", lambda: False)
+    monkeypatch.setattr(cluster.state, "local", None)
     for name in ("RAY_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
         monkeypatch.delenv(name, raising=False)
 
@@ -88,14 +88,14 @@ def test_description(local_ray):
 
 
 def test_token_is_private(local_ray):
-    folder = cluster._local.folder
+    folder = cluster.state.local.folder
     token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
     assert token.parent == folder
     assert token.stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     assert folder.parent.stat().st_mode & 0o777 == 0o700
     secret = token.read_bytes()
-    for process in cluster._ray_processes():
+    for process in cluster.ray_processes():
         assert secret.decode() not in " ".join(process.cmdline())
     logs = [path for path in folder.rglob("*") if path.is_file() and path != token]
     assert len(logs) > 5
@@ -112,7 +112,7 @@ CONNECT = """
 @pytest.mark.slow
 def test_a_client_needs_the_token(local_ray):
     code = CONNECT.format(address=local_ray.address)
-    wrong = Path(cluster._local.folder) / "wrong"
+    wrong = Path(cluster.state.local.folder) / "wrong"
     wrong.write_text("0" * 64)
     with_token = in_python(code, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=os.environ["RAY_AUTH_TOKEN_PATH"])
     assert "connected 2.0" in with_token.stdout, with_token.stderr
@@ -148,7 +148,7 @@ def test_folder_environment_and_processes_are_gone_after_shutdown_and_exit():
 
         def start(**options):
             cluster.start_local_ray(1, dashboard=False, **options)
-            return cluster._local.folder, cluster._ray_processes()
+            return cluster.state.local.folder, cluster.ray_processes()
 
         # a thread that ends must not take Ray with it
         thread = threading.Thread(target=start)
@@ -189,7 +189,7 @@ def test_the_users_token_is_used(tmp_path):
         cluster.start_local_ray(1, dashboard=False)
         from ray._raylet import AuthenticationTokenLoader
         print(AuthenticationTokenLoader.instance().get_token_for_http_header())
-        assert not (cluster._local.folder / "token").exists()
+        assert not (cluster.state.local.folder / "token").exists()
         """,
         RAY_AUTH_TOKEN_PATH=str(token),
     )
@@ -200,15 +200,15 @@ def test_the_users_token_is_used(tmp_path):
 def test_abandoned_folders_are_removed_and_live_ones_kept(monkeypatch, tmp_path):
     short = Path("/tmp") / f"rt{os.getpid()}"
     short.mkdir(mode=0o700)
-    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(short))
+    monkeypatch.setattr(cluster.folders.tempfile, "gettempdir", lambda: str(short))
     try:
-        live, live_lock = cluster._claim_folder()
-        dead, dead_lock = cluster._claim_folder()
+        live, live_lock = cluster.folders.claim_folder()
+        dead, dead_lock = cluster.folders.claim_folder()
         dead_lock.close()  # what the kernel does when a process is killed
         (dead / "session").mkdir()
         half = dead.with_name("rhalf")
         half.mkdir()
-        new, new_lock = cluster._claim_folder()
+        new, new_lock = cluster.folders.claim_folder()
         assert live.exists()
         assert new.exists()
         assert not dead.exists()
@@ -224,17 +224,17 @@ def test_folder_of_somebody_else_is_refused(monkeypatch):
     root = short / f"rayspy-{os.getuid()}"
     root.mkdir(parents=True)
     root.chmod(0o777)
-    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(short))
+    monkeypatch.setattr(cluster.folders.tempfile, "gettempdir", lambda: str(short))
     try:
         with pytest.raises(ParallelError, match="not a private folder"):
-            cluster._claim_folder()
+            cluster.folders.claim_folder()
     finally:
         shutil.rmtree(short)
 
 
 def test_long_temporary_folder_is_avoided(monkeypatch, tmp_path):
-    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path / ("x" * 60)))
-    assert len(str(cluster._root())) < 31
+    monkeypatch.setattr(cluster.folders.tempfile, "gettempdir", lambda: str(tmp_path / ("x" * 60)))
+    assert len(str(cluster.folders.ray_root())) < 31
 
 
 @pytest.mark.parametrize(
@@ -242,12 +242,12 @@ def test_long_temporary_folder_is_avoided(monkeypatch, tmp_path):
     [(64 * 10**9, 64 * 10**9, 2 * 10**9), (8 * 10**9, 10**9, 5 * 10**8), (10**8, 10**9, 80 * 2**20)],
 )
 def test_object_store_is_bounded(monkeypatch, available, free, size):
-    monkeypatch.setattr(cluster.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
-    assert cluster._store_size(available) == size
+    monkeypatch.setattr(cluster.start.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    assert cluster.store_size(available) == size
 
 
 def test_small_shared_memory_is_named(no_ray, monkeypatch):
-    monkeypatch.setattr(cluster.shutil, "disk_usage", lambda path: SimpleNamespace(free=64 * 2**20))
+    monkeypatch.setattr(cluster.start.shutil, "disk_usage", lambda path: SimpleNamespace(free=64 * 2**20))
     with pytest.raises(ParallelError, match="/dev/shm has 64 MB free, 80 MB"):
         cluster.start_local_ray(1)
 
@@ -266,11 +266,11 @@ def test_failed_start_leaves_nothing(no_ray, monkeypatch):
 
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setattr(cluster, "_refresh_ray_environment", lambda: None)
-    monkeypatch.setattr(cluster, "_ray_processes", lambda: [])
+    monkeypatch.setattr(cluster.environment, "refresh_ray_environment", lambda: None)
+    monkeypatch.setattr(cluster.end, "ray_processes", lambda: [])
     claimed = []
-    claim = cluster._claim_folder
-    monkeypatch.setattr(cluster, "_claim_folder", lambda: claimed.append(claim()) or claimed[-1])
+    claim = cluster.folders.claim_folder
+    monkeypatch.setattr(cluster.folders, "claim_folder", lambda: claimed.append(claim()) or claimed[-1])
     environ = dict(os.environ)
     with pytest.raises(ParallelError, match=r"RuntimeError: no port is free$"):
         cluster.start_local_ray(1)
@@ -303,7 +303,7 @@ def test_a_machine_that_is_too_busy_at_first(monkeypatch, caplog, failures):
     import ray
 
     cluster.shutdown_local_ray()
-    calls, claimed, init, claim = [], [], ray.init, cluster._claim_folder
+    calls, claimed, init, claim = [], [], ray.init, cluster.folders.claim_folder
 
     def late(**options):
         calls.append(options)
@@ -312,7 +312,7 @@ def test_a_machine_that_is_too_busy_at_first(monkeypatch, caplog, failures):
         return init(**options)
 
     monkeypatch.setattr(ray, "init", late)
-    monkeypatch.setattr(cluster, "_claim_folder", lambda: claimed.append(claim()) or claimed[-1])
+    monkeypatch.setattr(cluster.folders, "claim_folder", lambda: claimed.append(claim()) or claimed[-1])
     with caplog.at_level("INFO", logger="rayspy"):
         if failures < cluster.ATTEMPTS:
             assert cluster.start_local_ray(1, dashboard=False).cpus == 1

@@ -86,7 +86,7 @@ def _environment(invitation: Invitation) -> dict[str, str]:
         if name not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH")
     }
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": invitation.token}
-    return {**kept, **cluster._worker_environment(), **token}
+    return {**kept, **cluster.worker_environment(), **token}
 
 
 # --- the plugin --------------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def ray_dask_get() -> Callable[..., Any]:
 @contextlib.contextmanager
 def importing_meanwhile() -> Iterator[None]:
     """Import Dask-on-Ray, which takes two seconds, while something else is waited for."""
-    cluster._import_ray()
+    cluster.import_ray()
     failed: list[BaseException] = []
 
     def load() -> None:

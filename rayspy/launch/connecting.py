@@ -142,5 +142,5 @@ def _undo(joined: _Joined) -> None:
     if joined.process.stdout is not None:
         joined.process.stdout.close()
     for name, value in joined.environ.items():
-        cluster._set_environ(name, value)
+        cluster.set_environ(name, value)
     cluster.refresh_token()

@@ -205,7 +205,7 @@ def _end(nodes: Nodes | None, token: Path) -> None:
         nodes.stop()
     end_descendants()
     if folder is not None:
-        cluster._remove_folder(folder)
+        cluster.remove_folder(folder)
 
 
 def _start_head(allocation: Allocation, token: Path, dashboard: bool) -> cluster.ClusterInfo:

@@ -79,8 +79,8 @@ def memory_and_store(wanted: int, others: int = 0) -> tuple[int, int]:
         Bytes to leave for other processes on the node, at most a quarter of it.
     """
     available = min(wanted or 2**62, available_memory())
-    size = cluster._store_size(available)
-    store = max(cluster._MIN_STORE, min(available // _SHARE_OF_STORE, size))
+    size = cluster.store_size(available)
+    store = max(cluster.MIN_STORE, min(available // _SHARE_OF_STORE, size))
     own = min(10**9, available // _OWN_SHARE) + min(others, available // 4)
     return max(available - store - own, available // 2), store
 
@@ -123,7 +123,7 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
     adopt_orphans()
     end_on_signals()
     parent = spec.parent or os.getppid()
-    folder, lock = cluster._claim_folder()
+    folder, lock = cluster.claim_folder()
     try:
         try:
             for _ in range(cluster.ATTEMPTS - 1):
@@ -137,7 +137,7 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
             ignore_signals()
     finally:
         end_descendants()
-        cluster._remove_folder(folder)
+        cluster.remove_folder(folder)
         lock.close()
 
 
@@ -156,7 +156,7 @@ def _started(spec: NodeSpec, folder: Path) -> subprocess.Popen[bytes]:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    return {**kept, **cluster._worker_environment()}
+    return {**kept, **cluster.worker_environment()}
 
 
 def _look_after(

@@ -389,8 +389,8 @@ SCRIPT = """
     from test_ray_actors import FakePlan, run_fake
 
     cluster.start_local_ray(2, dashboard=False)
-    print("folder", cluster._local.folder, flush=True)
-    print("pids", *[p.pid for p in cluster._ray_processes()], flush=True)
+    print("folder", cluster.state.local.folder, flush=True)
+    print("pids", *[p.pid for p in cluster.ray_processes()], flush=True)
     executor = RayExecutor(2, run=run_fake)
     executor.run(FakePlan(2), range(2), lambda receipt: None)
     plan = FakePlan(400, seconds=0.2)
@@ -448,10 +448,10 @@ def test_a_killed_driver_leaves_neither_processes_nor_its_folder(tmp_path):
 
 
 def test_a_folder_that_was_left_is_removed_at_the_next_start():
-    folder, lock = cluster._claim_folder()
+    folder, lock = cluster.claim_folder()
     (folder / "s").mkdir()
     lock.close()
-    cluster._claim_folder()[1].close()
+    cluster.claim_folder()[1].close()
     assert not folder.exists()
 
 

@@ -105,10 +105,10 @@ def test_loopback_is_the_last_resort(monkeypatch):
 @pytest.mark.parametrize("limit", [10**9, 4 * 10**9, 64 * 10**9])
 def test_blocks_and_store_stay_within_the_limit(monkeypatch, limit):
     monkeypatch.setattr(node, "available_memory", lambda: 10**12)
-    monkeypatch.setattr(cluster, "_store_size", lambda available: min(2 * 10**9, available // 10))
+    monkeypatch.setattr(cluster, "store_size", lambda available: min(2 * 10**9, available // 10))
     memory, store = node.memory_and_store(limit)
     assert limit * 0.8 < memory + store < limit
-    assert store >= cluster._MIN_STORE
+    assert store >= cluster.MIN_STORE
     assert node.memory_and_store(0)[0] > memory
     assert node.memory_and_store(limit, 5 * 10**8)[0] < memory
 
@@ -197,9 +197,9 @@ def test_a_silent_head_is_waited_for_longer_than_one_that_refuses(monkeypatch):
 def test_patience_is_as_the_user_set_it(monkeypatch):
     name = "RAY_health_check_failure_threshold"
     monkeypatch.delenv(name, raising=False)
-    assert cluster._worker_environment()[name] == "3"
+    assert cluster.worker_environment()[name] == "3"
     monkeypatch.setenv(name, "9")
-    assert cluster._worker_environment()[name] == "9"
+    assert cluster.worker_environment()[name] == "9"
 
 
 def test_a_node_ends_with_its_parent(listening):

@@ -1,0 +1,68 @@
+"""Connect to a Ray that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from rayspy.cluster import find
+from rayspy.cluster.environment import refresh_ray_environment
+from rayspy.cluster.tell import ClusterInfo, describe, first_line
+from rayspy.errors import ParallelError
+from rayspy.progress import message
+
+
+def connect_existing(address: str | None = None, *, temp_dir: str | None = None) -> ClusterInfo:
+    """Connect to a Ray that runs already.
+
+    Parameters
+    ----------
+    address : str, optional
+        ``"host:port"``; default: ``RAY_ADDRESS``. A Ray that happens to run on this
+        machine is never joined without being asked for.
+    temp_dir : str, optional
+        Folder of the node on this machine to go through; default: any of that Ray.
+
+    Raises
+    ------
+    ParallelError
+        There is no address, or no Ray answers there.
+    """
+    if find.ray_is_connected():
+        find.require_ray()
+        return describe()
+    address = address or os.environ.get("RAY_ADDRESS")
+    if not address or address == "local":
+        raise ParallelError("no address of a Ray cluster: pass one or set RAY_ADDRESS, e.g. to 'host:6379'")
+    if "://" in address:
+        raise ParallelError(f"cannot connect to '{address}': only a direct address 'host:port' is supported")
+    ray = find.import_ray()
+    through = {} if temp_dir is None else {"_temp_dir": temp_dir}
+    try:
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False, **through)
+    except Exception as error:
+        raise ParallelError(
+            f"cannot connect to Ray at '{address}': {first_line(error)}; if that Ray uses tokens, set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
+        ) from error
+    info = describe()
+    n = len(info.nodes)
+    message(
+        "connect_existing",
+        f"connected to Ray at {info.address}: {n} node{'s' * (n != 1)}, {info.cpus:g} CPUs, "
+        f"dashboard: {info.dashboard or 'off'}",
+    )
+    return info
+
+
+def disconnect_from(address: str) -> None:
+    """Disconnect from the Ray at this address, if this process is connected to it."""
+    if find.ray_is_connected() and find.context().gcs_address == address:
+        sys.modules["ray"].shutdown()
+
+
+def refresh_token() -> None:
+    """Have Ray use the token that the environment names now."""
+    if "ray" in sys.modules:
+        refresh_ray_environment()

@@ -1,0 +1,28 @@
+"""What is known of the Ray that was started here."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+
+@dataclass(frozen=True)
+class LocalRay:
+    """What has to be undone when the Ray started here ends."""
+
+    folder: Path
+    lock: IO[str]
+    environ: dict[str, str | None]
+    sigterm: Any
+    owner: int
+    address: str = ""
+    watch: subprocess.Popen[bytes] | None = None
+
+
+local: LocalRay | None = None
+starting: Path | None = None
+"""Folder of a Ray that is just being started."""
+guard = threading.RLock()
