@@ -47,6 +47,8 @@ class Settings:
     """Runs shorter than this are simply run again."""
     resume_keep: float = 7 * 86400.0
     """How long finished blocks wait for that."""
+    pickle_keep: float = 7 * 86400.0
+    """How long results in the scratch folder wait for somebody to read a pickle of them."""
     progress: bool = True
     """Show progress."""
     progress_interval: float = 5.0
@@ -150,6 +152,7 @@ _PARSERS: dict[str, Any] = {
     "resume": _parse_bool,
     "resume_after": _parse_seconds,
     "resume_keep": _parse_seconds,
+    "pickle_keep": _parse_seconds,
     "progress": _parse_bool,
     "progress_interval": _parse_seconds,
     "log_level": _parse_level,

@@ -34,7 +34,7 @@ from rayspy.data.structdict import SerializableDict, serializable
 from rayspy.data.trials import TrialIndexer, check_trialdefinition, one_trial, stacked_trials
 from rayspy.data.view import ArrayView
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.storage.sources import ArraySource
+from rayspy.storage.sources import ArraySource, PartsSource
 
 _ACCEPTED = "numpy.ndarray, list or generator of arrays, file name, HDF5 dataset or data object;"
 
@@ -73,6 +73,11 @@ class BaseData(Operators):
         self._mode = "r+"
 
     # -- construction ----------------------------------------------------
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self._source, PartsSource) and self._source.keep is not None:
+            self._filename = self._source.location
 
     def _construct(
         self, data: Any, filename: Any, trialdefinition: Any, samplerate: Any, labels: Mapping[str, Any]

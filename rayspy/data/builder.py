@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from rayspy.config import config
 from rayspy.errors import InvalidTypeError, InvalidValueError, PathError
+from rayspy.storage.leases import StoredArray
 from rayspy.storage.parts import PartsTarget, open_parts
-from rayspy.storage.scratch import StoredArray, check_space, new_target
+from rayspy.storage.scratch import check_space, new_target
 from rayspy.storage.sources import (
     ArraySource,
     ConcatSource,

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import message
+from rayspy.storage.leases import StoredArray
 from rayspy.storage.parts import PartsTarget, find_part, find_parts, read_part, write_part
-from rayspy.storage.scratch import StoredArray, check_space, new_target
+from rayspy.storage.scratch import check_space, new_target
 from rayspy.storage.sources import ArraySource, MemorySource, Part, PartsSource
 
 Array = NDArray[Any]

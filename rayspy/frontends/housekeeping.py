@@ -11,6 +11,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.structdict import StructDict
 from rayspy.errors import InvalidTypeError
 from rayspy.progress import message
+from rayspy.storage.leases import remove_unused
 from rayspy.storage.leftovers import RESUME, remove_expired
 from rayspy.storage.scratch import remove_dead_sessions, scratch_root, sessions
 
@@ -24,7 +25,9 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     first needs the scratch folder. Those of other hosts, of which nobody here
     can tell whether they are in use, are kept until nothing in them has changed
     for 30 days. Finished blocks of long runs that were ended before their time
-    wait for ``spy.config.resume_keep`` seconds to be gone on with.
+    wait for ``spy.config.resume_keep`` seconds to be gone on with. Results in the
+    scratch folder that were pickled wait for ``spy.config.pickle_keep`` seconds,
+    and as long as processes are alive that may unpickle them.
 
     Parameters
     ----------
@@ -39,7 +42,7 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     Returns
     -------
     int
-        Number of sessions and unfinished runs removed.
+        Number of sessions, unfinished runs and pickled results removed.
     """
     hours = check_integer(older_than, "older_than", 0)
     check_bool(interactive, "interactive")
@@ -53,7 +56,9 @@ def cleanup(older_than: int = 24, interactive: bool = False, only_current_sessio
     message("cleanup", f"{len(listed)} sessions with {n_bytes / 1e6:.1f} MB in {root}, {n_dead} left over")
     if interactive and n_dead and input("Remove what was left over? [y/N] ").strip().lower() != "y":
         return 0
-    return remove_dead_sessions(root, 3600.0 * hours) + remove_expired(root / RESUME, 3600.0 * hours)
+    seconds = 3600.0 * hours
+    n_unused = remove_expired(root / RESUME, seconds) + remove_unused(root, seconds)
+    return remove_dead_sessions(root, seconds) + n_unused
 
 
 def copy(spydata: BaseData) -> Any:

@@ -28,7 +28,7 @@ from rayspy.planning.work import (
 )
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
-from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read, RelayedSource
+from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read, RelayedSource, without_keep
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -388,7 +388,7 @@ class Plan:
     def for_workers(self) -> Plan:
         """Return a copy that can be sent to other processes."""
         if not self.needs_payload:
-            return self
+            return replace(self, source=without_keep(self.source))
         return replace(self, source=AbsentSource(self.source.shape, self.source.dtype))
 
     def payload(self, i: int) -> Array:

@@ -7,7 +7,7 @@ with a trailing axis of length 2, and ``meta.json`` says so.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import json
 import math
 import os
@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.errors import DamagedDataError, PathError, ScratchSpaceError
+from rayspy.errors import DamagedDataError, PathError
+from rayspy.storage.faults import told
 from rayspy.storage.sources import META, Part, PartsSource, folder_stamp, is_storable
 
 FORMAT = "rayspy-array"
@@ -53,14 +54,14 @@ def write_part(folder: str, start: tuple[int, ...], array: NDArray[Any]) -> Part
     temporary = f"{final}.{os.getpid()}.tmp"
     stored = array.view(array.real.dtype).reshape(*array.shape, 2) if array.dtype.kind == "c" else array
     try:
-        with pa.OSFile(temporary, "wb") as file:
-            pa.ipc.write_tensor(pa.Tensor.from_numpy(stored), file)
-        offset = Path(temporary).stat().st_size - array.nbytes
-        Path(temporary).replace(final)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ScratchSpaceError(f"no space left to write {final}: {error}") from error
+        with told(final):
+            with pa.OSFile(temporary, "wb") as file:
+                pa.ipc.write_tensor(pa.Tensor.from_numpy(stored), file)
+            offset = Path(temporary).stat().st_size - array.nbytes
+            Path(temporary).replace(final)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
         raise
     return Part(name, tuple(start), array.shape, offset)
 
@@ -115,8 +116,14 @@ def write_meta(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON under a temporary name and rename it."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1))
-    temporary.replace(path)
+    try:
+        with told(path):
+            temporary.write_text(json.dumps(content, indent=1))
+            temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def read_json(path: Path) -> Any:
@@ -211,4 +218,5 @@ class PartsTarget:
     def commit(self, final: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]) -> None:
         """Describe the parts and give the folder its final name."""
         write_meta(self.folder, shape, dtype, parts)
-        Path(self.folder).rename(final)
+        with told(final):
+            Path(self.folder).rename(final)

@@ -17,22 +17,21 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rayspy.config import config
 from rayspy.errors import PathError, ScratchSpaceError
+from rayspy.storage.faults import told
+from rayspy.storage.leases import FOREIGN_AGE, own_bytes, remove_read, remove_unused
+from rayspy.storage.leases import host as _host
 from rayspy.storage.leftovers import MARK, RESUME, remove_expired, rescue
 from rayspy.storage.parts import PartsTarget
 
 _LOCK = "owner.lock"
-_FOREIGN_AGE = 30 * 24 * 3600.0
-"""Sessions of other hosts are removed when nothing in them changed for this long, in seconds."""
 _SILENT_AGE = 300.0
 """A session of another host with something to resume is over when its owner was silent for so long."""
 _BEAT_SECONDS = 30.0
@@ -45,9 +44,16 @@ def scratch_root() -> Path:
     """Folder that holds all sessions of this user."""
     base = config.scratch_dir
     if not base:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        cache = os.environ.get("XDG_CACHE_HOME") or _home() / ".cache"
         return Path(cache) / "rayspy" / "scratch"
     return Path(base) / f"rayspy-{os.getuid()}"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise PathError("~", hint=f"this user has no home folder; {_OTHER_FOLDER}") from error
 
 
 def _make_private(folder: Path) -> None:
@@ -111,6 +117,7 @@ def session() -> Session:
             _make_private(root)
             remove_dead_sessions(root)
             remove_expired(root / RESUME, config.resume_keep)
+            remove_unused(root, config.pickle_keep)
             current = _open[root] = _new_session(root)
             atexit.register(current.close)
         return current
@@ -129,11 +136,19 @@ def _forget() -> None:
 def _new_session(root: Path) -> Session:
     folder = root / f"session-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
     opening = root / f".opening-{folder.name}"
-    opening.mkdir(mode=0o700)
-    lock = os.open(opening / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.write(lock, json.dumps(_slurm_job()).encode())
-    opening.rename(folder)
+    with told(root, _OTHER_FOLDER):
+        opening.mkdir(mode=0o700)
+        lock = -1
+        try:
+            lock = os.open(opening / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(lock, json.dumps(_slurm_job()).encode())
+            opening.rename(folder)
+        except BaseException:
+            if lock >= 0:
+                os.close(lock)
+            shutil.rmtree(opening, ignore_errors=True)
+            raise
     return Session(folder, lock, os.getpid())
 
 
@@ -174,10 +189,6 @@ _beating: set[Path] = set()
 _never = threading.Event()
 
 
-def _host() -> str:
-    return socket.gethostname().split(".")[0]
-
-
 def _host_of(folder: Path) -> str:
     return folder.name.removeprefix(".opening-").removeprefix("session-").rsplit("-", 2)[0]
 
@@ -193,7 +204,7 @@ def _is_over_elsewhere(folder: Path) -> bool:
     if _is_earlier_run_of_this_job(folder):
         return True
     resumable = any(folder.glob(f"array-*/{MARK}"))
-    return _age(folder) > (_SILENT_AGE if resumable else _FOREIGN_AGE)
+    return _age(folder) > (_SILENT_AGE if resumable else FOREIGN_AGE)
 
 
 def _is_dead(folder: Path) -> bool:
@@ -263,8 +274,10 @@ def free_bytes() -> int:
     """Bytes that can still be written to the scratch folder: free disk space, or less by the quota."""
     current = session()
     free = shutil.disk_usage(current.folder).free
-    quota = config.scratch_quota
-    return free if quota is None else min(free, quota - folder_bytes(current.folder))
+    quota: int | None = config.scratch_quota
+    if quota is None:
+        return free
+    return min(free, quota - folder_bytes(current.folder) - own_bytes(current.folder.parent))
 
 
 def check_space(needed: int, what: str) -> None:
@@ -276,29 +289,14 @@ def check_space(needed: int, what: str) -> None:
         Names what is needed, what is there and the settings that help.
     """
     free = free_bytes()
+    if needed > free and remove_read(session().folder.parent):
+        free = free_bytes()
     if needed > free:
         raise ScratchSpaceError(
             f"{what} needs {needed / 1e9:.3g} GB of scratch space, {max(free, 0) / 1e9:.3g} GB are free in "
             f"{session().folder.parent}; set RAYSPY_TMPDIR or spy.config.scratch_dir to a larger disk, "
             "raise spy.config.scratch_quota, or call spy.cleanup()"
         )
-
-
-class StoredArray:
-    """Keeps the folder of a stored array until nobody refers to it any more."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self._finalizer = weakref.finalize(self, _remove, folder, os.getpid())
-
-    def release(self) -> None:
-        """Give the folder up without removing it."""
-        self._finalizer.detach()
-
-
-def _remove(folder: str, pid: int) -> None:
-    if os.getpid() == pid:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def own_session(path: str) -> Path | None:
@@ -316,7 +314,8 @@ def new_target() -> tuple[PartsTarget, str]:
     """Make a folder under construction; returns it and the name it gets when done."""
     final = new_name()
     building = final.with_suffix(".wip")
-    building.mkdir(mode=0o700)
+    with told(building, _OTHER_FOLDER):
+        building.mkdir(mode=0o700)
     return PartsTarget(str(building)), str(final)
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.checks import check_choice, check_integer, check_scalar
 from rayspy.errors import DamagedDataError, InvalidValueError, PathError, SourceChangedError
+from rayspy.storage.faults import REMOVED
 from rayspy.storage.region import Region, contains, full_region, overlap, region_shape, shifted
 
 Array = NDArray[Any]
@@ -71,6 +72,12 @@ class MemorySource:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"array": self.array, "keep": None}
+
+    def __copy__(self) -> MemorySource:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MemorySource:
+        return self
 
     def __post_init__(self) -> None:
         view = self.array.view()
@@ -148,13 +155,49 @@ class RelayedSource:
         return self.source.reader()
 
 
+_FILES_OPEN = 8
+"""Files of one array that a reader has open at a time."""
+_READERS_OPEN = 4
+"""Arrays of a row of arrays that a reader has open at a time."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class _Opened(Generic[Key, Value]):
+    """What was opened last, at most `limit` at a time; closed at the end of a ``with`` block."""
+
+    def __init__(self, opener: Callable[[Key], AbstractContextManager[Value]], limit: int) -> None:
+        self._opener = opener
+        self._limit = limit
+        self._held: dict[Key, tuple[Value, ExitStack]] = {}
+
+    def __getitem__(self, key: Key) -> Value:
+        found = self._held.pop(key, None)
+        if found is None:
+            while len(self._held) >= self._limit:
+                self._held.pop(next(iter(self._held)))[1].close()
+            stack = ExitStack()
+            found = stack.enter_context(self._opener(key)), stack
+        self._held[key] = found
+        return found[0]
+
+    def __enter__(self) -> _Opened[Key, Value]:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for _, stack in self._held.values():
+            stack.close()
+        self._held.clear()
+
+
 @contextmanager
-def open_descriptor(path: str, needed: int) -> Iterator[int]:
-    """Open a file for reading and check that it holds at least `needed` bytes."""
+def open_descriptor(path: str, needed: int, hint: str = "") -> Iterator[int]:
+    """Open a file for reading and check that it holds at least `needed` bytes; `hint` if it is missing."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
-        raise PathError(path, exists=False) from None
+        raise PathError(path, exists=False, hint=hint) from None
     except OSError as error:
         raise PathError(path, hint=error.strerror or str(error)) from error
     try:
@@ -366,7 +409,7 @@ class PartsSource:
     dtype: np.dtype[Any]
     parts: tuple[Part, ...]
     keep: Any = field(default=None, repr=False)
-    """Whatever must stay alive while the folder is in use (not sent to workers)."""
+    """Whatever must stay alive while the folder is in use; see `without_keep`."""
     stamp: tuple[int, int] | None = None
     """Time and size of the description when it was read, to notice that the folder was replaced."""
     identity: str = ""
@@ -374,7 +417,15 @@ class PartsSource:
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("folder", "shape", "dtype", "parts", "stamp", "identity")
-        return {**{name: self.__dict__[name] for name in names}, "keep": None}
+        state = {name: self.__dict__[name] for name in names}
+        loan = None if self.keep is None else self.keep.lend()
+        return {**state, "keep": loan} | ({} if loan is None else {"folder": loan.folder})
+
+    def __copy__(self) -> PartsSource:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PartsSource:
+        return self
 
     @property
     def location(self) -> str:
@@ -397,7 +448,7 @@ class PartsSource:
             return
         found = folder_stamp(self.folder)
         if found is None:
-            raise PathError(self.folder, exists=False, hint="it was removed while it was in use")
+            raise PathError(self.folder, exists=False, hint=REMOVED)
         if found != self.stamp:
             raise SourceChangedError(f"{self.folder} was replaced since it was opened; load it again")
 
@@ -411,10 +462,9 @@ class PartsSource:
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
-        """Yield a function that reads regions; files stay open until the end of the block."""
+        """Yield a function that reads regions; the files read last stay open until the end of the block."""
         self._check_stamp()
-        with ExitStack() as stack:
-            opened: dict[str, int] = {}
+        with _Opened(self._open_part, _FILES_OPEN) as opened:
             last: Part | None = None
 
             def read(region: Region) -> Array:
@@ -422,28 +472,45 @@ class PartsSource:
                 if last is None or not contains(last.region, region):
                     found = self.parts_in(region)
                     if len(found) != 1:
-                        return self._gather(opened, stack, found, region)
+                        return self._gather(opened, found, region)
                     last = found[0]
-                return self._read_part(opened, stack, last, region)
+                return self._read_part(opened, last, region)
 
             yield read
 
-    def _gather(self, opened: dict[str, int], stack: ExitStack, found: list[Part], region: Region) -> Array:
+    def _gather(self, opened: _Opened[Part, int], found: list[Part], region: Region) -> Array:
         out = np.empty(region_shape(region), self.dtype)
         origin = tuple(s.start for s in region)
         for part in found:
             common = overlap(part.region, region)
             if common is not None:
-                out[shifted(common, origin)] = self._read_part(opened, stack, part, common)
+                out[shifted(common, origin)] = self._read_part(opened, part, common)
         return out
 
-    def _read_part(self, opened: dict[str, int], stack: ExitStack, part: Part, region: Region) -> Array:
-        path = f"{self.folder}/{part.file}"
-        if path not in opened:
-            needed = part.offset + math.prod(part.shape) * self.dtype.itemsize
-            opened[path] = stack.enter_context(open_descriptor(path, needed))
+    def _read_part(self, opened: _Opened[Part, int], part: Part, region: Region) -> Array:
         inner = shifted(region, part.start)
-        return read_c_order(opened[path], path, self.dtype, part.shape, part.offset, inner)
+        path = f"{self.folder}/{part.file}"
+        return read_c_order(opened[part], path, self.dtype, part.shape, part.offset, inner)
+
+    def _open_part(self, part: Part) -> AbstractContextManager[int]:
+        path = f"{self.folder}/{part.file}"
+        needed = part.offset + math.prod(part.shape) * self.dtype.itemsize
+        return open_descriptor(path, needed, "" if os.path.isdir(self.folder) else REMOVED)  # noqa: PTH112
+
+
+def without_keep(source: Any) -> Any:
+    """The same source for workers: the caller keeps its arrays, pickles of it need not."""
+    if isinstance(source, PartsSource):
+        return source if source.keep is None else replace(source, keep=None)
+    if isinstance(source, tuple):
+        made = tuple(without_keep(one) for one in source)
+        return made if any(a is not b for a, b in zip(made, source, strict=True)) else source
+    if not is_dataclass(source) or isinstance(source, type):
+        return source
+    before = {f.name: getattr(source, f.name) for f in fields(source)}
+    after = {name: without_keep(value) for name, value in before.items()}
+    changed = {name: after[name] for name in before if after[name] is not before[name]}
+    return replace(source, **changed) if changed else source
 
 
 META = "meta.json"
@@ -495,8 +562,8 @@ class ConcatSource:
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions."""
-        with ExitStack() as stack:
-            readers: dict[int, Read] = {}
+        opened: _Opened[int, Read] = _Opened(lambda k: self.sources[k].reader(), _READERS_OPEN)
+        with opened as readers:
 
             def read(region: Region) -> Array:
                 out = np.empty(region_shape(region), self.dtype)
@@ -506,8 +573,6 @@ class ConcatSource:
                     high = min(int(self._edges[k + 1]), wanted.stop)
                     if low >= high:
                         continue
-                    if k not in readers:
-                        readers[k] = stack.enter_context(self.sources[k].reader())
                     inner, place = list(region), [slice(None)] * out.ndim
                     inner[self.axis] = slice(low - int(self._edges[k]), high - int(self._edges[k]))
                     place[self.axis] = slice(low - wanted.start, high - wanted.start)

@@ -122,7 +122,10 @@ def test_what_keeps_a_folder_alive_stays_at_home(every: dict[str, ArraySource]) 
     parts = every["parts"]
     assert isinstance(parts, sources.PartsSource)
     kept = sources.PartsSource(parts.folder, parts.shape, parts.dtype, parts.parts, keep=lambda: None)
-    assert pickle.loads(pickle.dumps(kept)).keep is None
+    both = ConcatSource((kept, MemorySource(np.zeros(parts.shape))))
+    sent = pickle.loads(pickle.dumps(sources.without_keep(both))).sources[0]
+    assert (sent.keep, sent.folder) == (None, kept.folder)
+    assert both.sources[0] is kept
 
 
 def test_a_source_in_memory_cannot_be_written_to() -> None:

@@ -1,0 +1,46 @@
+"""What errors of the operating system mean for stored arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+from rayspy.errors import PathError, RayspyError, ScratchSpaceError
+
+REMOVED = "it was removed while it was in use; `save` keeps a result for later"
+"""What to say of an array in the scratch folder that is gone."""
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def reason(error: OSError) -> str:
+    """What an error says, and what can be done about it."""
+    if error.errno == errno.EFBIG:
+        return "file larger than this process may write (ulimit -f)"
+    return error.strerror or str(error)
+
+
+@contextlib.contextmanager
+def told(path: str | os.PathLike[str], hint: str = "") -> Iterator[None]:
+    """Have errors of the operating system name the path that is written to.
+
+    Raises
+    ------
+    ScratchSpaceError
+        There is no space left, or a file may not be as large.
+    PathError
+        Anything else; the folder is gone or cannot be written to.
+    """
+    try:
+        yield
+    except RayspyError:
+        raise
+    except OSError as error:
+        after = f"; {hint}" if hint else ""
+        if error.errno in _NO_SPACE:
+            raise ScratchSpaceError(f"no space left to write {path}: {reason(error)}{after}") from error
+        if error.errno == errno.EFBIG:
+            raise ScratchSpaceError(f"cannot write {path}: {reason(error)}{after}") from error
+        said = REMOVED if error.errno == errno.ENOENT else reason(error)
+        raise PathError(path, hint=said + after) from error
