@@ -7,6 +7,7 @@ from rayspy.data import actions as _actions
 from rayspy.data.analog import AnalogData as AnalogData
 from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
+from rayspy.data.spike import SpikeData as SpikeData
 from rayspy.data.structdict import StructDict as StructDict
 from rayspy.frontends.arithmetic import arithmetic as _arithmetic
 from rayspy.frontends.arithmetic import concat as concat
@@ -77,6 +78,7 @@ __all__ = [
     "EventData",
     "Explanation",
     "SpectralData",
+    "SpikeData",
     "StructDict",
     "ar2_network",
     "ar2_peak_freq",

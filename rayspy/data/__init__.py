@@ -4,4 +4,5 @@ from rayspy.data.analog import AnalogData as AnalogData
 from rayspy.data.base import BaseData as BaseData
 from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
+from rayspy.data.spike import SpikeData as SpikeData
 from rayspy.data.structdict import StructDict as StructDict

@@ -286,6 +286,7 @@ _FINDERS: dict[str, tuple[str, Callable[[Any, NDArray[Any]], Indices]]] = {
     "taper": ("taper", partial(label_indices, key="taper")),
     "frequency": ("freq", _frequency_indices),
     "eventid": ("eventid", _code_indices),
+    "unit": ("unit", partial(label_indices, key="unit")),
 }
 """Per selector: the dimension it acts on, and how its value becomes indices."""
 

@@ -12,7 +12,6 @@ from rayspy.checks import check_bool
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
-from rayspy.data.builder import from_array
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.models import select_models
 from rayspy.data.selection import Selection, resolve
@@ -55,8 +54,10 @@ def selectdata(
         Trial numbers; order and repetitions are kept.
     channel, taper : str, int, list, ndarray, slice or range, 'all', optional
         Names or numbers; order and repetitions are kept.
-    channel_i, channel_j, unit
+    channel_i, channel_j
         Only for classes that have them.
+    unit : str, int, list, ndarray, slice or range, 'all', optional
+        Names or numbers (places among the units, not codes) of units of spikes.
     latency : [t0, t1], 'maxperiod', 'minperiod', 'prestim', 'poststim', 'all', optional
         Closed window in seconds. Trials that do not cover all of it are left out.
         The words are windows from the first or latest start, or zero, to the last
@@ -78,7 +79,7 @@ def selectdata(
     -------
     data object or None
         A new object with the selected data; None with `inplace` or `clear`. Trials
-        are counted anew, those of events keep their sample numbers.
+        are counted anew, those of events and spikes keep their sample numbers.
 
     Raises
     ------
@@ -136,9 +137,10 @@ def _selected_events(
     """Rows of the selected events, in a new object."""
     cfg = recorded("selectdata", data, select)
     cfg["selectdata"]["parallel"] = parallel
-    source = from_array(data.selected_rows(selection), 2, 0)
     trl = selection.trialdefinition.copy()
-    return wrapped("selectdata (rows)", data, source, trl, {}, select, False, cfg)
+    made = wrapped("selectdata (rows)", data, data.selected_rows(selection), trl, {}, select, False, cfg)
+    data.restrict(made, selection)
+    return made
 
 
 def _selected_samples(
