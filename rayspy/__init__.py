@@ -34,6 +34,11 @@ from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
+from rayspy.io.spikes import load_phy as load_phy
+from rayspy.io.spikes import spikes_from_pandas as spikes_from_pandas
+from rayspy.io.spikes import spikes_from_times as spikes_from_times
+from rayspy.io.spikes import spikes_to_pandas as spikes_to_pandas
+from rayspy.io.spikes import spikes_to_times as spikes_to_times
 from rayspy.launch.connecting import connect as connect
 from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
@@ -101,6 +106,7 @@ __all__ = [
     "linefilter",
     "load",
     "load_brainvision",
+    "load_phy",
     "mk_RandomAdjMat",
     "multipanelplot",
     "notchfilter",
@@ -116,6 +122,10 @@ __all__ = [
     "set_loglevel",
     "show",
     "singlepanelplot",
+    "spikes_from_pandas",
+    "spikes_from_times",
+    "spikes_to_pandas",
+    "spikes_to_times",
     "synthdata",
     "white_noise",
 ]

@@ -33,6 +33,7 @@ class DiscreteData(BaseData):
     rows_are_unique: ClassVar[bool] = False
     """Whether two rows with the same sample and codes are an error."""
     _hidden: ClassVar[tuple[str, ...]] = (*BaseData._hidden, "is_time_locked", "combinations")
+    _of_codes: ClassVar[tuple[str, ...]] = ("eventid", "channel", "unit", "channel_idx", "unit_idx")
     _columns: tuple[ArraySource | None, dict[str, Codes]] = (None, {})
     _combinations: Codes | None = None
 
@@ -75,7 +76,7 @@ class DiscreteData(BaseData):
             raise InvalidTypeError(dtype, "data", f"integer like array, not dtype {dtype};")
 
     def _check_rows(self, source: ArraySource) -> None:
-        """Look at all rows in memory; of files only at the first and the last, the others when they are read."""
+        """Look at all rows in memory; of files at the first and last, at others when they are read."""
         column = self._dimord.index("sample")
         if not source.in_memory:
             ends = (0, source.shape[0] - 1)
@@ -122,7 +123,7 @@ class DiscreteData(BaseData):
 
     @property
     def combinations(self) -> Codes:
-        """Codes that occur together, one row each with a column for each of `code_dims`; a file is read once."""
+        """Codes that occur together, one row each, columns as in `code_dims`; a file is read once."""
         if self._combinations is None:
             self._combinations = self._surveyed(self._array)
         return self._combinations
@@ -205,6 +206,16 @@ class DiscreteData(BaseData):
         times: NDArray[np.float64] = (samples - row[0] + row[2]) / (self._samplerate or np.nan)
         return times
 
+    def _field_text(self, name: str) -> str:
+        """What can be told without reading the table."""
+        if self._source is None or name not in ("sample", "trialid", "trialtime", *self._of_codes):
+            return super()._field_text(name)
+        if name in self._of_codes:
+            known = self._combinations is not None
+            return super()._field_text(name) if known else "not known before the file is read"
+        known = name != "trialtime" or self._samplerate is not None
+        return f"[{self._array.shape[0]}] element ndarray" if known else "None"
+
     # -- selection ---------------------------------------------------------
 
     def selected_codes(self, selection: Selection, dim: str) -> Codes:
@@ -240,7 +251,7 @@ class DiscreteData(BaseData):
                 yield first, wanted, rows[wanted]
 
     def selected_rows(self, selection: Selection) -> ArraySource:
-        """Events that are in any trial of a selection, in memory or, if they are many, in the scratch folder."""
+        """Events that are in any trial of a selection, in memory or, if many, in the scratch folder."""
         writer, found = StackWriter(0), 0
         try:
             for _, _, rows in self.wanted_rows(selection):
@@ -284,7 +295,7 @@ def merged(bounds: Codes) -> Codes:
 
 
 def check_ascending(samples: NDArray[Any], first: int = 0) -> None:
-    """Refuse rows that are not in the order of time, or before the recording; `first` is the number of the first."""
+    """Refuse rows that are not in the order of time, or before the recording; `first` numbers them."""
     if len(samples) and int(samples.min()) < 0:
         raise InvalidValueError("sample numbers, 0 or more", "data", f"sample {samples.min()}")
     disorder = np.flatnonzero(samples[1:] < samples[:-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.discrete import Codes, DiscreteData
@@ -75,4 +74,4 @@ class EventData(DiscreteData):
     @property
     def eventid(self) -> Codes | None:
         """Codes that occur, in ascending order."""
-        return None if self._source is None else np.unique(self.column("eventid"))
+        return None if self._source is None else self.codes("eventid")

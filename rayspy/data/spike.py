@@ -74,7 +74,7 @@ class SpikeData(DiscreteData):
     rows_are_unique: ClassVar[bool] = True
     selection_keys: ClassVar[tuple[str, ...]] = ("trials", "latency", "channel", "unit")
     extension: ClassVar[str] = ".spike"
-    _hidden: ClassVar[tuple[str, ...]] = (*DiscreteData._hidden, "pairs")
+    _hidden: ClassVar[tuple[str, ...]] = (*DiscreteData._hidden, "pairs", "waveform_source")
     _silent: dict[str, Codes] = {}  # noqa: RUF012 - replaced, never changed
     _waveform: ArraySource | None = None
 
@@ -98,7 +98,7 @@ class SpikeData(DiscreteData):
     # -- codes and names ---------------------------------------------------
 
     def codes(self, dim: str) -> Codes:
-        """Codes of channels or units, in ascending order: those that occur, and silent ones that have names."""
+        """Codes of channels or units, in ascending order: those that occur, and named silent ones."""
         return np.union1d(super().codes(dim), self._silent.get(dim, np.empty(0, np.int64)))
 
     @property
@@ -155,13 +155,16 @@ class SpikeData(DiscreteData):
         occurring = super().codes(dim)
         nameless = np.setdiff1d(occurring, codes)
         if nameless.size:
-            raise InvalidValueError(f"a name for each code that occurs ({_some(occurring)})", dim, nameless[0])
+            raise InvalidValueError(
+                f"a name for each code that occurs ({_some(occurring)})", dim, nameless[0]
+            )
         names = check_names([value[code] for code in sorted(value)], dim, len(codes))
         self._silent = {**self._silent, dim: np.setdiff1d(codes, occurring)}
         self._label_store[dim] = names
 
     def _labels(self) -> dict[str, Labels]:
-        return {} if self._source is None else {"channel": self._names("channel"), "unit": self._names("unit")}  # type: ignore[dict-item]
+        found = {dim: self._names(dim) for dim in self.code_dims}
+        return {dim: names for dim, names in found.items() if names is not None}
 
     @property
     def pairs(self) -> Codes:
@@ -226,13 +229,12 @@ class SpikeData(DiscreteData):
         for k, dim in enumerate(self.code_dims):
             keep &= np.isin(self.combinations[:, k], self.selected_codes(selection, dim))
         made._combinations = self.combinations[keep]
-        for k, dim in enumerate(self.code_dims):
-            codes, names = self.codes(dim), self._labels()[dim]
-            wanted = np.isin(codes, made._combinations[:, k])
-            if not selection.index:
-                wanted |= np.isin(codes, self._silent.get(dim, codes[:0]))
-                made._silent = {**made._silent, dim: self._silent.get(dim, codes[:0])}
-            made._label_store[dim] = names[wanted]
+        silent = {dim: self._silent.get(dim, np.empty(0, np.int64)) for dim in self.code_dims}
+        made._silent = {
+            dim: np.intersect1d(codes, self.selected_codes(selection, dim)) for dim, codes in silent.items()
+        }
+        for dim in self.code_dims:
+            made._label_store[dim] = self._labels()[dim][np.isin(self.codes(dim), made.codes(dim))]
         if self._waveform is not None:
             made._waveform = self._selected_waveforms(selection)
 

@@ -14,9 +14,11 @@ from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.labels import default_names
 from rayspy.data.spectral import SpectralData
+from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.compute import selected
 from rayspy.frontends.pointwise import Stacked, run_pointwise, runs_of, stacked, wrapped
+from rayspy.frontends.spikes.concat import concat_spikes
 from rayspy.methods.copying import Copying
 from rayspy.storage.derived import Computed, Constant, Operand, Repeated
 from rayspy.storage.region import pieces
@@ -218,11 +220,13 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
 
     Parameters
     ----------
-    spy_obj1, spy_obj2 : AnalogData or SpectralData
+    spy_obj1, spy_obj2 : AnalogData, SpectralData or SpikeData
         Same class, dimord, samplerate and shapes of trials except along `dim`.
-        Active selections count.
+        Active selections count. Spikes must have the same trials; their channels
+        and units stay apart.
     dim : str
-        A dimension with labels: 'channel', for spectra also 'taper' and 'freq'.
+        A dimension with labels: 'channel', for spectra also 'taper' and 'freq', for
+        spikes 'channel' or 'unit'.
         Trials are put one behind the other with ``AnalogData([a, b])``.
 
     Returns
@@ -236,6 +240,8 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
     InvalidTypeError, InvalidValueError
         The objects do not fit together; the message says why.
     """
+    if isinstance(spy_obj1, SpikeData):
+        return concat_spikes(spy_obj1, spy_obj2, dim)
     for data, name in ((spy_obj1, "spy_obj1"), (spy_obj2, "spy_obj2")):
         if not isinstance(data, BaseData):
             raise InvalidTypeError(data, name, "AnalogData or SpectralData;")
@@ -328,14 +334,28 @@ def _same_description(one: BaseData, other: BaseData) -> bool:
         return False
     if not np.array_equal(one.describe().trialdefinition, other.describe().trialdefinition, equal_nan=True):
         return False
+    if isinstance(one, SpikeData) and not _same_cells(one, other):
+        return False
     theirs = other.describe().labels
     return all(np.array_equal(labels, theirs[dim]) for dim, labels in one.describe().labels.items())
 
 
+def _same_cells(one: SpikeData, other: Any) -> bool:
+    """Whether spikes have the same codes and waveforms."""
+    if not np.array_equal(one.pairs, other.pairs):
+        return False
+    a, b = one.waveform_source, other.waveform_source
+    if a is None or b is None:
+        return a is b
+    return a is b or _same_arrays(a, b)
+
+
 def _same_numbers(one: BaseData, other: BaseData) -> bool:
     a, b = (_compared(data) for data in (one, other))
-    if a is b:
-        return True
+    return a is b or _same_arrays(a, b)
+
+
+def _same_arrays(a: ArraySource, b: ArraySource) -> bool:
     if a.shape != b.shape:
         return False
     limit = min(config.block_bytes, 2**22)

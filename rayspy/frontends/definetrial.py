@@ -21,10 +21,11 @@ from rayspy.data.definition import (
     with_offset,
 )
 from rayspy.data.event import EventData
+from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, recorded
 from rayspy.frontends.selectdata import selectdata
-from rayspy.progress import warn
+from rayspy.progress import message, warn
 
 _SLACK = 1e-6
 """A duration this close to a whole number of samples is that number."""
@@ -97,7 +98,14 @@ def definetrial(
         trl = _from_events(obj, events, given) if given else _converted(obj, events)
         obj.trialdefinition = _within(trl, obj.n_samples, clip_edges)
     n_trials, n_columns = obj.describe().trialdefinition.shape
+    _tell_outside(obj)
     obj.log = f"updated trial-definition with [{n_trials} x {n_columns}] element array"
+
+
+def _tell_outside(obj: BaseData) -> None:
+    """Spikes outside of all trials are no error, but worth a line."""
+    if isinstance(obj, SpikeData) and (n := obj.count_outside()):
+        message("definetrial", f"{n} of {obj.source.shape[0]} spikes are in no trial")
 
 
 def _events(obj: BaseData, given: Any) -> EventData:

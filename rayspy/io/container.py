@@ -2,9 +2,10 @@
 
 ``<name>.spy/<name>[_<tag>].<kind>/`` has the array as parts with ``meta.json``,
 the trial definition as ``trials.arrow``, parameters of fitted models, if there are
-any, as ``models.arrow`` and everything else in ``object.json``, which also lists
-size and SHA-256 of every other file. ``object.sha256`` is the checksum of
-``object.json`` itself. All of it is data: nothing is unpickled.
+any, as ``models.arrow``, further arrays (waveforms) in folders within it and
+everything else in ``object.json``, which also lists size and SHA-256 of every
+other file. ``object.sha256`` is the checksum of ``object.json`` itself. All of it is
+data: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from rayspy.checks import check_bool
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.discrete import DiscreteData
 from rayspy.data.event import EventData
 from rayspy.data.spectral import SpectralData
+from rayspy.data.spike import SpikeData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError, RayspyError
 from rayspy.io.models import check_models, read_models, write_models
@@ -41,7 +44,9 @@ _TRIALS = "trials.arrow"
 _MODELS = "models.arrow"
 _CHUNK = 2**22
 _PART_BYTES = 2**24
-CLASSES: dict[str, type[BaseData]] = {cls.extension: cls for cls in (AnalogData, SpectralData, EventData)}
+CLASSES: dict[str, type[BaseData]] = {
+    cls.extension: cls for cls in (AnalogData, SpectralData, SpikeData, EventData)
+}
 
 
 # -- names ---------------------------------------------------------------------
@@ -148,6 +153,7 @@ def save(
         shutil.rmtree(building, ignore_errors=True)
         raise
     out._source = open_parts(folder)
+    _attach_arrays(out, folder, sorted(attached_arrays(out)))
     out._filename = str(folder)
 
 
@@ -166,12 +172,15 @@ def _replace(building: Path, folder: Path) -> None:
 
 
 def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
-    parts = list(_write_parts(data.source, folder, replaced))
-    write_meta(str(folder), data.source.shape, data.source.dtype, parts)
+    _write_array(data.source, folder, replaced)
+    attached = attached_arrays(data)
+    for name, source in attached.items():
+        (folder / name).mkdir()
+        _write_array(source, folder / name, replaced / name)
     _write_trials(folder / _TRIALS, data.trialdefinition)
     if models := _models_of(data):
         write_models(folder / _MODELS, models)
-    files = sorted(path for path in folder.iterdir())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     description = {
         "format": FORMAT,
         "version": VERSION,
@@ -179,11 +188,16 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         "dimord": data.dimord,
         "samplerate": data.samplerate,
         **_units_and_events(data),
+        **({"coordinates": data.coordinates()} if isinstance(data, DiscreteData) else {}),
+        "attached": sorted(attached),
         "labels": {dim: serializable(data.describe().labels[dim], dim) for dim in data.label_dims},
         "cfg": serializable(data.cfg, "cfg"),
         "info": serializable(data.info, "info"),
         "log": data._log,
-        "files": {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files},
+        "files": {
+            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
+            for path in files
+        },
     }
     write_json(folder / _DESCRIPTION, description)
     (folder / "object.sha256").write_text(sha256(folder / _DESCRIPTION) + "\n")
@@ -213,6 +227,22 @@ def _read_event_table(table: dict[str, Any]) -> EventData:
     events.trialdefinition = np.array(table["trialdefinition"])
     events.info.update(table["info"])
     return events
+
+
+def _write_array(source: ArraySource, folder: Path, replaced: Path) -> None:
+    parts = list(_write_parts(source, folder, replaced))
+    write_meta(str(folder), source.shape, source.dtype, parts)
+
+
+def attached_arrays(data: BaseData) -> dict[str, ArraySource]:
+    """Further arrays of an object by name; each has a folder of its own within that of the object."""
+    found = {"waveform": data.waveform_source} if isinstance(data, SpikeData) else {}
+    return {name: source for name, source in found.items() if source is not None}
+
+
+def _attach_arrays(data: BaseData, folder: Path, names: list[str]) -> None:
+    if isinstance(data, SpikeData) and "waveform" in names:
+        data.set_waveform_source(open_parts(folder / "waveform"))
 
 
 def _models_of(data: BaseData) -> dict[str, Any]:
@@ -378,7 +408,7 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
 def _load_object(folder: Path, checksum: bool | None) -> BaseData:
     description = _checked_description(folder)
     try:
-        _check_files(folder, description["files"], checksum)
+        _check_files(folder, description["files"], checksum, description.get("attached", []))
         return _from_description(folder, description)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, RayspyError):
@@ -404,6 +434,9 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     }
     data.info.update(description["info"])
     data._log = [str(entry) for entry in description["log"]]
+    if isinstance(data, DiscreteData) and description.get("coordinates") is not None:
+        data.set_coordinates(description["coordinates"])
+    _attach_arrays(data, folder, description.get("attached", []))
     if isinstance(data, AnalogData):
         data.unit = description.get("unit")
         if description.get("events") is not None:
@@ -429,13 +462,18 @@ def _checked_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _check_files(folder: Path, files: dict[str, Any], checksum: bool | None) -> None:
+def _check_files(
+    folder: Path, files: dict[str, Any], checksum: bool | None, attached: Sequence[str] = ()
+) -> None:
     total = sum(int(entry["bytes"]) for entry in files.values())
     everything = total <= config.verify_bytes if checksum is None else checksum
     for name, entry in files.items():
-        if Path(name).name != name or (folder / name).is_symlink():
+        parents = Path(name).parent.parts
+        plain = not parents or (len(parents) == 1 and parents[0] in attached and ".." not in parents)
+        if not plain or any((folder / part).is_symlink() for part in (*parents, name)):
             raise DamagedDataError(f"{name!r} in {folder / _DESCRIPTION} points out of the folder")
-        compare = everything or (checksum is None and name in (META, _TRIALS, _MODELS))
+        known = Path(name).name in (META, _TRIALS, _MODELS)
+        compare = everything or (checksum is None and known)
         _check_file(folder / name, entry, compare)
 
 

@@ -8,8 +8,10 @@ from rayspy.checks import check_bool
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.spectral import SpectralData
+from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.plotting import drawing
+from rayspy.plotting.raster import multi_raster, single_raster
 from rayspy.plotting.views import Array, View, output_of, scaled, view_of
 from rayspy.progress import warn
 
@@ -22,16 +24,17 @@ def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
     """Draw one trial into one panel.
 
     Recordings are drawn as lines over time, spectra as lines over frequency.
-    Time-resolved spectra are drawn as an image, of one channel.
+    Time-resolved spectra are drawn as an image, of one channel, spikes as a raster.
 
     Parameters
     ----------
-    data : AnalogData or SpectralData
+    data : AnalogData, SpectralData or SpikeData
         Is not changed.
     **show_kwargs
         Selectors as in `selectdata`, and for recordings `shifted` (True: channels
         one below the other, False: on a common axis), for spectra `logscale`
-        (True: power in decibels).
+        (True: power in decibels), for spikes `on_yaxis` ('trials': those of one
+        unit, 'channel' or 'unit': those of one trial).
 
     Returns
     -------
@@ -56,7 +59,10 @@ def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
         return _single_analog(_filled(data), **show_kwargs)
     if isinstance(data, SpectralData):
         return _single_spectral(_filled(data), **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData or SpectralData;")
+    if isinstance(data, SpikeData):
+        _filled(data)
+        return single_raster(data, **show_kwargs)
+    raise InvalidTypeError(data, "data", "AnalogData, SpectralData or SpikeData;")
 
 
 def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
@@ -64,10 +70,12 @@ def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
 
     Parameters
     ----------
-    data : AnalogData or SpectralData
+    data : AnalogData, SpectralData or SpikeData
         Is not changed.
     **show_kwargs
-        Selectors as in `selectdata`, and for spectra `logscale` (True: power in decibels).
+        Selectors as in `selectdata`, and for spectra `logscale` (True: power in
+        decibels), for spikes `on_yaxis` ('trials': a panel per unit, 'channel' or
+        'unit': a panel per trial).
 
     Returns
     -------
@@ -86,7 +94,10 @@ def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
         return _multi_analog(_filled(data), **show_kwargs)
     if isinstance(data, SpectralData):
         return _multi_spectral(_filled(data), **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData or SpectralData;")
+    if isinstance(data, SpikeData):
+        _filled(data)
+        return multi_raster(data, max_panels=MAX_PANELS, **show_kwargs)
+    raise InvalidTypeError(data, "data", "AnalogData, SpectralData or SpikeData;")
 
 
 def _filled(data: BaseData) -> BaseData:

@@ -1,0 +1,1 @@
+"""Front-ends for spikes, and for spikes with fields."""
