@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.checks import as_array, check_array
 from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.progress import warn
 
 Labels = NDArray[Any]
 
@@ -44,6 +45,14 @@ NAMES = LabelKind(default_names, check_names)
 NUMBERS = LabelKind(lambda dim, n: np.arange(n), lambda value, dim, n: check_array(value, dim, length=n))
 
 
+def tell_repeated(labels: Labels, dim: str) -> None:
+    """Warn of names that occur more than once: they cannot be chosen by name."""
+    names, counts = np.unique(labels, return_counts=True)
+    if labels.dtype.kind == "U" and (counts > 1).any():
+        repeated = ", ".join(f"'{name}' ({n} times)" for name, n in zip(names, counts, strict=True) if n > 1)
+        warn(dim, f"names that occur more than once can only be chosen by position: {repeated}")
+
+
 def label_property(dim: str, doc: str, kind: LabelKind = NAMES) -> Any:
     """Make a property for the labels of a dimension.
 
@@ -69,6 +78,8 @@ def label_property(dim: str, doc: str, kind: LabelKind = NAMES) -> Any:
         if data._source is None:
             raise InvalidValueError("data to be set before its labels", dim, "object without data")
         n = data._size_of(dim)
-        data._label_store[dim] = kind.default(dim, n) if value is None else kind.check(value, dim, n)
+        labels = kind.default(dim, n) if value is None else kind.check(value, dim, n)
+        tell_repeated(labels, dim)
+        data._label_store[dim] = labels
 
     return property(get, assign, doc=doc)

@@ -210,16 +210,27 @@ def label_indices(value: Any, labels: NDArray[Any], key: str, name: str | None =
     varname = name or f"select: {key}"
     legal = f"list/array of {key} existing names or indices (0 to {len(labels) - 1})"
     items = _listed(value, len(labels), varname, legal)
-    names = {str(label): k for k, label in reversed(list(enumerate(labels)))}
+    places: dict[str, list[int]] = {}
+    for k, label in enumerate(labels):
+        places.setdefault(str(label), []).append(k)
     found = []
     for item in items:
-        if isinstance(item, str) and item in names:
-            found.append(names[item])
+        if isinstance(item, str) and item in places:
+            found.append(_only(places[item], item, key, varname))
         elif is_whole(item) and 0 <= item < len(labels):
             found.append(int(item))
         else:
             raise InvalidValueError(legal, varname, item)
     return np.array(found, dtype=np.int64)
+
+
+def _only(places: list[int], item: str, key: str, varname: str) -> int:
+    """Refuse a name that occurs more than once."""
+    if len(places) > 1:
+        raise InvalidValueError(
+            f"name that only one {key} has; choose by position: {', '.join(map(str, places))}", varname, item
+        )
+    return places[0]
 
 
 def _listed(value: Any, n_labels: int, varname: str, legal: str) -> list[Any]:

@@ -17,9 +17,11 @@ from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.compute import selected
+from rayspy.frontends.matching import apart, combined_labels, differences, reordered
 from rayspy.frontends.pointwise import Stacked, run_pointwise, runs_of, stacked, wrapped
 from rayspy.frontends.spikes.concat import concat_spikes
 from rayspy.methods.copying import Copying
+from rayspy.progress import warn
 from rayspy.storage.derived import Computed, Constant, Operand, Repeated
 from rayspy.storage.region import pieces
 from rayspy.storage.sources import ArraySource, ConcatSource, is_storable
@@ -40,13 +42,16 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
     left, right : data object, number, list or ndarray
         At least one is a data object with AnalogData's or SpectralData's kind of
         array. Arrays are broadcast against each trial. Two objects must be of the
-        same class, with the same dimord, samplerate and shapes of trials. Active
-        selections count.
+        same class, with the same dimord, samplerate, times, frequencies and shapes
+        of trials. Channels and tapers of the same names in another order are
+        matched by name. Active selections count.
 
     Returns
     -------
     data object
         Labels, trials, samplerate, info and history of the (left) object, no cfg.
+        Channels that have no name in common are matched by position and called
+        ``a-b``, with the sign of the operation.
         The type of the numbers follows NumPy's rules for real and complex ones;
         numbers that are no arrays do not widen it. Whole numbers never wrap: those
         of 8 and 16 bit count as float32, others as float64. Products and powers of
@@ -62,14 +67,16 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
     if operation == "/" and base is left and is_number(other) and other == 0:
         raise InvalidValueError("non-zero number to divide by", "operand", other)
     own = stacked(base)
-    made = _operand(other, base, own)
+    found = _matching(other, base, own) if isinstance(other, BaseData) else None
+    made = _operand(other, base, own) if found is None else found.source
+    labels = own.labels if found is None else combined_labels(own.labels, found.labels, operation)
     first, second = (own.source, made) if base is left else (made, own.source)
     dtype = _result_type(operation, base, made, result_dtype(own.source.dtype, _kind(made, other)))
     source = Computed(operation, first, second, own.source.shape, dtype)
     settings = {"left": _text(left), "operation": operation, "right": _text(right)}
-    result, used_parallel = run_pointwise("arithmetic", Copying(), base, source, own.labels)
+    result, used_parallel = run_pointwise("arithmetic", Copying(), base, source, labels)
     combined: BaseData = wrapped(
-        "arithmetic", base, result, own.trialdefinition, own.labels, settings, used_parallel
+        "arithmetic", base, result, own.trialdefinition, labels, settings, used_parallel
     )
     return combined
 
@@ -97,8 +104,6 @@ def _check_base(base: BaseData, name: str = "base") -> None:
 
 def _operand(other: Any, base: BaseData, own: Stacked) -> Operand:
     """Check the other operand and bring it into the form in which it is read."""
-    if isinstance(other, BaseData):
-        return _matching(other, base, own).source
     if is_number(other):
         return Constant(_finite(other))
     if isinstance(other, (list, np.ndarray)):
@@ -119,7 +124,7 @@ def _finite(value: Any) -> Any:
 
 
 def _matching(other: BaseData, base: BaseData, own: Stacked) -> Stacked:
-    """Accept an object whose selected trials have the shapes of the base object's."""
+    """Accept an object whose selected trials fit those of the base object; it is read in their order."""
     if type(other) is not type(base):
         raise InvalidTypeError(other, "operand", f"{type(base).__name__}, scalar or array-like;")
     _check_base(other, "operand")
@@ -137,10 +142,17 @@ def _matching(other: BaseData, base: BaseData, own: Stacked) -> Stacked:
         legal = f"trials of the same lengths ({own.lengths[k]} samples in trial {k})"
         raise InvalidValueError(legal, "operand", f"{found.lengths[k]} samples")
     if found.source.shape != own.source.shape:
-        raise InvalidValueError(
-            f"array of shape {own.source.shape}", "operand", f"shape {found.source.shape}"
-        )
-    return found
+        names = [
+            f"{dim}s {differences(labels, found.labels[dim])}"
+            for dim, labels in own.labels.items()
+            if len(labels) != len(found.labels[dim])
+        ]
+        legal = f"array of shape {own.source.shape}, with the same labels"
+        raise InvalidValueError(legal, "operand", f"shape {found.source.shape}: {'; '.join(names)}")
+    if problem := apart(base, other, own, found):
+        legal = "trials at the same times; spy.redefinetrial(data, offset=...) moves time zero"
+        raise InvalidValueError(legal, "operand", problem)
+    return reordered(own, found, tuple(base.dimord), "arithmetic", "operand")
 
 
 def _repeated(other: Any, base: BaseData, own: Stacked) -> Repeated:
@@ -221,9 +233,9 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
     Parameters
     ----------
     spy_obj1, spy_obj2 : AnalogData, SpectralData or SpikeData
-        Same class, dimord, samplerate and shapes of trials except along `dim`.
-        Active selections count. Spikes must have the same trials; their channels
-        and units stay apart.
+        Same class, dimord, samplerate, shapes of trials and labels except
+        along `dim`; labels in another order are matched by name. Active selections
+        count. Spikes must have the same trials; their channels and units stay apart.
     dim : str
         A dimension with labels: 'channel', for spectra also 'taper' and 'freq', for
         spikes 'channel' or 'unit'.
@@ -232,7 +244,7 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
     Returns
     -------
     data object
-        Trials and samplerate of the first object. Labels of both if they are all
+        Trials, times and samplerate of the first object. Labels of both if they are all
         different, else default labels.
 
     Raises
@@ -250,7 +262,8 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
         raise InvalidTypeError(spy_obj2, "spy_obj2", f"{type(spy_obj1).__name__};")
     _check_dim(spy_obj1, dim)
     first, second = stacked(spy_obj1), stacked(spy_obj2)
-    _check_beside(spy_obj1, spy_obj2, first, second, dim)
+    _check_beside(spy_obj1, spy_obj2, first, second)
+    second = reordered(first, second, tuple(spy_obj1.dimord), "concat", "spy_obj2", beside=dim)
     source = ConcatSource((first.source, second.source), spy_obj1.dimord.index(dim))
     labels = {**first.labels, dim: _joined(first.labels[dim], second.labels[dim], dim)}
     settings = {"spy_obj1": _text(spy_obj1), "spy_obj2": _text(spy_obj2), "dim": dim}
@@ -281,7 +294,7 @@ def _check_dim(data: BaseData, dim: Any) -> None:
         raise InvalidValueError(f"one of {', '.join(data.label_dims)}{hint}", "dim", dim)
 
 
-def _check_beside(a: BaseData, b: BaseData, first: Stacked, second: Stacked, dim: str) -> None:
+def _check_beside(a: BaseData, b: BaseData, first: Stacked, second: Stacked) -> None:
     for what in ("dimord", "samplerate"):
         if getattr(a, what) != getattr(b, what):
             legal = f"objects with equal {what} ({getattr(a, what)})"
@@ -289,10 +302,8 @@ def _check_beside(a: BaseData, b: BaseData, first: Stacked, second: Stacked, dim
     if not np.array_equal(first.lengths, second.lengths):
         text = f"{len(second.lengths)} trials of {second.lengths.min()} to {second.lengths.max()} samples"
         raise InvalidValueError("matching shapes (trials of equal lengths)", "spy_obj2", text)
-    for name, labels in first.labels.items():
-        if name != dim and len(labels) != len(second.labels[name]):
-            legal = f"matching shapes ({len(labels)} along {name})"
-            raise InvalidValueError(legal, "spy_obj2", len(second.labels[name]))
+    if problem := apart(a, b, first, second):
+        warn("concat", f"times differ, those of the first object are used: {problem}")
 
 
 def _joined(first: Array, second: Array, dim: str) -> Array:

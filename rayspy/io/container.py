@@ -28,6 +28,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.event import EventData
+from rayspy.data.labels import tell_repeated
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.data.structdict import StructDict, serializable
@@ -426,6 +427,7 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     for dim, values in labels.items():
         if values.shape != (source.shape[dims.index(dim)],):
             raise ValueError(f"{values.shape} {dim} labels for an array of shape {source.shape}")
+        tell_repeated(values, dim)
     trl = _read_trials(folder / _TRIALS)
     data = cls.from_parts(source, trl, description["samplerate"], labels, dims)
     data.cfg = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -324,3 +326,44 @@ def test_show_of_nothing() -> None:
     assert spy.AnalogData().show() is None
     with pytest.raises(InvalidTypeError, match="data"):
         spy.show(3)
+
+
+def repeated() -> spy.AnalogData:
+    array = np.arange(400.0).reshape(100, 4)
+    return spy.AnalogData(array, samplerate=100, channel=["EEG", "EEG", "EOG", "EEG"])
+
+
+CHOOSING: list[Callable[[spy.AnalogData, Any], Any]] = [
+    lambda data, name: data.show(channel=name),
+    lambda data, name: data.selectdata(channel=[name]),
+    lambda data, name: setattr(data, "selection", {"channel": name}),
+    lambda data, name: spy.freqanalysis(data, select={"channel": [name]}, parallel=False),
+    lambda data, name: spy.preprocessing(data, freq=20, select={"channel": name}, parallel=False),
+    lambda data, name: spy.resampledata(data, 50, select={"channel": name}, parallel=False),
+    lambda data, name: spy.notchfilter(data, freq=20, select={"channel": name}, parallel=False),
+    lambda data, name: spy.linefilter(data, freq=20, select={"channel": name}, parallel=False),
+    lambda data, name: spy.baseline(data, select={"channel": name}, parallel=False),
+    lambda data, name: spy.rereference(data, name, parallel=False),
+    lambda data, name: spy.rereference(data, [[name, 2]], parallel=False),
+    lambda data, name: spy.rereference(data, "bipolar", order=[2, name], parallel=False),
+    lambda data, name: spy.singlepanelplot(data, channel=name),
+]
+
+
+@pytest.mark.parametrize("k", range(len(CHOOSING)))
+def test_names_that_occur_more_than_once_are_not_chosen_from(k: int) -> None:
+    """In every front-end the first of several channels of a name is not taken for all; positions work."""
+    with pytest.raises(InvalidValueError, match=r"by position: 0, 1, 3"):
+        CHOOSING[k](repeated(), "EEG")
+    CHOOSING[k](repeated(), "EOG" if k not in (10, 11) else 0)
+    CHOOSING[k](repeated(), 1)
+
+
+def test_opening_tells_of_names_that_occur_more_than_once(caplog: Any, tmp_path: Path) -> None:
+    data = repeated()
+    assert "'EEG' (3 times)" in caplog.text
+    data.save(filename=str(tmp_path / "x"))
+    caplog.clear()
+    assert spy.load(tmp_path / "x.analog").channel.tolist() == data.channel.tolist()
+    assert "'EEG' (3 times)" in caplog.text
+    np.testing.assert_array_equal(data.show(channel=[1, 3]), data.data[:, [1, 3]])

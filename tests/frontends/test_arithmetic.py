@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,7 @@ def test_an_object_with_itself() -> None:
 
 def test_trials_may_lie_at_different_places() -> None:
     a, b = make(1), make(2)
-    b.trialdefinition = np.array([[70, 90, 0], [5, 30, 0], [31, 46, 0], [40, 80, 0]])
+    b.trialdefinition = np.array([[70, 90, -5], [5, 30, -5], [31, 46, 0], [40, 80, -10]])
     check(a + b, [x + y for x, y in zip(a.trials, b.trials, strict=True)], "f4")
     np.testing.assert_array_equal((a + b).trialdefinition[:, 2:], TRL[:, 2:])
 
@@ -208,7 +209,11 @@ def test_trials_may_lie_at_different_places() -> None:
 def test_active_selections_count(symbol: str) -> None:
     a, b, operate = make(1), make(2), OPERATORS[symbol]
     a.selection = {"trials": [3, 0, 0], "channel": ["d", "b"], "latency": [-0.5, 0.3]}
-    b.selection = {"trials": [1, 2, 1], "channel": [0, 3], "latency": [0, 0.8]}
+    b.selection = {"trials": [1, 2, 1], "channel": ["d", "b"], "latency": [0, 0.8]}
+    with pytest.raises(ValueError, match=r"trial 0 begins at 0 s instead of -0\.5 s"):
+        operate(a, b)
+    b.trialdefinition = np.array([[1, 21, -5], [20, 45, -5], [50, 65, 0], [70, 98, -10]])
+    b.selection = {"trials": [3, 0, 0], "channel": ["d", "b"], "latency": [-0.5, 0.3]}
     pairs = zip(a.selection.trial_ids, b.selection.trial_ids, strict=True)
     expected = [operate(a.selection.trials[i], b.selection.trials[j]) for i, j in pairs]
     found = operate(a, b)
@@ -218,6 +223,103 @@ def test_active_selections_count(symbol: str) -> None:
     check(operate(3, a), [operate(3, a.selection.trials[i]) for i in a.selection.trial_ids], "f4")
     assert a.selection is not None
     assert b.selection is not None
+
+
+def spectra(seed: int, unit: float = 1.0) -> spy.SpectralData:
+    array = np.random.default_rng(seed).uniform(1, 2, size=(4, 2, 3, 3))
+    return spy.SpectralData(
+        array, samplerate=10, trialdefinition=np.array([[0, 2, 0], [2, 4, 0]]),
+        taper=["s", "t"], freq=np.array([1.0, 2, 4]) * unit, channel=list("abc"),
+    )  # fmt: skip
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.permutations(range(3)), st.permutations(range(2)), st.permutations(range(3)), st.booleans())
+def test_labels_in_another_order_are_matched(
+    channels: list[int], tapers: list[int], freqs: list[int], flip: bool
+) -> None:
+    """Whatever the order of the labels of either operand, the same labels meet."""
+    a, plain = spectra(1), spectra(2)
+    array = plain.data[()][:, tapers][:, :, freqs][..., channels]
+    dims = ["channel", "freq", "taper", "time"] if flip else None
+    trl = a.trialdefinition
+    b = spy.SpectralData(array.T if flip else array, samplerate=10, trialdefinition=trl, dimord=dims)
+    b.channel, b.taper = plain.channel[channels], plain.taper[tapers]
+    b.freq = plain.freq[freqs] * (1 + 1e-9)
+    if flip:
+        a = spy.SpectralData(a.data[()].T, samplerate=10, trialdefinition=trl, dimord=dims)
+        a.channel, a.taper, a.freq = plain.channel, plain.taper, plain.freq
+    wanted = spectra(1).data[()] - plain.data[()]
+    found = a - b
+    np.testing.assert_array_equal(found.data[()].T if flip else found.data[()], wanted)
+    other = b - a
+    picked = wanted[:, tapers][:, :, freqs][..., channels]
+    np.testing.assert_array_equal(other.data[()].T if flip else other.data[()], -picked)
+    assert other.channel.tolist() == b.channel.tolist()
+
+
+def test_order_of_channels_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    a, b = make(1), make(2)
+    b.channel = list("dcba")
+    with caplog.at_level("INFO", logger="rayspy"):
+        found = a - b
+    assert sum("matched by name" in text for text in caplog.messages) == 1
+    np.testing.assert_allclose(found.trials[0], a.trials[0] - b.trials[0][:, ::-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("symbol", "label"), [("-", "a-e"), ("/", "a/e")])
+def test_names_without_any_in_common_meet_by_position(symbol: str, label: str) -> None:
+    a, b = make(1), make(2)
+    b.channel = list("efgh")
+    found = OPERATORS[symbol](a, b)
+    assert found.channel[0] == label
+    assert found.channel.tolist()[1:] == [f"b{symbol}f", f"c{symbol}g", f"d{symbol}h"]
+    np.testing.assert_allclose(found.trials[0], OPERATORS[symbol](a.trials[0], b.trials[0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"channel": list("abx")}, "only in the first object: c; only in the second object: x"),
+        ({"channel": list("aab")}, "only in the first object: c"),
+        ({"taper": ["s", "u"]}, "only in the first object: t; only in the second object: u"),
+        ({"freq": [1.0, 2.0, 5.0]}, "only in the first object: 4; only in the second object: 5"),
+        ({"trialdefinition": np.array([[0, 2, 0], [2, 4, 1]])}, "trial 1 begins at 0.1 s instead of 0 s"),
+    ],
+)
+def test_labels_that_differ_are_named(change: dict[str, Any], told: str) -> None:
+    a, b = spectra(1), spectra(2)
+    for name, value in change.items():
+        setattr(b, name, value)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        _ = a - b
+
+
+def test_other_uneven_times_are_refused() -> None:
+    data = make(trl=EQUAL)
+    a, b = (
+        spy.freqanalysis(data, method="wavelet", foi=[2.0, 3.0], toi=toi, parallel=False)
+        for toi in ([0.0, 0.2, 0.7], [0.0, 0.3, 0.7])
+    )
+    assert (a - a).data[()].max() == 0
+    with pytest.raises(ValueError, match=r"0\.3"):
+        _ = a - b
+
+
+def test_spectra_without_time_do_not_have_one_to_compare() -> None:
+    before, after = (
+        spy.freqanalysis(make(), select={"latency": w}, parallel=False) for w in ([-0.5, 0.4], [0, 0.9])
+    )
+    assert (after / before).data.shape == after.data.shape
+
+
+def test_repeated_names_meet_by_position_only_where_they_are_equal() -> None:
+    a, b = make(1), make(2)
+    a.channel, b.channel = ["x", "x", "y", "z"], ["x", "x", "y", "z"]
+    np.testing.assert_allclose((a - b).trials[0], a.trials[0] - b.trials[0], rtol=1e-6)
+    b.channel = ["x", "y", "x", "z"]
+    with pytest.raises(ValueError, match="more than once"):
+        _ = a - b
 
 
 def test_spectra() -> None:

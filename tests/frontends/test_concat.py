@@ -42,6 +42,30 @@ def test_labels_that_occur_twice_start_anew() -> None:
     assert spy.concat(data, data).channel.tolist() == ["channel1", "channel2", "channel3", "channel4"]
 
 
+@pytest.mark.parametrize("dim", ["taper", "freq"])
+def test_other_labels_are_matched_by_name(dim: str) -> None:
+    array = np.random.default_rng(0).normal(size=(4, 2, 3, 2))
+    a = spy.SpectralData(array, channel=["a", "b"])
+    b = spy.SpectralData(array[..., ::-1], channel=["b", "a"])
+    found = spy.concat(a, b, dim=dim)
+    np.testing.assert_array_equal(found.data[()], np.concatenate([array, array], found.dimord.index(dim)))
+    b.channel = ["b", "c"]
+    with pytest.raises(ValueError, match="only in the first object: a"):
+        spy.concat(a, b, dim=dim)
+    b.channel = ["x", "y"]
+    with pytest.raises(ValueError, match="only in the first object: a, b"):
+        spy.concat(a, b, dim=dim)
+
+
+def test_other_times_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    a, b = make("ab"), make("xyz")
+    spy.concat(a, b)
+    assert not caplog.messages
+    b.trialdefinition = TRL + np.array([3, 3, 1, 0])
+    spy.concat(a, b)
+    assert "trial 0 begins at -0.4 s instead of -0.5 s" in caplog.text
+
+
 def test_active_selections_count() -> None:
     a, b = make("abc"), make("wxyz")
     a.selection = {"channel": ["c"], "trials": [2, 0]}
