@@ -14,7 +14,7 @@ from rayspy.data.selection import Selection
 from rayspy.data.view import ArrayView
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError
 from rayspy.storage.rows import blocks_of, search_rows, survey
-from rayspy.storage.sources import ArraySource
+from rayspy.storage.sources import ArraySource, MemorySource
 
 Codes = NDArray[np.int64]
 Rows = NDArray[Any]
@@ -52,18 +52,19 @@ class DiscreteData(BaseData):
 
     def _attach(self, source: ArraySource) -> None:
         self._check_table(source.shape, source.dtype)
-        self._check_rows(source)
+        combinations = self._checked_rows(source)
         super()._attach(source)
+        self._combinations = combinations
 
     def _place(self, source: ArraySource) -> None:
         self._combinations = None
         super()._place(source)
 
     def _overwrite(self, old: ArraySource, value: Rows) -> None:
-        if value.shape == old.shape and value.dtype == old.dtype:
-            check_ascending(value[:, self._dimord.index("sample")])
+        fits = value.shape == old.shape and value.dtype == old.dtype
+        combinations = self._surveyed(MemorySource(value)) if fits else None
         super()._overwrite(old, value)
-        self._combinations = None
+        self._combinations = combinations
 
     def _check_table(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Accept whole numbers in as many columns as `dimord` names."""
@@ -75,16 +76,16 @@ class DiscreteData(BaseData):
         if dtype.kind not in "iu":
             raise InvalidTypeError(dtype, "data", f"integer like array, not dtype {dtype};")
 
-    def _check_rows(self, source: ArraySource) -> None:
+    def _checked_rows(self, source: ArraySource) -> Codes | None:
         """Look at all rows in memory; of files at the first and last, at others when they are read."""
         column = self._dimord.index("sample")
         if not source.in_memory:
             ends = (0, source.shape[0] - 1)
             check_ascending(np.array([ArrayView(source)[k, column] for k in ends]))
-            return
+            return None
         _, rows = next(iter(blocks_of(source, 0, 1)))
         check_ascending(rows[:, column])
-        self._combinations = self._surveyed(source)
+        return self._surveyed(source)
 
     def _surveyed(self, source: ArraySource) -> Codes:
         """Read all rows, check their order and return the combinations of codes that occur."""

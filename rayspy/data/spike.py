@@ -217,7 +217,6 @@ class SpikeData(DiscreteData):
     def _overwrite(self, old: ArraySource, value: NDArray[Any]) -> None:
         super()._overwrite(old, value)
         self._label_store, self._silent = {}, {}
-        self._combinations = self._surveyed(self._array)
 
     # -- selection ---------------------------------------------------------
 

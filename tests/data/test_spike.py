@@ -54,6 +54,14 @@ def test_names_and_codes() -> None:
     assert spikes.selectdata(channel="right").unit.tolist() == ["a", "silent", "c"]
 
 
+def test_memory_is_surveyed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spikes = make()
+    monkeypatch.setattr("rayspy.data.discrete.survey", None)
+    assert spikes.copy().unit.tolist() == ["unit6", "unit8", "unit10"]
+    assert spikes.selectdata(unit=1).unit.tolist() == ["unit8"]
+    assert "unit6, unit8, unit10" in repr(spikes)
+
+
 def test_trials_and_times() -> None:
     spikes = make()
     assert [t[:, 0].tolist() for t in spikes.trials] == [[10, 12, 20, 20, 35], [35, 40, 41, 60], []]
