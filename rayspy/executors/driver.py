@@ -14,7 +14,7 @@ from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
 from rayspy.executors.outlook import advice, end_if_planning
 from rayspy.executors.resume import Journal
-from rayspy.executors.sinks import OnDisk, sink_for
+from rayspy.executors.sinks import sink_for
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import Progress, message
 from rayspy.storage.scratch import own_session
@@ -22,7 +22,16 @@ from rayspy.storage.sources import ArraySource
 
 
 def run_plan(plan: Plan, parallel: bool | None, observe: Collect | None = None) -> tuple[ArraySource, Choice]:
-    """Compute a plan and return the result.
+    """Compute a plan that has one result and return it; see `run_results`."""
+    found, choice = run_results(plan, parallel, observe)
+    (source,) = found.values()
+    return source, choice
+
+
+def run_results(
+    plan: Plan, parallel: bool | None, observe: Collect | None = None
+) -> tuple[dict[str, ArraySource], Choice]:
+    """Compute a plan and return its results by name.
 
     Parameters
     ----------
@@ -35,8 +44,8 @@ def run_plan(plan: Plan, parallel: bool | None, observe: Collect | None = None) 
 
     Returns
     -------
-    source : ArraySource
-        The result: in memory if it is small, else in the scratch folder.
+    sources : dict of str to ArraySource
+        The results, '' where there is only one: in memory if they are small, else in the scratch folder.
     choice : Choice
         Where it was computed.
 
@@ -52,13 +61,12 @@ def run_plan(plan: Plan, parallel: bool | None, observe: Collect | None = None) 
     return _run(plan, choice, observe), choice
 
 
-def _run(plan: Plan, choice: Choice, observe: Collect | None) -> ArraySource:
+def _run(plan: Plan, choice: Choice, observe: Collect | None) -> dict[str, ArraySource]:
     sink = sink_for(plan, in_memory=plan.memory.output <= config.inmemory_bytes)
     journal = Journal(sink, observe or _ignore)
     try:
         done = journal.begin()
-        if isinstance(sink, OnDisk):
-            sink.begin()
+        sink.begin()
         _execute(choice, journal, done)
         return sink.finish(journal.key)
     except BaseException as error:

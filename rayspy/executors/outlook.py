@@ -16,7 +16,6 @@ from rayspy.executors import choose
 from rayspy.limits import usable_cpus
 from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.planning.plan import Plan
-from rayspy.planning.work import holds_gil
 
 _planning_only: ContextVar[bool] = ContextVar("rayspy_planning_only", default=False)
 
@@ -127,5 +126,5 @@ def _actors(memory: Memory, name: str) -> int | None:
 
 def advice(plan: Plan, executor: str, n_workers: int | None) -> str:
     """Say, behind the reason for an executor, how the plan would be faster; mostly nothing."""
-    waiting = holds_gil(plan.method) and executor == "local" and n_workers != 1 and plan.n_blocks > 1
+    waiting = plan.method.holds_gil and executor == "local" and n_workers != 1 and plan.n_blocks > 1
     return "; only one thread at a time can compute, parallel=True (Ray actors) is faster" if waiting else ""

@@ -32,7 +32,7 @@ _WORTH_KEEPING = (KeyboardInterrupt, SystemExit, ParallelError, WorkerError)
 def key_of(plan: Plan) -> str:
     """Fingerprint of everything the result depends on; empty if there is none."""
     version = sys.modules["rayspy"].__version__
-    settings = plan.name, plan.method, plan.index, plan.average, plan.blocks
+    settings = plan.name, plan.method, plan.index, plan.reduction, plan.blocks
     try:
         return fingerprint(version, settings, plan.source, plan.spec, plan.output)
     except (NoIdentityError, OSError):
@@ -79,7 +79,7 @@ class Journal:
     @property
     def _tells(self) -> bool:
         """Whether receipts say more than that a block is done."""
-        return bool(getattr(self.sink.plan.method, "tells_nan", False))
+        return self.sink.plan.method.tells_nan
 
     def _told(self, target: PartsTarget) -> set[int]:
         """Blocks whose receipts were noted, all blocks where that does not matter; tells the observer."""
@@ -119,6 +119,7 @@ class Journal:
         """After an error: keep what is worth it, remove the rest."""
         if isinstance(error, SystemExit):
             scratch.ended_early(os.getpid())
+        self.sink.abandon()
         target, plan = self.sink.target, self.sink.plan
         resume = scratch.scratch_root() / leftovers.RESUME
         worth_it = self._marked and isinstance(error, _WORTH_KEEPING)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.errors import PathError, RayspyError
+from rayspy.methods.reductions.base import Reduction, new_state, packed, shape_of, state_in
 from rayspy.planning.partition import Block
 from rayspy.planning.plan import Chunk, Plan, Receipt, tile_channels
 
@@ -35,7 +36,7 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     Returns
     -------
     Receipt
-        With the result itself if the plan has no target that can be seen from here, or averages.
+        With the result itself if the plan has no target that can be seen from here, or with a state.
 
     Raises
     ------
@@ -45,10 +46,10 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
     began = time.perf_counter()
     block = plan.blocks[i]
     nan_trials: list[int] = []
-    writes = plan.target is not None and not plan.average and plan.target.is_visible()
+    writes = plan.target is not None and plan.reduction is None and plan.target.is_visible()
     try:
-        if plan.average:
-            value = _summed(plan, block, payload, nan_trials)
+        if plan.reduction is not None:
+            value = _reduced(plan, plan.reduction, block, payload, nan_trials)
         else:
             shape, dtype = plan.block_shape(block), plan.output.dtype
             value = _room(shape, dtype) if writes else np.empty(shape, dtype)
@@ -60,7 +61,7 @@ def run_block(plan: Plan, i: int, payload: Array | None = None) -> Receipt:
         raise
     part = None
     if writes and plan.target is not None:
-        order = plan.stored(plan.output.dims)
+        order = plan.output.stored
         start = plan.block_start(block)
         part = plan.target.write(tuple(start[axis] for axis in order), value.transpose(order))
     return Receipt(
@@ -114,7 +115,7 @@ def _stack(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int
 
 def _with_nan(plan: Plan, chunk: Chunk, x: Array) -> list[int]:
     """Places of trials with NaNs, if the method wants to know."""
-    if not getattr(plan.method, "tells_nan", False) or x.dtype.kind not in "fc":
+    if not plan.method.tells_nan or x.dtype.kind not in "fc":
         return []
     with np.errstate(invalid="ignore", over="ignore"):
         if not np.isnan(x.sum()):
@@ -123,19 +124,41 @@ def _with_nan(plan: Plan, chunk: Chunk, x: Array) -> list[int]:
     return (chunk.first_trial + np.flatnonzero(found)).tolist()
 
 
-def _summed(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int]) -> Array:
-    """Sum of the results over the trials of a block, trial by trial in double precision."""
-    shape = (int(plan.output.rows[0]), *plan.output.inner_shape[:-1], block.n_channels)
-    wide = np.complex128 if plan.output.dtype.kind == "c" else np.float64
-    total = np.zeros(shape, wide)
+def _reduced(
+    plan: Plan, reduction: Reduction, block: Block, payload: Array | None, nan_trials: list[int]
+) -> Array:
+    """State of the trials of a block in one piece of memory; the results where those are all trials."""
+    each = plan.each(block)
+    shape = shape_of(each)
+    memory, state = new_state(reduction.state(each))
     for chunk, x in _inputs(plan, block, payload):
-        results = np.empty((chunk.n_trials, *shape), plan.output.dtype)
+        results = np.empty((chunk.n_trials, *shape), each.dtype)
         _compute(plan, chunk, x, results)
         nan_trials += _with_nan(plan, chunk, x)
-        for result in results:
-            total += result
-        del results, result
-    return total
+        reduction.add(state, results, range(chunk.first_trial, chunk.stop_trial))
+        del results
+    return packed(checked(plan, block, reduction.finalize(state, each))) if plan.ends_in_blocks else memory
+
+
+def results_in(plan: Plan, i: int, value: Array) -> dict[str, Array]:
+    """Results of the trials of one block alone, from what came back of it."""
+    if plan.reduction is None:
+        return {"": value}
+    block = plan.blocks[i]
+    if plan.ends_in_blocks:
+        return state_in(value, plan.layouts_of_results(block))
+    each = plan.each(block)
+    return plan.reduction.finalize(state_in(value, plan.reduction.state(each)), each)
+
+
+def checked(plan: Plan, block: Block, results: dict[str, Array]) -> dict[str, Array]:
+    """Compare what a reduction made of a range of channels and frequencies with what it declared."""
+    for name, layout in plan.layouts_of_results(block).items():
+        got = results[name]
+        if got.shape != layout.shape or got.dtype != layout.dtype:
+            promised, returned = f"{layout.dtype} {layout.shape}", f"{got.dtype} {got.shape}"
+            raise PromiseError(f"{plan.reduction} promised {promised} and returned {returned}")
+    return {name: results[name] for name in plan.results}
 
 
 def _inputs(plan: Plan, block: Block, payload: Array | None) -> Iterator[tuple[Chunk, Array]]:
@@ -166,7 +189,7 @@ def _compute(plan: Plan, chunk: Chunk, x: Array, out: Array) -> None:
     kernel = plan.kernel(chunk)
     width = x.shape[-1] if x.shape[0] > 1 else tile_channels(plan, x.shape[1], x.shape[-1])
     for low in range(0, x.shape[-1], width):
-        view = out[..., low : low + width]
+        view = out if width >= x.shape[-1] else out[..., low : low + width]
         result = kernel(x[..., low : low + width], out=view)
         if result.shape != view.shape or result.dtype != view.dtype:
             raise PromiseError(

@@ -1,4 +1,4 @@
-"""Where the results of blocks go: into memory, into an average, or into a folder of parts.
+"""Where the results of blocks go: into memory, into states of reductions, or into a folder of parts.
 
 Each sink can write what it has got, and whatever comes after, to a folder, and
 can begin with what another process left in such a folder.
@@ -15,10 +15,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.executors.run import checked, results_in
+from rayspy.methods.base import OutputSpec
+from rayspy.methods.reductions.base import Reduction, new_state, state_in
+from rayspy.planning.partition import Block
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import message
 from rayspy.storage.leases import StoredArray
-from rayspy.storage.parts import PartsTarget, find_part, find_parts, read_part, write_part
+from rayspy.storage.parts import PartsTarget, find_part, find_parts, part_name, read_part, write_part
 from rayspy.storage.scratch import check_space, new_target
 from rayspy.storage.sources import ArraySource, MemorySource, Part, PartsSource
 
@@ -42,6 +46,10 @@ class Sink(Protocol):
         """Begin with what is in a folder of these blocks; returns the blocks that are done."""
         ...
 
+    def begin(self) -> None:
+        """Make room for the results before anything runs; refuse if there is none."""
+        ...
+
     def add(self, receipt: Receipt) -> None:
         """Take one block."""
         ...
@@ -50,15 +58,19 @@ class Sink(Protocol):
         """Write what is there, and from now on what comes."""
         ...
 
-    def finish(self, identity: str) -> ArraySource:
-        """Return the result."""
+    def finish(self, identity: str) -> dict[str, ArraySource]:
+        """Return the results by name."""
+        ...
+
+    def abandon(self) -> None:
+        """After an error: remove what is not in `target`."""
         ...
 
 
 def sink_for(plan: Plan, in_memory: bool) -> Sink:
     """Choose where results go."""
-    if plan.average:
-        return Averaged(plan)
+    if plan.reduction is not None:
+        return Reduced(plan, plan.reduction, in_memory)
     return Assembled(plan) if in_memory else OnDisk(plan)
 
 
@@ -103,7 +115,7 @@ class OnDisk:
         self._final = str(Path(target.folder).with_suffix(""))
 
     def _order(self) -> tuple[int, ...]:
-        return self.plan.stored(self.plan.output.dims)
+        return self.plan.output.stored
 
     def _place(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         block = self.plan.blocks[i]
@@ -137,14 +149,17 @@ class OnDisk:
     def persist(self) -> None:
         """Everything is on disk anyway."""
 
-    def finish(self, identity: str) -> ArraySource:
+    def abandon(self) -> None:
+        """Everything is in the target."""
+
+    def finish(self, identity: str) -> dict[str, ArraySource]:
         """Describe the parts, give the folder its final name and open it."""
         shape = tuple(self.plan.result_shape[axis] for axis in self._order())
         dtype = self.plan.output.dtype
         ordered = tuple(sorted(self._parts, key=lambda part: part.start))
         PartsTarget(self._folder()).commit(self._final, shape, dtype, ordered)
         keep = StoredArray(self._final)
-        return PartsSource(self._final, shape, dtype, ordered, keep, identity=identity)
+        return {"": PartsSource(self._final, shape, dtype, ordered, keep, identity=identity)}
 
 
 @dataclass
@@ -175,6 +190,12 @@ class Assembled:
         start, shape = self.plan.block_start(block), self.plan.block_shape(block)
         return start, tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
 
+    def begin(self) -> None:
+        """The array is there already."""
+
+    def abandon(self) -> None:
+        """What is in memory goes by itself."""
+
     def add(self, receipt: Receipt) -> None:
         """Take the result of one block."""
         self.array[self._place(receipt.block)[1]] = _value(receipt)
@@ -194,117 +215,210 @@ class Assembled:
             for i in sorted(self._done):
                 self._write(i)
 
-    def finish(self, identity: str) -> ArraySource:
+    def finish(self, identity: str) -> dict[str, ArraySource]:
         """Return the whole."""
-        return _in_memory(self.plan, self.array, self.target)
+        keep = None if self.target is None else StoredArray(self.target.folder)
+        return {"": _in_memory(self.array, self.plan.output.stored, keep)}
 
 
-_TOTALS_APART = 16
-"""So many blocks are added before the sum is written again."""
-
-
-@dataclass
-class Averaged:
-    """Adds the sums of blocks in the order of their numbers, whatever order they come in.
-
-    In the folder are the sum of the blocks up to a number, and single blocks after it.
-    """
-
-    plan: Plan
-    target: PartsTarget | None = None
-    total: Array = field(init=False)
-    _waiting: dict[int, Array] = field(default_factory=dict)
-    _next: int = 0
-    _written: int = 0
-
-    def __post_init__(self) -> None:
-        self.total = np.zeros(self.plan.result_shape, self._dtype)
-
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.complex128 if self.plan.output.dtype.kind == "c" else np.float64)
-
-    def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
-        """Read the sum and the blocks of an earlier run."""
-        self.target = target
-        totals = find_parts(_sums(target), self._dtype.itemsize)
-        for part in sorted(totals, key=lambda part: -part.start[0]):
-            if part.shape[1:] == self.total.shape:
-                self.total = read_part(_sums(target), part, self._dtype)[0]
-                self._next = self._written = part.start[0]
-                break
-        done = set(range(self._next))
-        for part in find_parts(target.folder, self._dtype.itemsize):
-            if part.start[0] >= self._next and part.start[0] in allowed:
-                self._waiting[part.start[0]] = read_part(target.folder, part, self._dtype)[0]
-                done.add(part.start[0])
-        self._merge()
-        return done
-
-    def add(self, receipt: Receipt) -> None:
-        """Take the sum of one block."""
-        self._waiting[receipt.block] = value = _value(receipt)
-        if self.target is not None:
-            self._write(receipt.block, value)
-        self._merge()
-        if self.target is not None and self._next - self._written >= _TOTALS_APART:
-            self._write_total()
-
-    def _merge(self) -> None:
-        while self._next in self._waiting:
-            block = self.plan.blocks[self._next]
-            self.total[..., block.first_channel : block.stop_channel] += self._waiting.pop(self._next)
-            self._next += 1
-
-    def _write(self, i: int, value: Array) -> None:
-        if self.target is not None:
-            self.target.write((i, *(0,) * value.ndim), value[np.newaxis])
-
-    def _write_total(self) -> None:
-        """Write the sum, then remove what is in it."""
-        if self.target is None:
-            return
-        folder = Path(_sums(self.target))
-        folder.mkdir(mode=0o700, exist_ok=True)
-        written = write_part(str(folder), (self._next, *(0,) * self.total.ndim), self.total[np.newaxis])
-        for other in folder.glob("part-*"):
-            if other.name != written.file:
-                other.unlink()
-        for part in find_parts(self.target.folder, self._dtype.itemsize):
-            if part.start[0] < self._next:
-                with contextlib.suppress(OSError):
-                    Path(self.target.folder, part.file).unlink()
-        self._written = self._next
-
-    def persist(self) -> None:
-        """Write what is there, and from now on what comes."""
-        if self.target is None:
-            self.target = new_target()[0]
-            self._write_total()
-            for i, value in self._waiting.items():
-                self._write(i, value)
-
-    def finish(self, identity: str) -> ArraySource:
-        """Divide by the number of trials."""
-        if self.target is not None:
-            self._write_total()
-        n_trials = len(self.plan.spec.trialdefinition)
-        mean: Array = (self.total / n_trials).astype(self.plan.output.dtype)
-        return _in_memory(self.plan, mean, self.target)
-
-
-def _sums(target: PartsTarget) -> str:
-    return f"{target.folder}/sums"
-
-
-def _in_memory(plan: Plan, array: Array, target: PartsTarget | None) -> MemorySource:
+def _in_memory(array: Array, order: tuple[int, ...], keep: StoredArray | None) -> MemorySource:
     """Result in memory; what is in the folder lives as long."""
-    order = plan.stored(plan.output.dims)
-    keep = None if target is None else StoredArray(target.folder)
     return MemorySource(np.ascontiguousarray(array.transpose(order)), keep)
 
 
+@dataclass
+class _Filled:
+    """One result, filled range by range: in memory, or as parts in the scratch folder."""
+
+    spec: OutputSpec
+    array: Array | None = None
+    target: PartsTarget | None = None
+    final: str = ""
+    parts: list[Part] = field(default_factory=list)
+
+    def put(self, place: tuple[slice, ...], values: Array) -> None:
+        """Take what belongs to a place, in the engine's order."""
+        if self.target is None:
+            if self.array is None:
+                rows = int(self.spec.rows.sum())
+                self.array = np.empty((rows, *self.spec.inner_shape), self.spec.dtype)
+            self.array[place] = values
+            return
+        start = tuple(place[axis].start for axis in self.spec.stored)
+        self.parts.append(self.target.write(start, values.transpose(self.spec.stored)))
+
+    def source(self, identity: str, keep: StoredArray | None) -> ArraySource:
+        """The whole."""
+        if self.target is None:
+            if self.array is None:
+                raise RuntimeError("no range was finished")
+            return _in_memory(self.array, self.spec.stored, keep)
+        ordered = tuple(sorted(self.parts, key=lambda part: part.start))
+        self.target.commit(self.final, self.spec.shape, self.spec.dtype, ordered)
+        stored = StoredArray(self.final)
+        return PartsSource(self.final, self.spec.shape, self.spec.dtype, ordered, stored, identity=identity)
+
+
+@dataclass
+class _Range:
+    """State of one range of channels and frequencies, and of later trials that wait for others."""
+
+    memory: Array | None = None
+    merged: int = 0
+    """Groups of trials that are in the state."""
+    written: int = 0
+    """Groups that are in the state that was written last."""
+    waiting: dict[int, Array] = field(default_factory=dict)
+
+
+_STATES_APART = 16
+"""So many blocks are merged before the state is written again."""
+
+
+@dataclass
+class Reduced:
+    """Merges the states of blocks, range by range, in the order of their trials whatever order they come in.
+
+    A range whose trials are complete becomes results at once. In the folder are
+    the state of each range up to a group of trials, and single blocks after it.
+    """
+
+    plan: Plan
+    reduction: Reduction
+    in_memory: bool
+    target: PartsTarget | None = None
+    results: dict[str, _Filled] = field(init=False)
+    _ranges: dict[int, _Range] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.results = {name: _Filled(spec) for name, spec in self.plan.results.items()}
+
+    def begin(self) -> None:
+        """Make the folders of results that do not stay in memory."""
+        if self.in_memory:
+            return
+        check_space(self.plan.memory.output, f"the result of {self.plan.name}")
+        for result in self.results.values():
+            if result.target is None:
+                result.target, result.final = new_target()
+
+    def abandon(self) -> None:
+        """Remove the folders of results."""
+        for result in self.results.values():
+            if result.target is not None:
+                result.target.discard()
+
+    def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
+        """Read the states and the blocks of an earlier run."""
+        self.begin()
+        self.target = target
+        blocks, byte, done = self.plan.blocks, np.dtype(np.uint8), set[int]()
+        latest = {part.start[0]: part for part in sorted(find_parts(_states(target), 1), key=_merged)}
+        for k, part in latest.items():
+            state = read_part(_states(target), part, byte)[0, 0]
+            self._ranges[k] = _Range(state, _merged(part), _merged(part))
+            done |= {blocks.number(group, k) for group in range(_merged(part))}
+        for part in find_parts(target.folder, 1):
+            i = part.start[0]
+            if i in allowed and i not in done:
+                self._take(i, read_part(target.folder, part, byte)[0])
+                done.add(i)
+        for k in list(self._ranges):
+            self._merge(k)
+        return done
+
+    def add(self, receipt: Receipt) -> None:
+        """Take one block."""
+        value = _value(receipt)
+        if self.target is not None:
+            self._write(receipt.block, value)
+        self._take(receipt.block, value)
+
+    def _take(self, i: int, value: Array) -> None:
+        plan = self.plan
+        if plan.ends_in_blocks:
+            self._put(plan.blocks[i], results_in(plan, i, value))
+            return
+        group, k = plan.blocks.place(i)
+        self._ranges.setdefault(k, _Range()).waiting[group] = value
+        self._merge(k)
+
+    def _merge(self, k: int) -> None:
+        one, n_groups = self._ranges[k], self.plan.blocks.n_groups
+        block = self.plan.blocks[self.plan.blocks.number(0, k)]
+        each = self.plan.each(block)
+        layouts = self.reduction.state(each)
+        while one.merged in one.waiting:
+            if one.memory is None:
+                one.memory, _ = new_state(layouts)
+            later = state_in(one.waiting.pop(one.merged), layouts)
+            self.reduction.merge(state_in(one.memory, layouts), later)
+            one.merged += 1
+        if self.target is not None and one.merged - one.written >= _STATES_APART:
+            self._write_state(k)
+        if one.merged == n_groups and one.memory is not None:
+            if self.target is not None and one.written < n_groups:
+                self._write_state(k)
+            self._put(block, self.reduction.finalize(state_in(one.memory, layouts), each))
+            one.memory = None
+
+    def _put(self, block: Block, results: dict[str, Array]) -> None:
+        for name, values in checked(self.plan, block, results).items():
+            self.results[name].put(self.plan.place_of(name, block), values)
+
+    def _write(self, i: int, value: Array) -> None:
+        if self.target is not None:
+            self.target.write((i, 0), value[np.newaxis])
+
+    def _write_state(self, k: int) -> None:
+        """Write the state of a range, then remove what is in it."""
+        one = self._ranges[k]
+        if self.target is None or one.memory is None:
+            return
+        folder = Path(_states(self.target))
+        folder.mkdir(mode=0o700, exist_ok=True)
+        written = write_part(str(folder), (k, one.merged, 0), one.memory[np.newaxis, np.newaxis])
+        for other in find_parts(str(folder), 1):
+            if other.start[0] == k and other.file != written.file:
+                Path(folder, other.file).unlink()
+        for group in range(one.written, one.merged):
+            name = part_name((self.plan.blocks.number(group, k), 0), (1, one.memory.size))
+            with contextlib.suppress(OSError):
+                Path(self.target.folder, name).unlink()
+        one.written = one.merged
+
+    def persist(self) -> None:
+        """Write what is there, and from now on what comes; ranges that are finished are made again."""
+        if self.target is None:
+            self.target = new_target()[0]
+            for k, one in self._ranges.items():
+                self._write_state(k)
+                for group, value in one.waiting.items():
+                    self._write(self.plan.blocks.number(group, k), value)
+
+    def finish(self, identity: str) -> dict[str, ArraySource]:
+        """Return the results."""
+        keep = None
+        if self.target is not None and self.in_memory:
+            keep = StoredArray(self.target.folder)
+        elif self.target is not None:
+            self.target.discard()
+        return {
+            name: filled.source(f"{identity}/{name}" if identity and name else identity, keep)
+            for name, filled in self.results.items()
+        }
+
+
+def _merged(part: Part) -> int:
+    """Groups of trials in a state that was written."""
+    return part.start[1]
+
+
+def _states(target: PartsTarget) -> str:
+    return f"{target.folder}/states"
+
+
 def discard(sink: Sink) -> None:
-    """Remove what a sink wrote."""
+    """Remove what a sink wrote to its target."""
     if sink.target is not None:
         shutil.rmtree(sink.target.folder, ignore_errors=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.selection import Selection, resolve
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidValueError
 from rayspy.executors.base import Collect
-from rayspy.executors.driver import run_plan
+from rayspy.executors.driver import run_results
 from rayspy.frontends.calling import check_chan_per_worker, check_parallel, recorded
 from rayspy.methods.base import InputSpec, Method
+from rayspy.methods.reductions import Reduction
 from rayspy.planning.plan import Plan, make_plan
 
 CLASSES: dict[str, type[BaseData]] = {"AnalogData": AnalogData, "SpectralData": SpectralData}
@@ -52,13 +51,13 @@ def plan_for(
     data: BaseData,
     method: Method,
     selection: Selection,
-    keeptrials: bool = True,
+    reduction: Reduction | None = None,
     chan_per_worker: Any = None,
 ) -> Plan:
     """Make the plan of a front-end's call."""
     width = check_chan_per_worker(chan_per_worker)
     spec = input_spec(data, selection)
-    return make_plan(name, method, data.source, spec, selection.index, not keeptrials, width)
+    return make_plan(name, method, data.source, spec, selection.index, reduction, width)
 
 
 def compute(
@@ -69,7 +68,20 @@ def compute(
     log_settings: Mapping[str, Any] | None = None,
     observe: Collect | None = None,
 ) -> Any:
-    """Run a plan and wrap its result in a data object.
+    """Run a plan that has one result and wrap it in a data object; see `compute_results`."""
+    (made,) = compute_results(plan, data, settings, parallel, log_settings, observe).values()
+    return made
+
+
+def compute_results(
+    plan: Plan,
+    data: BaseData,
+    settings: Mapping[str, Any],
+    parallel: Any = None,
+    log_settings: Mapping[str, Any] | None = None,
+    observe: Collect | None = None,
+) -> dict[str, Any]:
+    """Run a plan and wrap each of its results in a data object.
 
     Parameters
     ----------
@@ -87,16 +99,17 @@ def compute(
         Is called with the receipt of every block.
     """
     cfg = recorded(plan.name, data, settings)
-    source, choice = run_plan(plan, check_parallel(parallel), observe)
+    sources, choice = run_results(plan, check_parallel(parallel), observe)
     used_parallel = choice.executor.n_workers > 1 or choice.executor.name != "local"
     cfg[plan.name]["parallel"] = parallel
-    out = plan.output
-    trl = np.array([[0.0, plan.result_shape[0], 0.0]]) if plan.average else out.trialdefinition
-    if plan.average and out.rows[0] > 1:
-        trl[0, 2] = out.trialdefinition[:, 2].mean()
-    made = CLASSES[out.kind].from_parts(source, trl, out.samplerate, out.labels, out.dims)
-    made.cfg = cfg
-    made.info.update(data.info)
-    made._log = list(data._log)
-    made.record(f"{plan.name} ({plan.method.name})", log_settings or settings, used_parallel)
-    return made
+    found = {}
+    for name, out in plan.results.items():
+        made = CLASSES[out.kind].from_parts(
+            sources[name], out.trialdefinition, out.samplerate, out.labels, out.dims
+        )
+        made.cfg = cfg
+        made.info.update(data.info)
+        made._log = list(data._log)
+        made.record(f"{plan.name} ({plan.method.name})", log_settings or settings, used_parallel)
+        found[name] = made
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from rayspy.config import config
 from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, ScratchSpaceError
 from rayspy.executors.outlook import Outlook, Planned, advice, foresee, planning_only
-from rayspy.executors.run import run_block
+from rayspy.executors.run import results_in, run_block
 from rayspy.frontends.baseline import baseline
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.freqanalysis import freqanalysis
@@ -24,7 +24,6 @@ from rayspy.frontends.resampledata import resampledata
 from rayspy.frontends.selectdata import selectdata
 from rayspy.planning.memory import Memory
 from rayspy.planning.plan import Plan, Receipt, make_plan
-from rayspy.planning.work import holds_gil
 from rayspy.storage.scratch import check_space, free_bytes, new_target
 
 EXPLAINED: tuple[Callable[..., Any], ...] = (
@@ -157,17 +156,17 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
     """
     planned = _planned(function, args, kwargs)
     plan, memory, outlook = planned.plan, _memory(planned), _outlook(planned)
-    in_memory = plan.average or memory.output <= config.inmemory_bytes
+    in_memory = memory.output <= config.inmemory_bytes
     if not in_memory:
         _check_scratch(plan)
-    order = plan.stored(plan.output.dims)
+    result = next(iter(plan.results.values()))
     return Explanation(
         name=plan.name,
         method=plan.method.name,
         n_trials=len(plan.spec.trialdefinition),
         n_channels=plan.n_channels,
-        shape=tuple(plan.result_shape[axis] for axis in order),
-        dtype=str(plan.output.dtype),
+        shape=result.shape,
+        dtype=str(result.dtype),
         bytes_read=memory.input,
         bytes_written=memory.output,
         in_memory=in_memory,
@@ -220,7 +219,7 @@ def _outlook(planned: Planned) -> Outlook:
 
 def _at_a_time(plan: Plan, outlook: Outlook) -> int:
     """How many blocks are computed at the same time."""
-    if outlook.executor == "local" and holds_gil(plan.method):
+    if outlook.executor == "local" and plan.method.holds_gil:
         return 1
     return min(outlook.n_workers or 1, plan.n_blocks)
 
@@ -230,7 +229,7 @@ def _what_fits(plan: Plan, parallel: bool | None) -> str:
     width = plan.n_channels // 2
     while width >= 1:
         smaller = make_plan(
-            plan.name, plan.method, plan.source, plan.spec, plan.index, plan.average, chan_per_worker=width
+            plan.name, plan.method, plan.source, plan.spec, plan.index, plan.reduction, chan_per_worker=width
         )
         try:
             foresee(parallel, smaller.memory, plan.name)
@@ -261,7 +260,7 @@ def _times(planned: Planned, outlook: Outlook, in_memory: bool) -> dict[str, Any
     seconds = receipt.seconds * max(1.0, 1 / share / _at_a_time(plan, outlook))
     if fits is None:
         return {"block_seconds": receipt.seconds, "seconds": seconds}
-    n, one = _n_fits(fits), _measured_fit(fits, receipt.value)
+    n, one = _n_fits(fits), _measured_fit(fits, _spectra(plan, receipt))
     seconds += one * max(1.0, n / _at_a_time(fits, outlook))
     return {"block_seconds": receipt.seconds, "seconds": seconds, "n_fits": n, "fit_seconds": one}
 
@@ -278,6 +277,11 @@ def _measured(plan: Plan, in_memory: bool) -> Receipt:
     finally:
         if target is not None:
             target.discard()
+
+
+def _spectra(plan: Plan, receipt: Receipt) -> Any:
+    """What a block came to."""
+    return None if receipt.value is None else results_in(plan, receipt.block, receipt.value)[""]
 
 
 def _n_fits(fits: Plan) -> int:

@@ -18,6 +18,7 @@ from rayspy.frontends.spectral.fooof import check_fooof, parameterized
 from rayspy.frontends.spectral.fourier import FOOOF_OUTPUTS, mtmconvol, mtmfft, welch
 from rayspy.frontends.spectral.request import Builder, Request
 from rayspy.frontends.spectral.wavelets import superlet, wavelet
+from rayspy.methods.reductions import Mean
 from rayspy.planning.plan import make_plan
 
 Output = Literal[
@@ -250,8 +251,8 @@ def _run(
 ) -> SpectralData:
     width = check_chan_per_worker(settings["chan_per_worker"])
     spec = replace(input_spec(data, request.selection), variants=request.times.firsts)
-    index, average = request.selection.index, not settings["keeptrials"]
-    plan = make_plan("freqanalysis", request.method, data.source, spec, index, average, width)
+    index, reduction = request.selection.index, None if settings["keeptrials"] else Mean()
+    plan = make_plan("freqanalysis", request.method, data.source, spec, index, reduction, width)
     if settings["output"] in FOOOF_OUTPUTS:
         return parameterized(plan, data, settings, parallel, request.logged)
     result: SpectralData = compute(plan, data, settings, parallel, log_settings=request.logged)

@@ -229,7 +229,7 @@ def _arrays(data: BaseData, selection: Selection) -> list[NDArray[Any]]:
     if isinstance(data, DiscreteData):
         return [data.read_selected(selection, k) for k in range(len(selection.trial_ids))]
     plan = make_plan("show", Copying(), data.source, input_spec(data, selection), selection.index)
-    order = plan.stored(plan.spec.dims)
+    order = plan.output.stored
     everything = Block(0, len(plan.spec.trialdefinition), 0, plan.n_channels)
     with data.source.reader() as read:
         bound = plan.input_of(read, everything)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,11 @@ class InputSpec:
     variants: NDArray[np.int64] | None = None
     """Number per trial for methods that treat trials of equal length differently."""
 
+    @property
+    def cut(self) -> str:
+        """Dimension whose ranges blocks are: the last one inside the engine."""
+        return inner_dims(self.dims)[-1]
+
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Samples per trial."""
@@ -50,8 +56,8 @@ class OutputSpec:
     """What a method promises: shape, type and coordinates of its result.
 
     `rows` is the length along time that each trial contributes; the lengths of
-    all other dimensions are those of their labels. `channel` is the last of the
-    dimensions inside the engine; `dims` is the order in the stored result.
+    all other dimensions are those of their labels. Inside the engine they have
+    one order, see `inner_dims`; `dims` is the order in the stored result.
     """
 
     kind: str
@@ -64,7 +70,7 @@ class OutputSpec:
 
     @property
     def inner(self) -> tuple[str, ...]:
-        """Dimensions other than time, in the engine's order (channel last)."""
+        """Dimensions other than time, in the engine's order."""
         return inner_dims(self.dims)
 
     @property
@@ -73,40 +79,85 @@ class OutputSpec:
         return tuple(len(self.labels[dim]) for dim in self.inner)
 
     @property
+    def cut(self) -> str:
+        """Dimension whose ranges the results of blocks are."""
+        return self.inner[-1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the stored result."""
+        sizes = {dim: len(values) for dim, values in self.labels.items()} | {"time": int(self.rows.sum())}
+        return tuple(sizes[dim] for dim in self.dims)
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """Permutation from the engine's order to that of the stored result."""
+        engine = ("time", *self.inner)
+        return tuple(engine.index(dim) for dim in self.dims)
+
+    @property
     def row_bytes(self) -> int:
         """Size of one row (one time point) with all channels."""
         return int(np.prod(self.inner_shape, dtype=np.int64)) * self.dtype.itemsize
 
 
-_ORDER = ("taper", "freq", "channel")
+ENGINE_DIMS = ("taper", "freq", "channel_i", "channel_j", "channelcmb", "unit", "channel")
+"""Every dimension but time that results may have, in the engine's order."""
 
 
 def inner_dims(dims: tuple[str, ...]) -> tuple[str, ...]:
-    """All dimensions but time, in the engine's order."""
-    return tuple(dim for dim in _ORDER if dim in dims)
+    """All dimensions but time, in the engine's order.
+
+    Raises
+    ------
+    ValueError
+        A dimension has no place in that order.
+    """
+    unknown = sorted(set(dims) - {"time", *ENGINE_DIMS})
+    if unknown:
+        raise ValueError(f"no dimension of the engine: {', '.join(unknown)}; it has {', '.join(ENGINE_DIMS)}")
+    return tuple(dim for dim in ENGINE_DIMS if dim in dims)
 
 
-class Method(Protocol):
+class Method(ABC):
     """An analysis with its parameters, as a frozen picklable value.
 
-    Methods may have more to tell, see `rayspy.planning.work`: ``weight(length)``,
-    ``shared_bytes(length)``, ``kernel_at(length, variant)``, ``lanes`` and
-    ``holds_gil``; if it is `Divisible`, ``samples_at`` and ``piece_kernel_at`` with a variant.
+    Methods may be `Divisible` or `Banded`, too. With trials of different variants
+    ``kernel_at(length, variant)`` is called, see `rayspy.planning.work`.
     """
 
     name: ClassVar[str]
+    crosses: ClassVar[frozenset[str]] = frozenset()
+    """Dimensions that a kernel needs whole: blocks are not cut along them."""
+    holds_gil: ClassVar[bool] = False
+    """Whether threads of one process wait for each other."""
+    tells_nan: ClassVar[bool] = False
+    """Whether users are told which trials have NaNs."""
 
+    @property
+    def lanes(self) -> int:
+        """Lines (trials x channels) that are best computed together."""
+        return 1
+
+    @abstractmethod
     def output(self, spec: InputSpec) -> OutputSpec:
         """Declare the result for all trials; reads no data."""
-        ...
 
+    @abstractmethod
     def kernel(self, length: int) -> Kernel:
         """Bind the method to a trial length (tapers, filters ...); cached per process."""
-        ...
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Memory that the kernel needs per trial and channel besides input and output."""
-        ...
+        return 0
+
+    def shared_bytes(self, length: int) -> int:
+        """Memory of a kernel call that does not grow with the number of lines."""
+        return 0
+
+    def weight(self, length: int) -> float | None:
+        """Work per byte of output, compared to a plain transform; None: not known."""
+        return None
 
 
 @runtime_checkable

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from rayspy.kernels.baseline import baseline_corrected
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.reference import single
 
 
 @dataclass(frozen=True)
-class Baseline:
+class Baseline(Method):
     """Relates trials to their baseline. Each trial of the input begins with the samples of its baseline."""
 
     name: ClassVar[str] = "baseline"

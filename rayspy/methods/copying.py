@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 
 
 @dataclass(frozen=True)
-class Copying:
+class Copying(Method):
     """Copies what was selected; trials are stacked without gaps."""
 
     name: ClassVar[str] = "copy"

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.fooof import n_numbers, spectrum_models
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 
 
 @dataclass(frozen=True)
-class Fooof:
+class Fooof(Method):
     """Fits a model to each spectrum.
 
     The result has the curve and behind it, along the frequency axis, the numbers

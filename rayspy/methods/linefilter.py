@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.linefit import windows_for, without_lines
 from rayspy.kernels.lines import as_lines, as_samples
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.filters import piece_length
 from rayspy.methods.preprocessing import like_input
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class LineFilter:
+class LineFilter(Method):
     """Frequencies in cycles per sample and the window in samples."""
 
     name: ClassVar[str] = "linefilter"

@@ -22,7 +22,7 @@ from rayspy.kernels.mtmconvol import (
 )
 from rayspy.kernels.tapers import power_norm
 from rayspy.methods.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.mtmfft import Taper
 from rayspy.methods.timepoints import TimePoints, points_of
 
@@ -31,7 +31,7 @@ _PIECE_SAMPLES = 2**19
 
 
 @dataclass(frozen=True)
-class Mtmconvol:
+class Mtmconvol(Method):
     """Parameters of `mtmconvol`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "mtmconvol"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.mtmfft import tapered_spectra, working_dtype
 from rayspy.kernels.tapers import power_norm, slepian, window
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _thawed(options: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Mtmfft:
+class Mtmfft(Method):
     """Parameters of `mtmfft`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "mtmfft"

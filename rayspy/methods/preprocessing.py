@@ -14,14 +14,14 @@ from rayspy.kernels.detrend import detrended
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.mtmfft import convert, working_dtype
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.filters import Butterworth, Notch, Sinc, piece_length
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(Method):
     """Parameters of `preprocessing`, all resolved: see `rayspy.preprocessing`."""
 
     name: ClassVar[str] = "preprocessing"

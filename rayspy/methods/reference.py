@@ -24,7 +24,7 @@ class Rereference(Copying):
     """Subtracts the average or median of some channels from all channels, sample by sample."""
 
     name: ClassVar[str] = "rereference"
-    needs_all_channels: ClassVar[bool] = True
+    crosses: ClassVar[frozenset[str]] = frozenset({"channel"})
 
     statistic: str = "average"
     channels: tuple[int, ...] | None = None

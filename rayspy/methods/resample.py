@@ -13,14 +13,14 @@ from rayspy.kernels.design import windowed_sinc
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.mtmfft import working_dtype
 from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, room_in_bytes, samples_for_rows
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Resample:
+class Resample(Method):
     """Polyphase resampling by ``up / down``; the cutoff is in cycles per sample of the input."""
 
     name: ClassVar[str] = "resample"
@@ -102,7 +102,7 @@ def _given(result: Array, out: Array | None) -> Array:
 
 
 @dataclass(frozen=True)
-class Downsample:
+class Downsample(Method):
     """Every `step`-th sample, low-pass filtered before if there is a filter."""
 
     name: ClassVar[str] = "downsample"

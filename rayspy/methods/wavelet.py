@@ -31,7 +31,7 @@ from rayspy.kernels.wavelets import (
     sampled_wavelet,
 )
 from rayspy.methods.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.timepoints import TimePoints, points_of
 
 _FILTER_BYTES = 512
@@ -41,7 +41,7 @@ _LEVEL_BYTES = 32
 
 
 @dataclass(frozen=True)
-class Wavelet:
+class Wavelet(Method):
     """Parameters of `wavelet`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "wavelet"

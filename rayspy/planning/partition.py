@@ -75,6 +75,10 @@ class Blocks(Sequence[Block]):
     freqs : ndarray of int, shape (group, 2), optional
         First and last (exclusive) frequency of each group; the last is -1 where it
         has all, and without `freqs` every group has.
+    bands : tuple of (int, int), optional
+        Runs of frequencies that every group is computed in, one after the other.
+    ranges_first : bool
+        All groups of the first range of channels and frequencies come first.
     """
 
     first_trial: Indices
@@ -84,14 +88,33 @@ class Blocks(Sequence[Block]):
     n_channels: int
     width: int
     freqs: Indices | None = None
+    bands: tuple[tuple[int, int], ...] = ()
+    ranges_first: bool = False
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups of trials, or of pieces of a trial."""
+        return len(self.first_trial)
 
     @property
     def per_group(self) -> int:
-        """Number of channel ranges."""
-        return -(-self.n_channels // self.width)
+        """Number of ranges of channels and frequencies."""
+        return -(-self.n_channels // self.width) * max(1, len(self.bands))
 
     def __len__(self) -> int:
-        return len(self.first_trial) * self.per_group
+        return self.n_groups * self.per_group
+
+    def place(self, i: int) -> tuple[int, int]:
+        """Group and range of block i."""
+        if self.ranges_first:
+            part, group = divmod(i, self.n_groups)
+            return group, part
+        group, part = divmod(i, self.per_group)
+        return group, part
+
+    def number(self, group: int, part: int) -> int:
+        """Block of a group and range."""
+        return part * self.n_groups + group if self.ranges_first else group * self.per_group + part
 
     @overload
     def __getitem__(self, i: int) -> Block: ...
@@ -102,9 +125,12 @@ class Blocks(Sequence[Block]):
             return [self[k] for k in range(*i.indices(len(self)))]
         if not -len(self) <= i < len(self):
             raise IndexError(i)
-        group, part = divmod(i % len(self), self.per_group)
+        group, part = self.place(i % len(self))
         stop_piece = int(self.stop_piece[group])
         first_freq, stop_freq = (0, -1) if self.freqs is None else self.freqs[group].tolist()
+        if self.bands:
+            part, band = divmod(part, len(self.bands))
+            first_freq, stop_freq = self.bands[band]
         return Block(
             int(self.first_trial[group]),
             int(self.stop_trial[group]),
@@ -121,7 +147,7 @@ class Blocks(Sequence[Block]):
 
     def widest(self, groups: Indices) -> list[Block]:
         """First block, which has the most channels, of each of these groups."""
-        return [self[int(group) * self.per_group] for group in groups]
+        return [self[self.number(int(group), 0)] for group in groups]
 
 
 def no_blocks() -> Blocks:
@@ -221,6 +247,44 @@ def partition(
         freqs = np.array([run for some in runs for run in some], dtype=np.int64)
     first, stop, first_piece, stop_piece = np.ascontiguousarray(np.array(spans, dtype=np.int64).T)
     return Blocks(first, stop, first_piece, stop_piece, n_channels, width, freqs)
+
+
+def partition_reduced(
+    trial_bytes: NDArray[np.int64],
+    n_channels: int,
+    block_bytes: int,
+    width: int,
+    bands: Sequence[int],
+    together: bool = False,
+    trials_per_step: int = 1,
+    ranges_first: bool = False,
+) -> Blocks:
+    """Split the work of a reduction: groups of trials, each in the same ranges of channels and frequencies.
+
+    Parameters
+    ----------
+    trial_bytes, block_bytes, trials_per_step
+        As for `partition`.
+    n_channels, width : int
+        Selected channels, and how many a range has.
+    bands : sequence of int
+        Edges of the runs of frequencies; of one run, blocks have all frequencies.
+    together : bool
+        All trials are one group.
+    ranges_first : bool
+        See `Blocks`.
+    """
+    target = block_target(int(trial_bytes.sum()), block_bytes)
+    groups = [(0, len(trial_bytes))] if together else trial_groups(trial_bytes, target, trials_per_step)
+    first, stop = np.ascontiguousarray(np.array(groups, dtype=np.int64).T)
+    whole = np.full(len(first), -1, dtype=np.int64)
+    runs = tuple(pairwise(bands)) if len(bands) > 2 else ()
+    return Blocks(first, stop, np.zeros_like(whole), whole, n_channels, width, None, runs, ranges_first)
+
+
+def even_edges(n: int, n_runs: int) -> list[int]:
+    """Edges of runs of about equal length."""
+    return [int(edge) for edge in np.linspace(0, n, max(1, min(n, n_runs)) + 1).round()]
 
 
 def _in_bands(

@@ -15,14 +15,25 @@ from numpy.typing import NDArray
 from rayspy.config import config
 from rayspy.errors import InvalidValueError
 from rayspy.methods.base import Banded, Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
+from rayspy.methods.reductions.base import Layout, Reduction, state_bytes
 from rayspy.planning.memory import Memory
-from rayspy.planning.partition import LINE_CHANNELS, Block, Blocks, no_blocks, partition
+from rayspy.planning.partition import (
+    LINE_CHANNELS,
+    Block,
+    Blocks,
+    block_target,
+    channel_width,
+    even_edges,
+    no_blocks,
+    partition,
+    partition_reduced,
+)
 from rayspy.planning.work import (
     block_bytes,
     kernel_at,
+    largest_state,
     piece_kernel_at,
     samples_at,
-    shared_bytes,
     trials_per_step,
     weighted_sizes,
 )
@@ -143,8 +154,8 @@ class Plan:
         Selected indices per dimension; dimensions left out are read whole.
     output : OutputSpec
         What is promised per trial.
-    average : bool
-        Average over trials instead of keeping them.
+    reduction : Reduction or None
+        What becomes of the results of trials; None: they are kept.
     blocks : Blocks
         The work.
     memory : Memory
@@ -160,7 +171,7 @@ class Plan:
     spec: InputSpec
     index: dict[str, Indices]
     output: OutputSpec
-    average: bool
+    reduction: Reduction | None
     blocks: Blocks
     memory: Memory
     target: PartsTarget | None = None
@@ -173,12 +184,12 @@ class Plan:
     @cached_property
     def divisible(self) -> Divisible | None:
         """The method, if it can cut trials along time."""
-        return self.method if isinstance(self.method, Divisible) and not self.average else None
+        return self.method if isinstance(self.method, Divisible) and self.reduction is None else None
 
     @cached_property
     def banded(self) -> Banded | None:
         """The method, if it can compute runs of frequencies."""
-        return self.method if isinstance(self.method, Banded) and not self.average else None
+        return self.method if isinstance(self.method, Banded) else None
 
     @property
     def wants_many_lines(self) -> bool:
@@ -187,8 +198,47 @@ class Plan:
 
     @property
     def n_channels(self) -> int:
-        """Number of selected channels."""
-        return len(self.spec.labels["channel"])
+        """Number of selected channels, or of what else blocks are cut along."""
+        return len(self.spec.labels[self.spec.cut])
+
+    @cached_property
+    def results(self) -> dict[str, OutputSpec]:
+        """What comes of all trials; one result without a name if they are kept."""
+        return {"": self.output} if self.reduction is None else self.reduction.outputs(self.output)
+
+    @property
+    def ends_in_blocks(self) -> bool:
+        """Whether a block has all trials of its range, so that it makes the results itself."""
+        return self.reduction is not None and self.blocks.n_groups == 1
+
+    def each(self, block: Block) -> OutputSpec:
+        """The result per trial, in the range of channels and frequencies of one block."""
+        labels = dict(self.output.labels)
+        if not self.crosses_channels and block.n_channels < self.n_channels:
+            labels[self.output.cut] = labels[self.output.cut][block.first_channel : block.stop_channel]
+        if block.stop_freq is not None:
+            labels["freq"] = labels["freq"][block.first_freq : block.stop_freq]
+        return replace(self.output, labels=labels)
+
+    @property
+    def crosses_channels(self) -> bool:
+        """Whether kernels or the reduction need all that blocks could be cut along."""
+        needs = self.method.crosses | (self.reduction.crosses if self.reduction else frozenset())
+        return bool({self.spec.cut, self.output.cut} & needs)
+
+    def place_of(self, name: str, block: Block) -> tuple[slice, ...]:
+        """Where the results of the range of one block lie in a result, in the engine's order."""
+        spec = self.results[name]
+        places = [slice(0, int(spec.rows.sum()))]
+        for dim in spec.inner:
+            n = len(spec.labels[dim])
+            if dim == "freq" and block.stop_freq is not None:
+                places.append(slice(block.first_freq, block.stop_freq))
+            elif dim == self.output.cut and not self.crosses_channels:
+                places.append(slice(block.first_channel, block.stop_channel))
+            else:
+                places.append(slice(0, n))
+        return tuple(places)
 
     @cached_property
     def row_edges(self) -> Indices:
@@ -204,21 +254,25 @@ class Plan:
     def _starts(self) -> Indices:
         return self.spec.trialdefinition[:, 0].astype(np.int64)
 
+    def layouts_of_results(self, block: Block) -> dict[str, Layout]:
+        """Shapes and types of what the range of one block contributes to each result."""
+        found = {}
+        for name, spec in self.results.items():
+            shape = tuple(place.stop - place.start for place in self.place_of(name, block))
+            found[name] = Layout(shape, spec.dtype)
+        return found
+
     @property
     def result_shape(self) -> tuple[int, ...]:
-        """Shape of the result in the engine's order (time, ..., channel)."""
-        rows = int(self.output.rows[0]) if self.average else int(self.row_edges[-1])
-        return (rows, *self.output.inner_shape)
-
-    def stored(self, dims: tuple[str, ...]) -> tuple[int, ...]:
-        """Permutation from the engine's order to `dims`."""
-        engine = ("time", *inner_dims(dims))
-        return tuple(engine.index(dim) for dim in dims)
+        """Shape of the results of all trials in the engine's order (time, ..., channel)."""
+        return (int(self.row_edges[-1]), *self.output.inner_shape)
 
     def block_shape(self, block: Block) -> tuple[int, ...]:
         """Shape of the result of one block in the engine's order."""
         low, high = self.block_rows(block)
-        inner = [*self.output.inner_shape[:-1], block.n_channels]
+        inner = list(self.output.inner_shape)
+        if not self.crosses_channels:
+            inner[-1] = block.n_channels
         if block.stop_freq is not None:
             inner[self.output.inner.index("freq")] = block.stop_freq - block.first_freq
         return (high - low, *inner)
@@ -270,14 +324,14 @@ class Plan:
 
     def block_start(self, block: Block) -> tuple[int, ...]:
         """First index of one block in the result, in the engine's order."""
-        firsts = {"freq": block.first_freq, "channel": block.first_channel}
+        firsts = {"freq": block.first_freq, self.output.cut: block.first_channel}
         return (self.block_rows(block)[0], *(firsts.get(dim, 0) for dim in self.output.inner))
 
     # -- reading ---------------------------------------------------------------
 
     def channels_of(self, block: Block) -> Indices:
         """Channels of a block as indices into the source."""
-        every = self.index.get("channel")
+        every = self.index.get(self.spec.cut)
         span = range(block.first_channel, block.stop_channel)
         return np.array(span) if every is None else every[block.first_channel : block.stop_channel]
 
@@ -287,7 +341,7 @@ class Plan:
         slices, picks = [], []
         for axis, dim in enumerate(dims):
             n = self.source.shape[axis]
-            wanted = channels if dim == "channel" else self.index.get(dim)
+            wanted = channels if dim == self.spec.cut else self.index.get(dim)
             low_high, pick = (slice(0, n), None) if wanted is None else _span(wanted, n, axis)
             slices.append(low_high)
             if pick is not None and dim != "time":
@@ -371,7 +425,7 @@ class Plan:
         return self.output.row_bytes // max(1, self.n_channels) * n_channels
 
     def _sample_bytes(self, n_channels: int) -> int:
-        inner = [len(self.spec.labels[dim]) for dim in inner_dims(self.spec.dims) if dim != "channel"]
+        inner = [len(self.spec.labels[dim]) for dim in inner_dims(self.spec.dims)[:-1]]
         return int(np.prod(inner, dtype=np.int64)) * n_channels * self.spec.dtype.itemsize
 
     # -- workers that do not share memory with the caller ------------------------
@@ -417,22 +471,18 @@ class Plan:
         return int(self.spec.lengths[block.first_trial : chunk.first_trial].sum()) + chunk.start
 
     def __str__(self) -> str:
-        shape = " x ".join(str(n) for n in self.result_shape)
+        shape = " + ".join(str(list(spec.shape)).replace(", ", " x ") for spec in self.results.values())
+        dtypes = " + ".join(str(spec.dtype) for spec in self.results.values())
         where = self.target.folder if self.target else "memory"
         n_trials = len(self.spec.trialdefinition)
         return "\n".join(
             [
                 f"{self.name}: {self.method.name} of {n_trials} trials x {self.n_channels} channels",
-                f"  result   : [{shape}] {self.output.dtype}, {self.memory.output / 1e6:.1f} MB, in {where}",
+                f"  result   : {shape} {dtypes}, {self.memory.output / 1e6:.1f} MB, in {where}",
                 f"  read     : {self.memory.input / 1e6:.1f} MB in {self.n_blocks} blocks",
                 f"  memory   : {self.memory.per_worker / 1e6:.1f} MB per worker",
             ]
         )
-
-
-def needs_all_channels(method: Method) -> bool:
-    """Whether a method cannot be given the channels in parts; it declares so with an attribute."""
-    return bool(getattr(method, "needs_all_channels", False))
 
 
 def _span(wanted: Indices, n: int, axis: int) -> tuple[slice, Any]:
@@ -448,7 +498,7 @@ def make_plan(
     source: ArraySource,
     spec: InputSpec,
     index: dict[str, Indices],
-    average: bool = False,
+    reduction: Reduction | None = None,
     chan_per_worker: int | None = None,
 ) -> Plan:
     """Partition the work and project its memory.
@@ -456,36 +506,62 @@ def make_plan(
     Raises
     ------
     InvalidValueError
-        Trials are empty, or cannot be averaged because their results differ in length.
+        Trials are empty, or cannot be put together because their results differ in length.
     """
     if len(spec.lengths) == 0 or (spec.lengths < 1).any():
         empty = int(np.flatnonzero(spec.lengths < 1)[0]) if len(spec.lengths) else 0
         raise InvalidValueError("trials with at least one sample", "trialdefinition", f"empty trial {empty}")
     output = method.output(spec)
-    if average and (output.rows != output.rows[0]).any():
+    if reduction is not None and (output.rows != output.rows[0]).any():
         raise InvalidValueError(
             "trials of equal length, or keeptrials=True",
             "keeptrials",
             f"results of {output.rows.min()} to {output.rows.max()} time points",
         )
-    n_channels = len(spec.labels["channel"])
-    if needs_all_channels(method):
-        chan_per_worker = n_channels
+    none = Memory(0, 0, 0, 0)
+    bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, reduction, no_blocks(), none)
     inner = [len(spec.labels[dim]) for dim in inner_dims(spec.dims)]
     sample_bytes = int(np.prod(inner, dtype=np.int64)) * spec.dtype.itemsize
     input_bytes = spec.lengths * sample_bytes
     output_bytes = output.rows * output.row_bytes
-    sizes = weighted_sizes(method, spec.lengths, input_bytes, output_bytes, average)
-    sum_bytes = 2 * int(output_bytes.max()) if average else 0
-    target = block_bytes(sum_bytes)
-    none = Memory(0, 0, 0, 0)
-    bare = Plan(secrets.token_hex(8), name, method, source, spec, index, output, average, no_blocks(), none)
-    bands = None if bare.banded is None else bare.band_edges
-    width = min(n_channels, chan_per_worker or n_channels)
-    step = trials_per_step(method, width)
-    blocks = partition(sizes, n_channels, target, chan_per_worker, _piece_counts(bare), bands, step)
+    sizes = weighted_sizes(method, spec.lengths, input_bytes, output_bytes, reduction is not None)
+    width = bare.n_channels if bare.crosses_channels else chan_per_worker
+    if reduction is None:
+        bands = None if bare.banded is None else bare.band_edges
+        step = trials_per_step(method, min(bare.n_channels, width or bare.n_channels))
+        target = block_bytes(0)
+        blocks = partition(sizes, bare.n_channels, target, width, _piece_counts(bare), bands, step)
+    else:
+        blocks = _ranges_of_trials(bare, reduction, sizes, width)
     cut = replace(bare, blocks=blocks)
     return replace(cut, memory=_project(cut, int(input_bytes.sum()), int(output_bytes.sum())))
+
+
+def _ranges_of_trials(
+    plan: Plan, reduction: Reduction, sizes: Indices, chan_per_worker: int | None
+) -> Blocks:
+    """Groups of trials, in ranges whose states are not too large; groups do not depend on the ranges."""
+    whole = state_bytes(reduction.state(plan.output))
+    n, most = plan.n_channels, largest_state()
+    target = block_bytes(whole)
+    width = chan_per_worker
+    if width is None:
+        width = channel_width(n, int(sizes.max()), block_target(int(sizes.sum()), target), None)
+        if whole > most:
+            width = min(width, max(1, n * most // whole))
+    width = min(width, n)
+    can_be_banded = plan.banded is not None and "freq" not in plan.method.crosses | reduction.crosses
+    n_bands = -(-whole * width // (n * most)) if can_be_banded else 1
+    return partition_reduced(
+        sizes,
+        n,
+        target,
+        width,
+        even_edges(plan.n_freq, n_bands),
+        reduction.together,
+        trials_per_step(plan.method, width),
+        ranges_first=whole > config.inmemory_bytes,
+    )
 
 
 def _piece_counts(plan: Plan) -> Indices | None:
@@ -497,13 +573,22 @@ def _piece_counts(plan: Plan) -> Indices | None:
 
 
 def _project(plan: Plan, input_bytes: int, output_bytes: int) -> Memory:
-    wide = 2 * plan.output.dtype.itemsize
-    result = int(np.prod(plan.result_shape, dtype=np.int64))
     peak = max(_block_bytes(plan, block) for block in _extreme_blocks(plan))
-    if plan.average:
-        return Memory(input_bytes, result * plan.output.dtype.itemsize, peak, 2 * result * wide)
-    in_memory = output_bytes if output_bytes <= config.inmemory_bytes else 0
-    return Memory(input_bytes, output_bytes, peak, in_memory)
+    if plan.reduction is None:
+        in_memory = output_bytes if output_bytes <= config.inmemory_bytes else 0
+        return Memory(input_bytes, output_bytes, peak, in_memory)
+    results = sum(int(spec.rows.sum()) * spec.row_bytes for spec in plan.results.values())
+    in_memory = results if results <= config.inmemory_bytes else 0
+    if plan.ends_in_blocks:
+        return Memory(input_bytes, results, peak, in_memory)
+    one_range = state_bytes(plan.reduction.state(plan.each(plan.blocks[0])))
+    in_flight = _RANGES_IN_FLIGHT if plan.blocks.ranges_first else plan.blocks.per_group
+    states = one_range * min(in_flight, plan.blocks.per_group)
+    return Memory(input_bytes, results, peak, 2 * states + in_memory)
+
+
+_RANGES_IN_FLIGHT = 2
+"""Ranges whose states are in the calling process at the same time, where one follows the other."""
 
 
 def _extreme_blocks(plan: Plan) -> list[Block]:
@@ -540,7 +625,6 @@ def _widest_runs(blocks: Blocks, whole: Indices) -> list[int]:
 def _block_bytes(plan: Plan, block: Block) -> int:
     """Projected peak of one block: what is read, the kernel's memory, the result, and a payload."""
     c = block.n_channels
-    row = plan._row_bytes(c)
     chunks = list(plan.chunks(block))
     chunk = max(chunks, key=lambda chunk: (chunk.length, chunk.n_trials))
     read = max(chunk.n_trials * chunk.length for chunk in chunks) * plan._sample_bytes(
@@ -548,12 +632,17 @@ def _block_bytes(plan: Plan, block: Block) -> int:
     )
     lines = chunk.n_trials * c if chunk.n_trials > 1 else tile_channels(plan, chunk.length, c)
     working = lines * plan.method.working_bytes(chunk.length, plan.spec.dtype.itemsize)
-    if plan.average:
-        rows = int(plan.output.rows[block.first_trial])
-        result = 2 * row * rows + chunk.n_trials * rows * row
+    if plan.reduction is not None:
+        each = plan.each(block)
+        state = state_bytes(plan.reduction.state(each))
+        result = state + max(
+            chunk.n_trials * int(each.rows[0]) * each.row_bytes
+            + plan.reduction.working_bytes(each, chunk.n_trials),
+            2 * state if plan.ends_in_blocks else 0,
+        )
     else:
         result = int(np.prod(plan.block_shape(block), dtype=np.int64)) * plan.output.dtype.itemsize
-    shared = shared_bytes(plan.method, chunk.length)
+    shared = plan.method.shared_bytes(chunk.length)
     return 2 * read + working + shared + result + _payload_bytes(plan, block)
 
 
@@ -571,7 +660,7 @@ def _columns_read(plan: Plan, block: Block) -> int:
     """Channels that are read to get those of a block: whole rows unless only few are wanted."""
     channels = plan.channels_of(block)
     span = int(channels.max()) - int(channels.min()) + 1
-    total = plan.source.shape[plan.spec.dims.index("channel")]
+    total = plan.source.shape[plan.spec.dims.index(plan.spec.cut)]
     return total if 2 * span >= total else span
 
 
@@ -582,7 +671,7 @@ def _tile_bytes(plan: Plan) -> int:
 
 def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
     """Channels of one long trial, or of a piece of it, that go through the kernel at a time."""
-    if needs_all_channels(plan.method):
+    if plan.spec.cut in plan.method.crosses:
         return n_channels
     least = LINE_CHANNELS if plan.wants_many_lines else 1
     return min(n_channels, max(least, _tile_bytes(plan) // max(1, length * plan._sample_bytes(1))))

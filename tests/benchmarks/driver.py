@@ -16,6 +16,7 @@ from rayspy.executors.local import LocalExecutor
 from rayspy.executors.ray_actors import RayExecutor, release_actors
 from rayspy.frontends.compute import plan_for, selected
 from rayspy.methods.copying import Copying
+from rayspy.methods.reductions import Mean
 
 SAMPLES = 10
 
@@ -39,7 +40,7 @@ def plan_of(n_blocks, folder):
     stops = np.arange(1, n_blocks + 1) * SAMPLES
     data.definetrial(np.column_stack([stops - SAMPLES, stops, np.zeros_like(stops)]))
     with spy.config.using(block_bytes=4 * SAMPLES):
-        return plan_for("idle", data, Idle(), selected(data, None), keeptrials=False)
+        return plan_for("idle", data, Idle(), selected(data, None), Mean())
 
 
 def rate(executor, plan):

@@ -19,11 +19,13 @@ from rayspy.executors.driver import run_plan
 from rayspy.executors.resume import key_of
 from rayspy.frontends.compute import plan_for, selected
 from rayspy.methods.copying import Copying
+from rayspy.methods.reductions import Mean
 from rayspy.storage import scratch
 from rayspy.storage.leftovers import RESUME
 from rayspy.storage.sources import read_all
 
 WAYS = ["disk", "memory", "average"]
+REDUCTIONS = {"average": Mean()}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def run(way, calls, data=None, error="KeyboardInterrupt", parallel=False, chan_p
     limit = 100 if way == "disk" else 2**20
     with spy.config.using(block_bytes=720, inmemory_bytes=limit, resume_after=0):
         method = Counted(str(calls), 12, error)
-        plan = plan_for("counted", data, method, selected(data, None), way != "average", chan_per_worker)
+        plan = plan_for("counted", data, method, selected(data, None), REDUCTIONS.get(way), chan_per_worker)
         assert plan.n_blocks >= 30
         return read_all(run_plan(plan, parallel)[0])
 
@@ -219,6 +221,7 @@ from pathlib import Path
 from rayspy.executors.driver import run_plan
 from rayspy.frontends.compute import plan_for, selected
 from rayspy.methods.copying import Copying
+from rayspy.methods.reductions import Mean
 from rayspy.storage.sources import read_all
 
 @dataclass(frozen=True)
@@ -234,7 +237,7 @@ def slowly(x, out=None):
 spy.config.block_bytes, spy.config.resume_after, spy.config.num_cpus = 720, 0.2, 2
 spy.config.inmemory_bytes = 100 if sys.argv[1] == "disk" else 2**20
 data = spy.synthdata.white_noise(nTrials=60, nSamples=60, nChannels=3, seed=1)
-plan = plan_for("slow", data, Slow(), selected(data, None), sys.argv[1] != "average")
+plan = plan_for("slow", data, Slow(), selected(data, None), Mean() if sys.argv[1] == "average" else None)
 array = read_all(run_plan(plan, None)[0])
 np.save(sys.argv[2], array)
 """

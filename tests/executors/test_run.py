@@ -25,6 +25,7 @@ from rayspy.executors.run import PromiseError, run_block
 from rayspy.frontends.compute import plan_for, selected
 from rayspy.frontends.spectral.fourier import mtmfft
 from rayspy.methods.copying import Copying
+from rayspy.methods.reductions import Mean
 from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.storage.sources import read_all
 
@@ -41,7 +42,7 @@ def plan_of(data, keeptrials=True, chan_per_worker=None, select=None, **settings
     defaults = spy.get_defaults(spy.freqanalysis)
     selection = selected(data, select)
     method = mtmfft(data, selection, {**defaults, **settings}).method
-    return plan_for("freqanalysis", data, method, selection, keeptrials, chan_per_worker)
+    return plan_for("freqanalysis", data, method, selection, None if keeptrials else Mean(), chan_per_worker)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ SLOW = """
 
     choose(None, plan.memory, plan.name).executor.run(plan, range(plan.n_blocks), collect)
     assert sorted(seen) == list(range(plan.n_blocks))
-    values = values.transpose(plan.stored(plan.output.dims))
+    values = values.transpose(plan.output.stored)
     np.testing.assert_array_equal(values, data.data[()])
     print("the same bits", flush=True)
 """

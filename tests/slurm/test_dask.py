@@ -106,7 +106,7 @@ def run_slowly(n_trials, after_block):
 
     attach.detect(plan.memory).executor.run(plan, range(plan.n_blocks), collect)
     assert sorted(seen) == list(range(plan.n_blocks))
-    values = values.transpose(plan.stored(plan.output.dims))
+    values = values.transpose(plan.output.stored)
     np.testing.assert_array_equal(values, noise(n_trials).data[()])
 
 

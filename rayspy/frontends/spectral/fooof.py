@@ -93,8 +93,8 @@ def parameterized(
     """
     options = check_options(settings["fooof_opt"])
     method = _method(spectra, settings["output"], options)
-    order = spectra.stored(spectra.output.dims)
-    absent = AbsentSource(tuple(spectra.result_shape[axis] for axis in order), spectra.output.dtype)
+    result = spectra.results[""]
+    absent = AbsentSource(result.shape, result.dtype)
     fits = make_plan("freqanalysis", method, absent, _spec_of(spectra), {})
     end_if_planning(spectra, check_parallel(parallel), then=fits)
     power, _ = run_plan(spectra, parallel)
@@ -102,9 +102,9 @@ def parameterized(
     curves = {"freq": np.arange(len(method.foi))}
     plan = make_plan("freqanalysis", Copying(), packed, _spec_of(spectra), curves)
     logged = {**logged, "fooof_opt": {k: str(v) for k, v in options.items()}}
-    result: SpectralData = compute(plan, data, settings, parallel, log_settings=logged)
-    result.metadata = _metadata(packed, method)
-    return result
+    made: SpectralData = compute(plan, data, settings, parallel, log_settings=logged)
+    made.metadata = _metadata(packed, method)
+    return made
 
 
 def _method(spectra: Plan, kind: str, options: dict[str, Any]) -> Fooof:
@@ -115,9 +115,8 @@ def _method(spectra: Plan, kind: str, options: dict[str, Any]) -> Fooof:
 
 def _spec_of(spectra: Plan) -> InputSpec:
     """Describe the result of the spectra as the input of what follows."""
-    out = spectra.output
-    trl = np.array([[0.0, 1.0, 0.0]]) if spectra.average else out.trialdefinition
-    return InputSpec(out.kind, out.dims, out.dtype, out.samplerate, trl, out.labels)
+    out = spectra.results[""]
+    return InputSpec(out.kind, out.dims, out.dtype, out.samplerate, out.trialdefinition, out.labels)
 
 
 def _metadata(packed: ArraySource, method: Fooof) -> dict[str, dict[str, Any]]:

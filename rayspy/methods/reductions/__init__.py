@@ -1,0 +1,9 @@
+"""What becomes of the results of trials: one reduction per file."""
+
+from rayspy.methods.reductions.base import Layout, Reduction, over_trials, wide
+from rayspy.methods.reductions.mean import Mean
+from rayspy.methods.reductions.median import Median
+from rayspy.methods.reductions.moments import Moments
+from rayspy.methods.reductions.resultant import Resultant
+
+__all__ = ["Layout", "Mean", "Median", "Moments", "Reduction", "Resultant", "over_trials", "wide"]

@@ -1,0 +1,79 @@
+"""Mean, variance and standard deviation over trials, without cancellation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rayspy.methods.base import OutputSpec
+from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over_trials, shape_of, wide
+
+
+@dataclass(frozen=True)
+class Moments(Reduction):
+    """First two moments: count, mean and sum of squared distances from it.
+
+    Trials are added as Welford does, states merged as in Chan, T. F., Golub, G. H.
+    & LeVeque, R. J. (1983), The American Statistician 37, 242-247, equation 1.5.
+    The variance of complex results is that of their distance from the mean.
+
+    Parameters
+    ----------
+    wanted : tuple of str
+        Results: 'mean', 'var', 'std'.
+    ddof : int
+        Variances are divided by the number of trials less this.
+    """
+
+    name: ClassVar[str] = "moments"
+
+    wanted: tuple[str, ...] = ("mean", "var", "std")
+    ddof: int = 0
+
+    def outputs(self, each: OutputSpec) -> dict[str, OutputSpec]:
+        """As the result of one trial each; variances are real."""
+        found = {what: over_trials(each, self._dtype(what, each)) for what in self.wanted}
+        return found if len(found) > 1 else {"": next(iter(found.values()))}
+
+    def _dtype(self, what: str, each: OutputSpec) -> np.dtype[np.generic]:
+        return each.dtype if what == "mean" else np.empty(0, each.dtype).real.dtype
+
+    def state(self, each: OutputSpec) -> dict[str, Layout]:
+        """Number of trials so far, mean, sum of squared distances."""
+        shape = shape_of(each)
+        return {
+            "count": Layout((1,), np.dtype(np.float64)),
+            "mean": Layout(shape, wide(each.dtype)),
+            "squares": Layout(shape, np.dtype(np.float64)),
+        }
+
+    def add(self, state: State, results: Array, trials: range) -> None:
+        """Move the mean and add to the squares, trial by trial."""
+        count, mean, squares = state["count"], state["mean"], state["squares"]
+        for result in results:
+            count += 1
+            step = result - mean
+            mean += step / count
+            squares += (step * np.conj(result - mean)).real
+
+    def merge(self, state: State, later: State) -> None:
+        """Put two groups of trials together."""
+        n, m = float(state["count"][0]), float(later["count"][0])
+        step = later["mean"] - state["mean"]
+        state["mean"] += step * (m / (n + m))
+        state["squares"] += later["squares"]
+        state["squares"] += (step * np.conj(step)).real * (n * m / (n + m))
+        state["count"] += m
+
+    def finalize(self, state: State, each: OutputSpec) -> dict[str, Array]:
+        """Divide the squares."""
+        var = state["squares"] / (len(each.rows) - self.ddof)
+        every = {"mean": state["mean"], "var": var, "std": np.sqrt(var)}
+        found = {what: every[what].astype(self._dtype(what, each)) for what in self.wanted}
+        return found if len(found) > 1 else {"": next(iter(found.values()))}
+
+    def working_bytes(self, each: OutputSpec, n_trials: int) -> int:
+        """Distances from the mean, before and after, and their product."""
+        return 4 * int(each.rows[0]) * each.row_bytes // each.dtype.itemsize * wide(each.dtype).itemsize
