@@ -101,6 +101,14 @@ class Mtmfft(Method):
         """Bind the tapers of this trial length."""
         return _bound(self, length)
 
+    def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
+        """One run: a transform gives all frequencies."""
+        return [0, len(self.freq)]
+
+    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
+        """Bind the tapers; the other frequencies are dropped."""
+        return _bound(self, length, first, stop)
+
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Lines in working precision, tapered lines, transform and its square."""
         wide = 8 if itemsize > 4 else 4
@@ -129,12 +137,12 @@ def _tapers_for(method: Mtmfft, length: int, n_channels: int, dtype: str) -> NDA
 
 
 @lru_cache(maxsize=64)
-def _bound(method: Mtmfft, length: int) -> Kernel:
+def _bound(method: Mtmfft, length: int, first: int = 0, stop: int | None = None) -> Kernel:
     bound: Kernel = partial(
         _spectra_with_time,
         method,
         n_fft=method.n_fft,
-        bins=slice(None) if method.bins is None else np.array(method.bins),
+        bins=slice(first, stop) if method.bins is None else np.array(method.bins[first:stop]),
         output=method.output_kind,
         keeptapers=method.keeptapers,
         polyremoval=method.polyremoval,
