@@ -11,6 +11,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.event import EventData
 from rayspy.data.labels import check_names, label_property
 from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.progress import warn
 from rayspy.storage.sources import ArraySource
 
 
@@ -71,6 +72,19 @@ class AnalogData(BaseData):
     ) -> None:
         super().__init__(dimord)
         self._construct(data, filename, trialdefinition, samplerate, {"channel": channel})
+        if self._source is not None and not isinstance(data, BaseData) and "channel" not in self._label_store:
+            trl = self._as_one_trial() if trialdefinition is not None else self._trl
+            self._tell_if_turned(int((trl[:, 1] - trl[:, 0]).max()))
+
+    def _tell_if_turned(self, n_samples: int) -> None:
+        """Warn of more channels, which nobody named, than samples: the array may be the wrong way round."""
+        n_channels = self._size_of("channel")
+        if n_channels > n_samples:
+            warn(
+                "AnalogData",
+                f"{n_channels} channels of {n_samples} samples: is the array the wrong way round? "
+                f"It is read as {' x '.join(self._dimord)}; name the channels if so, else pass array.T",
+            )
 
     channel = label_property("channel", "Names of the channels.")
 

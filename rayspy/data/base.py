@@ -612,6 +612,9 @@ class BaseData(Operators):
         )
         return f"<p><b>rayspy {type(self).__name__}</b></p><table>{rows}</table>"
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return ArrayView(self._array).__array__(dtype, copy)
+
     def __len__(self) -> int:
         return 0 if self._trialdefinition is None else len(self._trialdefinition)
 

@@ -57,7 +57,14 @@ def draw_lines(ax: Any, x: Array, columns: Array, labels: Sequence[str], legend:
         ax.plot(x, column, label=label, color=colour, linewidth=1)
     ax.margins(x=0)
     if legend:
-        ax.legend(ncols=min(3, len(labels)), fontsize="small", frameon=False)
+        add_legend(ax, ax.lines, labels, ncols=min(3, len(labels)), frameon=False)
+
+
+def add_legend(where: Any, lines: Sequence[Any], labels: Sequence[str], **options: Any) -> None:
+    """Legend with all names as they are; matplotlib leaves out ``_a`` and reads ``$a$`` as a formula."""
+    legend = where.legend(lines, [f"line {k}" for k in range(len(labels))], fontsize="small", **options)
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set(parse_math=False, text=label)
 
 
 def draw_stacked(ax: Any, x: Array, columns: Array, labels: Sequence[str]) -> None:
@@ -66,9 +73,9 @@ def draw_stacked(ax: Any, x: Array, columns: Array, labels: Sequence[str]) -> No
     high, low = finite.max(axis=0).filled(0.0), finite.min(axis=0).filled(0.0)
     ranges, centres = high - low, (high + low) / 2
     steps = 1.1 * (ranges[:-1] + ranges[1:]) / 2
-    shifts = -np.concatenate([[0.0], np.cumsum(np.where(steps > 0, steps, 1.0))])
+    shifts = -np.concatenate([[0.0], np.cumsum(np.where(steps > 0, steps, ranges.max() or 1.0))])
     ax.plot(x, columns - centres + shifts, color="C0", linewidth=0.7)
-    ax.set_yticks(shifts, labels)
+    ax.set_yticks(shifts, labels, parse_math=False)
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0, y=0.02)
 

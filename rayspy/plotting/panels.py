@@ -66,7 +66,7 @@ def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
 
 
 def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
-    """Draw one trial with one panel per channel, 2 to 25 of them.
+    """Draw one trial with one panel per channel, 1 to 25 of them.
 
     Parameters
     ----------
@@ -152,7 +152,8 @@ def _single_image(data: BaseData, view: View, values: Array, label: str) -> Figu
     limits = drawing.finite_range(values)
     image = drawing.draw_image(ax, view.time, view.labels["freq"], values[:, 0, :, 0], limits)
     fig.colorbar(image, ax=ax, label=label)
-    ax.set(xlabel=_time_label(data), ylabel="frequency (Hz)", title=view.channels[0])
+    ax.set(xlabel=_time_label(data), ylabel="frequency (Hz)")
+    ax.set_title(view.channels[0], parse_math=False)
     return fig, ax
 
 
@@ -187,11 +188,9 @@ def _spectral_view(data: BaseData, function: str, select: dict[str, Any]) -> Vie
 
 def _can_have_panels(view: View) -> bool:
     n = len(view.channels)
-    if not 2 <= n <= MAX_PANELS:
-        hint = "use `singlepanelplot`" if n == 1 else "select fewer channels"
-        warn("multipanelplot", f"can draw 2 to {MAX_PANELS} channels, not {n}; {hint}")
-        return False
-    return True
+    if n > MAX_PANELS:
+        warn("multipanelplot", f"can draw 1 to {MAX_PANELS} channels, not {n}; select fewer channels")
+    return n <= MAX_PANELS
 
 
 def _line_panels(
@@ -202,9 +201,9 @@ def _line_panels(
     for k, (ax, channel) in enumerate(zip(used, view.channels, strict=True)):
         drawing.draw_lines(ax, x, values[:, :, k], names or [channel], legend=names is None)
         if names:
-            ax.set_title(channel, fontsize="medium")
+            ax.set_title(channel, fontsize="medium", parse_math=False)
     if names:
-        fig.legend(*used[0].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
+        drawing.add_legend(fig, used[0].lines, names, loc="outside right upper")
     fig.supxlabel(xlabel, fontsize="medium")
     fig.supylabel(ylabel, fontsize="medium")
     return fig, axs
@@ -215,7 +214,7 @@ def _image_panels(view: View, values: Array, xlabel: str, label: str) -> Figure:
     limits = drawing.finite_range(values)
     for k, (ax, channel) in enumerate(zip(used, view.channels, strict=True)):
         image = drawing.draw_image(ax, view.time, view.labels["freq"], values[:, 0, :, k], limits)
-        ax.set_title(channel, fontsize="medium")
+        ax.set_title(channel, fontsize="medium", parse_math=False)
     fig.colorbar(image, ax=used, label=label)
     fig.supxlabel(xlabel, fontsize="medium")
     fig.supylabel("frequency (Hz)", fontsize="medium")
@@ -223,4 +222,4 @@ def _image_panels(view: View, values: Array, xlabel: str, label: str) -> Figure:
 
 
 def _time_label(data: BaseData) -> str:
-    return "time (s)" if data.samplerate is not None else "time (samples)"
+    return "time (s)" if data.time is not None else "time (samples)"

@@ -38,7 +38,8 @@ def single_raster(data: SpikeData, on_yaxis: str = "trials", **select: Any) -> F
         return None, None
     fig, ax = drawing.single_panel()
     _draw(ax, _lines(data, selection, on_yaxis))
-    ax.set(xlabel=_time_label(data), ylabel=on_yaxis, title=_title(data, selection, on_yaxis))
+    ax.set(xlabel=_time_label(data), ylabel=on_yaxis)
+    ax.set_title(_title(data, selection, on_yaxis), parse_math=False)
     return fig, ax
 
 
@@ -47,14 +48,14 @@ def multi_raster(data: SpikeData, on_yaxis: str = "trials", max_panels: int = 25
     check_choice(on_yaxis, "on_yaxis", ON_YAXIS)
     selection = _selection(data, select)
     panels = _panels(data, selection, on_yaxis)
-    if not 2 <= len(panels) <= max_panels:
+    if not 1 <= len(panels) <= max_panels:
         what = "units" if on_yaxis == "trials" else "trials"
-        warn("multipanelplot", f"can draw 2 to {max_panels} {what}, not {len(panels)}")
+        warn("multipanelplot", f"can draw 1 to {max_panels} {what}, not {len(panels)}")
         return None, None
     fig, axs, used = drawing.panel_grid(len(panels))
     for ax, panel in zip(used, panels, strict=True):
         _draw(ax, _lines(data, panel, on_yaxis))
-        ax.set_title(_title(data, panel, on_yaxis), fontsize="medium")
+        ax.set_title(_title(data, panel, on_yaxis), fontsize="medium", parse_math=False)
     fig.supxlabel(_time_label(data), fontsize="medium")
     fig.supylabel(on_yaxis, fontsize="medium")
     return fig, axs
@@ -112,7 +113,7 @@ def _draw(ax: Any, lines: Lines) -> None:
         ax.vlines(times, place - 0.4, place + 0.4, color="black", linewidth=0.7)
     ax.set_ylim(len(places) - 0.5, -0.5)
     if len(places) <= _MOST_NAMES:
-        ax.set_yticks(places, lines.names)
+        ax.set_yticks(places, lines.names, parse_math=False)
     low, high = ax.get_xlim()
     if low < 0 < high:
         ax.axvline(0, color="red", linestyle="--", linewidth=1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
-from rayspy.data.selection import LATENCY_WORDS, Selection, resolve
+from rayspy.data.selection import LATENCY_WORDS, Selection, resolve, trial_times
 from rayspy.errors import InvalidValueError
 from rayspy.progress import warn
 
@@ -29,7 +29,7 @@ class View:
     values : ndarray
         Dimensions in the default order of the class.
     time : ndarray
-        Seconds, one per sample of the trial.
+        One per sample of the trial: seconds, or numbers of samples where there is no time axis.
     labels : dict of str to ndarray
         Labels of what is selected per dimension.
     """
@@ -54,7 +54,10 @@ def view_of(data: BaseData, function: str, select: Mapping[str, Any]) -> View | 
         n = len(selection.trial_ids)
         warn(function, f"please select a single trial for plotting, e.g. trials=0 ({n} are selected)")
         return None
-    start, stop, offset = selection.trialdefinition[0, :3]
+    start, stop = selection.trialdefinition[0, :2]
+    if start == stop:
+        warn(function, f"trial {selection.trial_ids[0]} has no samples to plot")
+        return None
     cuts: dict[str, Any] = {"time": slice(int(start), int(stop)), **selection.index}
     values = (
         data.data[tuple(cuts.get(dim, slice(None)) for dim in data.dimord)] if data.data is not None else None
@@ -62,8 +65,16 @@ def view_of(data: BaseData, function: str, select: Mapping[str, Any]) -> View | 
     if values is None:
         raise InvalidValueError("object with data", "data", f"empty {type(data).__name__}")
     values = values.transpose([data.dimord.index(dim) for dim in data.default_dimord])
-    time = (np.arange(len(values)) + offset) / (data.samplerate or 1.0)
-    return View(values, time, {dim: selection.labels(dim) for dim in selection.description.labels})
+    return View(
+        values, _times(data, selection), {dim: selection.labels(dim) for dim in selection.description.labels}
+    )
+
+
+def _times(data: BaseData, selection: Selection) -> Array:
+    """Times of the selected trial in seconds; numbers of samples where there is no time axis."""
+    if data.samplerate is None and data.time is not None:
+        return data.time[int(selection.trial_ids[0])]
+    return trial_times(selection.trialdefinition[0], data.samplerate or 1.0)
 
 
 def _selection(data: BaseData, select: Mapping[str, Any]) -> Selection:

@@ -377,6 +377,47 @@ def test_raw_binary_arguments(tmp_path: Path, settings: Any, error: type[Excepti
         spy.raw_binary(tmp_path / "y.raw", "int16", 3)
 
 
+def test_more_channels_than_samples_are_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    array = RNG.normal(size=(4, 1000))
+    np.save(tmp_path / "x.npy", array)
+    turned = [
+        lambda: spy.AnalogData(array),
+        lambda: spy.AnalogData(tmp_path / "x.npy"),
+        lambda: spy.AnalogData([array, array]),
+        lambda: spy.AnalogData(iter([array] * 300)),
+        lambda: spy.AnalogData(array.T, dimord=["channel", "time"]),
+        lambda: spy.AnalogData(array, trialdefinition=np.array([[0, 2, 0], [2, 4, 0]])),
+    ]
+    for make in turned:
+        make()
+        assert "1000 channels of 4 samples" in caplog.text
+        caplog.clear()
+    data = spy.AnalogData(array.T)
+    cut = spy.AnalogData(array.T, trialdefinition=np.array([[0, 2, 0], [2, 4, 0]]))
+    spy.AnalogData([data, data])
+    spy.AnalogData(array.T.copy())
+    spy.AnalogData(array, channel=[f"c{k}" for k in range(1000)])
+    spy.selectdata(cut, trials=0, parallel=False)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("dimord", [None, ["channel", "time"]])
+@pytest.mark.parametrize("limit", [100, 10**6])
+def test_numpy_gets_the_numbers(dimord: Any, limit: int) -> None:
+    array = RNG.normal(size=(50, 3))
+    with spy.config.using(inmemory_bytes=limit):
+        data = spy.AnalogData(array.T if dimord else array, dimord=dimord, samplerate=10)
+    found = np.asarray(data)
+    np.testing.assert_array_equal(found, array.T if dimord else array)
+    found[0, 0] = 7
+    np.testing.assert_array_equal(np.asarray(data, dtype="f4"), (array.T if dimord else array).astype("f4"))
+    power = spy.freqanalysis(data, parallel=False)
+    np.testing.assert_array_equal(np.asarray(power), power.data[()])
+    np.testing.assert_array_equal(np.asarray(spy.EventData(np.array([[1, 2], [3, 4]]))), [[1, 2], [3, 4]])
+    with pytest.raises(InvalidValueError, match="data"):
+        np.asarray(spy.AnalogData())
+
+
 def test_an_array_is_taken_by_value() -> None:
     array = ARRAY.copy()
     for limit in (10, 10**6):

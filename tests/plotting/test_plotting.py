@@ -164,10 +164,78 @@ def test_several_trials_are_refused_with_a_warning(analog, spectral, plot, warni
     assert "single trial" in warnings_of[0]
 
 
-def test_number_of_panels(analog, warnings_of):
-    assert analog.multipanelplot(trials=0, channel=0) == (None, None)
-    assert spy.AnalogData(np.zeros((5, 26))).multipanelplot() == (None, None)
-    assert ["not 1" in warnings_of[0], "not 26" in warnings_of[1]] == [True, True]
+def test_number_of_panels(analog, spectral, resolved, warnings_of):
+    for data, select in ((analog, {"trials": 0}), (spectral, {"trials": 0}), (resolved, {"taper": 0})):
+        _, axs = data.multipanelplot(channel=0, **select)
+        assert axs.shape == (1, 1)
+        assert axs[0, 0].lines or axs[0, 0].collections
+    assert not warnings_of
+    assert spy.AnalogData(np.zeros((50, 26))).multipanelplot() == (None, None)
+    assert "not 26" in warnings_of[0]
+
+
+@pytest.mark.parametrize("names", [["_a", "b", "_c", "d"], ["$x_$", "a$b", "_$", "%"]])
+def test_names_are_written_as_they_are(analog, names):
+    analog.channel = names
+    power = spy.freqanalysis(analog, tapsmofrq=4, keeptapers=True, parallel=False)
+    power.taper = ["_first", *power.taper[1:]]
+    _, ax = analog.singlepanelplot(trials=0, shifted=False)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == names
+    _, ax = power.singlepanelplot(trials=0, taper=0)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == names
+    fig, axs = power.multipanelplot(trials=0)
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == power.taper.tolist()
+    assert [ax.get_title() for ax in axs.flat] == names
+    _, ax = analog.singlepanelplot(trials=0)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == names
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()
+
+
+@pytest.mark.parametrize("plot", [spy.singlepanelplot, spy.multipanelplot])
+def test_a_trial_without_samples_is_told(analog, plot, warnings_of):
+    analog.trialdefinition = np.array([[0, 100, -20], [100, 100, 0]])
+    power = spy.SpectralData(np.ones((3, 1, 2, 2)), trialdefinition=np.array([[1, 1, 0]]))
+    assert plot(analog, trials=1) == plot(power) == (None, None)
+    assert "trial 1 has no samples" in warnings_of[0]
+    assert "trial 0 has no samples" in warnings_of[1]
+
+
+def test_uneven_times(analog):
+    toi = [0.0, 0.1, 0.4, 0.7]
+    found = spy.freqanalysis(
+        analog, method="wavelet", foi=[10.0, 20.0, 30.0], toi=toi, select={"trials": [1]}, parallel=False
+    )
+    assert found.samplerate is None
+    _, ax = found.singlepanelplot(channel=0)
+    edges = np.asarray(ax.collections[0].get_coordinates())[0, :, 0]
+    np.testing.assert_allclose(edges[1:-1], [0.05, 0.25, 0.55])
+    assert ax.get_xlabel() == "time (s)"
+    fig, axs = found.multipanelplot()
+    np.testing.assert_allclose(
+        np.asarray(axs[0, 0].collections[0].get_coordinates())[0, 1:-1, 0], edges[1:-1]
+    )
+    assert fig.get_supxlabel() == "time (s)"
+
+
+@pytest.mark.parametrize("unit", [1e-16, 1.0, 1e12])
+def test_pictures_have_no_scale_of_their_own(unit):
+    """The same picture in any unit: channels that are flat take up no more room than others."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(100, 4))
+    values[:, 1:3] = 0
+    data = spy.AnalogData(values * unit, samplerate=100)
+    fig, ax = data.singlepanelplot()
+    span = np.ptp(ax.get_ylim()) / unit
+    assert 2 * np.ptp(values[:, 0]) < span < 6 * np.ptp(values[:, 0])
+    _, plain = spy.AnalogData(values, samplerate=100).singlepanelplot()
+    np.testing.assert_allclose(np.array(ax.get_ylim()) / unit, plain.get_ylim(), rtol=1e-6)
+    fig.canvas.draw()
+    power = spy.freqanalysis(data, foilim=[2, 40], parallel=False, select={"channel": [0, 3]})
+    one = spy.freqanalysis(spy.AnalogData(values, samplerate=100), foilim=[2, 40], parallel=False)
+    _, ax = power.singlepanelplot()
+    wanted = 10 * np.log10(one.show(channel=0)) + 20 * np.log10(unit)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), wanted, rtol=1e-4)
 
 
 def test_complex_and_latency(analog, spectral, warnings_of):
