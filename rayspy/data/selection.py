@@ -295,6 +295,9 @@ def _some(items: NDArray[Any], most: int = 8) -> str:
 _FINDERS: dict[str, tuple[str, Callable[[Any, NDArray[Any]], Indices]]] = {
     "channel": ("channel", partial(label_indices, key="channel")),
     "taper": ("taper", partial(label_indices, key="taper")),
+    "channel_i": ("channel_i", partial(label_indices, key="channel_i")),
+    "channel_j": ("channel_j", partial(label_indices, key="channel_j")),
+    "channelcmb": ("channelcmb", partial(label_indices, key="channelcmb")),
     "frequency": ("freq", _frequency_indices),
     "eventid": ("eventid", _code_indices),
     "unit": ("unit", partial(label_indices, key="unit")),

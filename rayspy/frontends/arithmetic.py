@@ -287,11 +287,11 @@ def _joined_units(a: Any, b: Any, *counts: int) -> Array | None:
 def _check_dim(data: BaseData, dim: Any) -> None:
     if not isinstance(dim, str):
         raise InvalidTypeError(dim, "dim", "str;")
-    if dim not in data.label_dims:
+    if dim not in data.describe().labels:
         hint = (
             "; put trials one behind the other with AnalogData([a, b])" if dim in ("time", "trials") else ""
         )
-        raise InvalidValueError(f"one of {', '.join(data.label_dims)}{hint}", "dim", dim)
+        raise InvalidValueError(f"one of {', '.join(data.describe().labels)}{hint}", "dim", dim)
 
 
 def _check_beside(a: BaseData, b: BaseData, first: Stacked, second: Stacked) -> None:

@@ -12,6 +12,7 @@ from rayspy.checks import check_bool
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.models import select_models
 from rayspy.data.selection import Selection, resolve
@@ -42,6 +43,7 @@ def selectdata(
     inplace: bool = False,
     clear: bool = False,
     parallel: bool | None = None,
+    channelcmb: Any = None,
     **kwargs: Any,
 ) -> Any:
     """Select a part of an object.
@@ -97,7 +99,8 @@ def selectdata(
     check_bool(clear, "clear")
     given = {
         "trials": trials, "channel": channel, "channel_i": channel_i, "channel_j": channel_j,
-        "latency": latency, "frequency": frequency, "taper": taper, "unit": unit, "eventid": eventid,
+        "channelcmb": channelcmb, "latency": latency, "frequency": frequency, "taper": taper, "unit": unit,
+        "eventid": eventid,
     }  # fmt: skip
     select = {key: value for key, value in given.items() if value is not None}
     check_selectors(data, select, kwargs)
@@ -121,7 +124,20 @@ def selectdata(
         made.metadata = _selected_models(data, selection)
     if isinstance(data, AnalogData):
         made.unit = data.unit_of(selection.index.get("channel"))
+    if isinstance(data, CrossSpectralData):
+        made.jackknife = _selected_jackknife(data, selection)
     return made
+
+
+def _selected_jackknife(data: CrossSpectralData, selection: Selection) -> dict[str, NDArray[Any]]:
+    """What belongs to the selected numbers."""
+    rows = np.concatenate([np.arange(int(row[0]), int(row[1])) for row in selection.trialdefinition])
+    index = {**selection.index, "time": rows}
+    found = dict(data.jackknife)
+    for axis, dim in enumerate(data.dimord):
+        if dim in index:
+            found = {name: array.take(index[dim], axis=axis) for name, array in found.items()}
+    return found
 
 
 def _selected_models(data: SpectralData, selection: Selection) -> dict[str, dict[str, Any]]:

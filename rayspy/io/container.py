@@ -26,6 +26,7 @@ from rayspy.checks import check_bool
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.event import EventData
 from rayspy.data.labels import tell_repeated
@@ -36,7 +37,7 @@ from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError,
 from rayspy.io.models import check_models, read_models, write_models
 from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
 from rayspy.storage.region import pieces
-from rayspy.storage.sources import META, ArraySource, Part, PartsSource
+from rayspy.storage.sources import META, ArraySource, MemorySource, Part, PartsSource, read_all
 
 FORMAT = "rayspy-object"
 VERSION = 1
@@ -46,7 +47,7 @@ _MODELS = "models.arrow"
 _CHUNK = 2**22
 _PART_BYTES = 2**24
 CLASSES: dict[str, type[BaseData]] = {
-    cls.extension: cls for cls in (AnalogData, SpectralData, SpikeData, EventData)
+    cls.extension: cls for cls in (AnalogData, SpectralData, CrossSpectralData, SpikeData, EventData)
 }
 
 
@@ -191,7 +192,7 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         **_units_and_events(data),
         **({"coordinates": data.coordinates()} if isinstance(data, DiscreteData) else {}),
         "attached": sorted(attached),
-        "labels": {dim: serializable(data.describe().labels[dim], dim) for dim in data.label_dims},
+        "labels": {dim: serializable(data.describe().labels[dim], dim) for dim in data.describe().labels},
         "cfg": serializable(data.cfg, "cfg"),
         "info": serializable(data.info, "info"),
         "log": data._log,
@@ -238,12 +239,16 @@ def _write_array(source: ArraySource, folder: Path, replaced: Path) -> None:
 def attached_arrays(data: BaseData) -> dict[str, ArraySource]:
     """Further arrays of an object by name; each has a folder of its own within that of the object."""
     found = {"waveform": data.waveform_source} if isinstance(data, SpikeData) else {}
+    if isinstance(data, CrossSpectralData):
+        found |= {name: MemorySource(array) for name, array in data.jackknife.items()}
     return {name: source for name, source in found.items() if source is not None}
 
 
 def _attach_arrays(data: BaseData, folder: Path, names: list[str]) -> None:
     if isinstance(data, SpikeData) and "waveform" in names:
         data.set_waveform_source(open_parts(folder / "waveform"))
+    if isinstance(data, CrossSpectralData):
+        data.jackknife = {name: read_all(open_parts(folder / name)) for name in names}
 
 
 def _models_of(data: BaseData) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""Measures of pairs of channels: (time x) frequency x channel x channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.data.base import BaseData
+from rayspy.data.labels import NUMBERS, label_property
+from rayspy.errors import InvalidValueError
+from rayspy.storage.sources import ArraySource
+
+Array = NDArray[Any]
+JACKKNIFE = ("jack_var", "jack_bias")
+"""Arrays, of the shape of the data, that tell how sure the numbers are."""
+
+
+_LISTED = ("time", "freq", "channelcmb")
+"""Dimensions of objects that list pairs one after the other."""
+
+
+def _label_of(dim: str, doc: str) -> Any:
+    """Labels of a dimension that not all objects have."""
+    every = label_property(dim, doc)
+
+    def get(data: CrossSpectralData) -> Array | None:
+        return every.fget(data) if dim in data.dimord else None
+
+    def assign(data: CrossSpectralData, value: Any) -> None:
+        if dim not in data.dimord:
+            raise InvalidValueError(f"labels of one of {', '.join(data.dimord[1:])}", dim, value)
+        every.fset(data, value)
+
+    return property(get, assign, doc=doc)
+
+
+class CrossSpectralData(BaseData):
+    """Measures of pairs of channels, possibly resolved in time or, for correlations, along lags.
+
+    Entry ``[..., i, j]`` belongs to channel i of `channel_i` and channel j of `channel_j`;
+    directed measures go from i to j. Objects with a list of pairs instead have dimensions (time, freq,
+    channelcmb).
+
+    Parameters
+    ----------
+    data : array, list, generator, file name, HDF5 dataset or CrossSpectralData, optional
+        As for `AnalogData`, but with dimensions (time, freq, channel_i, channel_j).
+    filename, trialdefinition, samplerate, dimord
+        As for `AnalogData`. A `dimord` of time, freq and channelcmb makes a list of pairs.
+    channel_i, channel_j : list of str, optional
+        Names of the first and the second channels of the pairs.
+    channelcmb : list of str, optional
+        Names of the pairs of a list.
+    freq : list of float, optional
+        Frequencies in Hz.
+    """
+
+    default_dimord: ClassVar[tuple[str, ...]] = ("time", "freq", "channel_i", "channel_j")
+    label_dims: ClassVar[tuple[str, ...]] = ("freq", "channel_i", "channel_j")
+    selection_keys: ClassVar[tuple[str, ...]] = ("trials", "latency", "channel_i", "channel_j", "frequency")
+    extension: ClassVar[str] = ".crossspectral"
+    _hidden: ClassVar[tuple[str, ...]] = (*BaseData._hidden, *JACKKNIFE, "jack_se")
+
+    def __init__(
+        self,
+        data: Any = None,
+        filename: Any = None,
+        trialdefinition: Array | None = None,
+        samplerate: float | None = None,
+        channel_i: Any = None,
+        channel_j: Any = None,
+        freq: Any = None,
+        channelcmb: Any = None,
+        dimord: list[str] | None = None,
+    ) -> None:
+        super().__init__(dimord)
+        labels = {"channel_i": channel_i, "channel_j": channel_j, "freq": freq, "channelcmb": channelcmb}
+        self._construct(data, filename, trialdefinition, samplerate, labels)
+
+    channel_i = _label_of("channel_i", "Names of the first channels of the pairs.")
+    channel_j = _label_of("channel_j", "Names of the second channels of the pairs.")
+    channelcmb = _label_of("channelcmb", "Names ``a--b`` of pairs that are listed one after the other.")
+    freq = label_property("freq", "Frequencies in Hz.", NUMBERS)
+
+    def _check_dimord(self, dimord: Any) -> tuple[str, ...]:
+        """Accept the dimensions of matrices and those of lists, in any order."""
+        if not isinstance(dimord, list) or sorted(map(str, dimord)) != sorted(_LISTED):
+            return super()._check_dimord(dimord)
+        keys = ("trials", "latency", "channelcmb", "frequency")
+        self.__dict__.update(label_dims=_LISTED[1:], selection_keys=keys)
+        return tuple(dimord)
+
+    @property
+    def jack_var(self) -> Array | None:
+        """Jackknife variance times the number T of observations, as in Syncopy; of the shape of the data."""
+        return self._jackknife.get("jack_var")
+
+    @property
+    def jack_bias(self) -> Array | None:
+        """Jackknife estimate of the bias: data minus bias is the corrected estimate."""
+        return self._jackknife.get("jack_bias")
+
+    @property
+    def jack_se(self) -> Array | None:
+        """Jackknife standard error, ``sqrt(jack_var / T)`` of ``info["n_observations"]`` observations."""
+        if self.jack_var is None:
+            return None
+        found: Array = np.sqrt(self.jack_var / self.info["n_observations"])
+        return found
+
+    @property
+    def jackknife(self) -> dict[str, Array]:
+        """Arrays of the jackknife by name; empty if there was none. Saved with the data."""
+        return self._jackknife
+
+    @jackknife.setter
+    def jackknife(self, arrays: Mapping[str, Array]) -> None:
+        shape = self.source.shape
+        for name, array in arrays.items():
+            if name not in JACKKNIFE:
+                raise InvalidValueError(f"one of {', '.join(JACKKNIFE)}", "jackknife", name)
+            if array.shape != shape:
+                raise InvalidValueError(f"array of shape {shape}", name, f"shape {array.shape}")
+        self.__dict__["_jackknife_arrays"] = dict(arrays)
+
+    @property
+    def _jackknife(self) -> dict[str, Array]:
+        found: dict[str, Array] = self.__dict__.setdefault("_jackknife_arrays", {})
+        return found
+
+    def copy(self) -> Self:
+        """Return an independent copy; the stored array, which never changes, is shared."""
+        twin = super().copy()
+        twin.__dict__["_jackknife_arrays"] = deepcopy(self._jackknife)
+        return twin
+
+    def _place(self, source: ArraySource) -> None:
+        """Take over an array, whose jackknife nobody has computed."""
+        super()._place(source)
+        self.__dict__["_jackknife_arrays"] = {}
