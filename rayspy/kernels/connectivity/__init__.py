@@ -1,0 +1,1 @@
+"""Measures of how pairs and groups of channels belong together: array functions."""

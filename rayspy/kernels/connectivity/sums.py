@@ -1,0 +1,142 @@
+"""Sums over observations of which all measures of pairs are functions.
+
+An observation is a trial (its cross spectrum averaged over tapers) or a taper of
+a trial. All sums are additive over observations, so blocks can be summed apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Sums = dict[str, Array]
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "cross": np.dtype(np.complex128),
+    "phase": np.dtype(np.complex128),
+    "absolute": np.dtype(np.float64),
+    "square": np.dtype(np.float64),
+    "sign": np.dtype(np.int32),
+}
+"""Per sum its type: of cross spectra, of their unit phasors, and of the magnitude, square and sign of their
+imaginary parts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of channels that sums are kept for, in the order of tiles of channels.
+
+    Attributes
+    ----------
+    first, second : ndarray of int, shape (pair,)
+        Channels i <= j; every channel that occurs is also paired with itself.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def find(self, i: Array, j: Array) -> tuple[Array, Array]:
+        """Where pairs are, and whether they have to be turned round; there has to be each of them."""
+        n = int(max(self.first.max(), self.second.max())) + 1
+        keys = self.first * n + self.second
+        order = np.argsort(keys)
+        low, high = np.minimum(i, j), np.maximum(i, j)
+        return order[np.searchsorted(keys[order], low * n + high)], i > j
+
+    def diagonal(self, i: Array) -> Array:
+        """Where channels are paired with themselves."""
+        return self.find(i, i)[0]
+
+
+def tiled(i: Array, j: Array, tile: int = 8) -> Pairs:
+    """Pairs for wanted ones, each once, with those of their channels with themselves."""
+    i, j = np.asarray(i, np.int64).ravel(), np.asarray(j, np.int64).ravel()
+    low, high = np.minimum(i, j), np.maximum(i, j)
+    every = np.unique(np.concatenate([low, high]))
+    both = np.unique(np.column_stack([np.append(low, every), np.append(high, every)]), axis=0)
+    order = np.lexsort((both[:, 1], both[:, 0], both[:, 1] // tile, both[:, 0] // tile))
+    return Pairs(both[order, 0], both[order, 1])
+
+
+def all_pairs(n: int) -> Pairs:
+    """Every pair of n channels."""
+    return tiled(*np.triu_indices(n))
+
+
+def empty_sums(names: tuple[str, ...], n_pairs: int, n_bins: int) -> Sums:
+    """Sums of nothing."""
+    return {name: np.zeros((n_pairs, n_bins), DTYPES[name]) for name in names}
+
+
+_NOTHING = {name: np.zeros((0, 1), dtype) for name, dtype in DTYPES.items()}
+
+
+def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False) -> None:
+    """Add observations to sums, in place.
+
+    Parameters
+    ----------
+    sums : dict of str to ndarray, shape (pair, time x freq)
+        Those of `DTYPES` that are wanted.
+    z : ndarray, complex, shape (trial, time, taper, freq, channel)
+        Spectra.
+    pairs : Pairs
+        Of which pairs.
+    apart : bool
+        Every taper of every trial is an observation.
+    """
+    from rayspy.kernels.loops.pairs import add_pairs
+
+    re, im, units = separated(z, apart)
+    wanted = [sums.get(name, _NOTHING[name]) for name in DTYPES]
+    add_pairs(re, im, pairs.first, pairs.second, units, 1.0 / re.shape[2], *wanted)
+
+
+def separated(z: Array, apart: bool = False) -> tuple[Array, Array, Array]:
+    """Real and imaginary parts (channel, observation, taper, time x freq), and the unit of each channel.
+
+    Channels are scaled by powers of two so that products of four numbers can be
+    held in single precision, whatever unit the data have.
+    """
+    from rayspy.kernels.loops.pairs import peaks, separate
+
+    n, n_times, n_tapers, n_freq, n_channels = z.shape
+    largest = np.zeros(n_channels)
+    peaks(np.ascontiguousarray(z).reshape(-1, n_channels), largest)
+    units = np.exp2(np.where(largest > 0, np.frexp(largest)[1], 0).astype(np.float64))
+    shape = (n_channels, n, n_tapers, n_times * n_freq)
+    re, im = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    separate(z, 1.0 / units, re, im)
+    if apart:
+        flat = (n_channels, n * n_tapers, 1, n_times * n_freq)
+        return re.reshape(flat), im.reshape(flat), units
+    return re, im, units
+
+
+def trial_sums(z: Array, pairs: Pairs, names: tuple[str, ...]) -> Sums:
+    """What a single observation (time, taper, freq, channel) adds to sums, in double precision."""
+    wide = z.astype(np.complex128)
+    x = np.moveaxis(wide, -1, 0)
+    c = (x[pairs.first] * x[pairs.second].conj()).mean(axis=2).reshape(len(pairs), -1)
+    return {name: array for name, array in _contributions(c, names).items() if name in names}
+
+
+def _contributions(c: Array, names: tuple[str, ...]) -> Sums:
+    found: Sums = {"cross": c}
+    if "phase" in names:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found["phase"] = c / np.abs(c)
+    if "absolute" in names:
+        found["absolute"] = np.abs(c.imag)
+    if "square" in names:
+        found["square"] = c.imag**2
+    if "sign" in names:
+        found["sign"] = np.sign(c.imag)
+    return found
