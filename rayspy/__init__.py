@@ -5,6 +5,7 @@ from rayspy import synthdata as synthdata
 from rayspy.config import config as config
 from rayspy.data import actions as _actions
 from rayspy.data.analog import AnalogData as AnalogData
+from rayspy.data.crossspectral import CrossSpectralData as CrossSpectralData
 from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.spike import SpikeData as SpikeData
@@ -13,6 +14,7 @@ from rayspy.frontends.arithmetic import arithmetic as _arithmetic
 from rayspy.frontends.arithmetic import concat as concat
 from rayspy.frontends.arithmetic import equal as _equal
 from rayspy.frontends.baseline import baseline as baseline
+from rayspy.frontends.connectivity.analysis import connectivityanalysis as connectivityanalysis
 from rayspy.frontends.definetrial import definetrial as definetrial
 from rayspy.frontends.definetrial import redefinetrial as redefinetrial
 from rayspy.frontends.explain import Explanation as Explanation
@@ -80,6 +82,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AnalogData",
+    "CrossSpectralData",
     "EventData",
     "Explanation",
     "SpectralData",
@@ -94,6 +97,7 @@ __all__ = [
     "concat",
     "config",
     "connect",
+    "connectivityanalysis",
     "copy",
     "definetrial",
     "errors",

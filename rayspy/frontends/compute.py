@@ -7,6 +7,7 @@ from typing import Any
 
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.selection import Selection, resolve
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidValueError
@@ -17,7 +18,9 @@ from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.reductions import Reduction
 from rayspy.planning.plan import Plan, make_plan
 
-CLASSES: dict[str, type[BaseData]] = {"AnalogData": AnalogData, "SpectralData": SpectralData}
+CLASSES: dict[str, type[BaseData]] = {
+    cls.__name__: cls for cls in (AnalogData, SpectralData, CrossSpectralData)
+}
 
 
 def selected(data: BaseData, select: Any) -> Selection:

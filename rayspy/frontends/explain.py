@@ -16,6 +16,7 @@ from rayspy.executors.outlook import Outlook, Planned, advice, foresee, planning
 from rayspy.executors.run import results_in, run_block
 from rayspy.frontends.baseline import baseline
 from rayspy.frontends.calling import check_parallel
+from rayspy.frontends.connectivity.analysis import connectivityanalysis
 from rayspy.frontends.freqanalysis import freqanalysis
 from rayspy.frontends.linenoise import linefilter, notchfilter
 from rayspy.frontends.preprocessing import preprocessing
@@ -28,6 +29,7 @@ from rayspy.storage.scratch import check_space, free_bytes, new_target
 
 EXPLAINED: tuple[Callable[..., Any], ...] = (
     freqanalysis,
+    connectivityanalysis,
     preprocessing,
     resampledata,
     notchfilter,
