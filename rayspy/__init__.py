@@ -30,7 +30,6 @@ from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.resampledata import resampledata as resampledata
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
-from rayspy.io.brainvision import load_brainvision as load_brainvision
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
@@ -41,6 +40,10 @@ from rayspy.io.spikes import spikes_from_pandas as spikes_from_pandas
 from rayspy.io.spikes import spikes_from_times as spikes_from_times
 from rayspy.io.spikes import spikes_to_pandas as spikes_to_pandas
 from rayspy.io.spikes import spikes_to_times as spikes_to_times
+from rayspy.io.read import read as read
+from rayspy.io.read import read_formats as read_formats
+from rayspy.io.readers.brainvision import load_brainvision as load_brainvision
+from rayspy.io.readers.fieldtrip import load_ft_raw as load_ft_raw
 from rayspy.launch.connecting import connect as connect
 from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
@@ -111,12 +114,15 @@ __all__ = [
     "load",
     "load_brainvision",
     "load_phy",
+    "load_ft_raw",
     "mk_RandomAdjMat",
     "multipanelplot",
     "notchfilter",
     "phase_diffusion",
     "preprocessing",
     "raw_binary",
+    "read",
+    "read_formats",
     "red_noise",
     "redefinetrial",
     "rereference",

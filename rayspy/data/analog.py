@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +60,7 @@ class AnalogData(BaseData):
     _hidden: ClassVar[tuple[str, ...]] = (*BaseData._hidden, "events")
 
     _unit: str | NDArray[np.str_] | None = None
-    _events: EventData | None = None
+    _events: EventData | Callable[[], EventData | None] | None = None
 
     def __init__(
         self,
@@ -113,6 +114,8 @@ class AnalogData(BaseData):
     @property
     def events(self) -> EventData | None:
         """Events of the recording this was read from, at sample numbers of this object."""
+        if callable(self._events):
+            self._events = self._events()
         return self._events
 
     @events.setter
@@ -120,6 +123,10 @@ class AnalogData(BaseData):
         if value is not None and not isinstance(value, EventData):
             raise InvalidTypeError(value, "events", "EventData or None;")
         self._events = value
+
+    def find_events(self, how: Callable[[], EventData | None]) -> None:
+        """Have events found when they are asked for the first time."""
+        self._events = how
 
     def _place(self, source: ArraySource) -> None:
         """Take over an array; units of other channels and events of another recording go."""

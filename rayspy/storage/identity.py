@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from rayspy.storage.datasets import DatasetsSource
+from rayspy.storage.reading import ReaderSource
+from rayspy.storage.records import RecordsSource
 from rayspy.storage.sources import (
     ArraySource,
     ConcatSource,
@@ -23,6 +26,10 @@ from rayspy.storage.sources import (
     RawSource,
 )
 
+_SOURCES = (
+    MemorySource, RawSource, RecordsSource, Hdf5Source, DatasetsSource, ReaderSource, PartsSource,
+    ConcatSource,
+)  # fmt: skip
 _CHUNK = 2**24
 """Bytes of a file that are read at a time."""
 
@@ -46,7 +53,7 @@ def fingerprint(*things: Any) -> str:
 
 def _feed(digest: Any, thing: Any) -> None:
     digest.update(f"<{type(thing).__qualname__}>".encode())
-    if isinstance(thing, (MemorySource, RawSource, Hdf5Source, PartsSource, ConcatSource)):
+    if isinstance(thing, _SOURCES):
         _feed_source(digest, thing)
     elif isinstance(thing, np.ndarray):
         _feed_array(digest, thing)
@@ -84,7 +91,7 @@ def _feed_source(digest: Any, source: ArraySource) -> None:
     elif isinstance(source, PartsSource):
         _feed(digest, _identity_of_parts(source))
     else:
-        description = tuple(getattr(source, f.name) for f in fields(source))  # type: ignore[arg-type]
+        description = tuple(getattr(source, f.name) for f in fields(source) if f.repr)  # type: ignore[arg-type]
         _feed_all(digest, (*description, *_stat(source.location)))
 
 

@@ -74,7 +74,7 @@ def test_recording_equals_the_shipped_array():
         assert list(data.channel) == list(expected["channel"])
         assert data.samplerate == expected["samplerate"]
     assert data.info["markers"] == []
-    assert data.info["unit"] == ["µV"] * 10
+    assert data.unit == "µV"
     assert data.filename.endswith(".eeg")
 
 
@@ -97,8 +97,8 @@ def test_every_layout_equals_mne(tmp_path, kind, orientation):
     assert list(data.channel) == ["left, deep", "right", "third"]
     assert data.samplerate == 500
     assert data.data.dtype == (np.float64 if kind == "INT_32" else np.float32)
-    np.testing.assert_array_equal(data.data[:], (stored * [0.5, 0.25, 10]).astype("f4"))
-    np.testing.assert_array_equal(data.data[100:110, 1], (stored[100:110, 1] * 0.25).astype("f4"))
+    np.testing.assert_array_equal(data.data[:], (stored * [0.5, 0.25, 10]).astype(data.data.dtype))
+    np.testing.assert_array_equal(data.data[100:110, 1], data.data[:][100:110, 1])
     raw = mne_reading(path)
     np.testing.assert_allclose(data.data[:], raw.get_data().T * 1e6, rtol=1e-6)
     found = [m["sample"] for m in data.info["markers"]]
@@ -115,7 +115,7 @@ def test_resolution_one_keeps_the_stored_type(tmp_path):
     data = spy.load_brainvision(write(tmp_path, stored, ["a,,1,mV", "b", "c,,,"]))
     assert data.data.dtype == np.int16
     np.testing.assert_array_equal(data.data[:], stored)
-    assert data.info["unit"] == ["mV", "µV", "µV"]
+    assert list(data.unit) == ["mV", "µV", "µV"]
 
 
 def test_big_endian_with_offset(tmp_path):
@@ -212,12 +212,67 @@ def test_no_marker_file_stated(tmp_path):
     assert spy.load_brainvision(write(tmp_path, numbers("i2"), MarkerFile=None)).info["markers"] == []
 
 
-def test_wrong_size(tmp_path):
-    path = write(tmp_path, numbers("i2"), DataPoints=301)
+def test_wrong_size(tmp_path, caplog):
+    stored = numbers("i2")
+    path = write(tmp_path, stored, DataPoints=301)
+    (tmp_path / "rec.eeg").write_bytes(stored.tobytes() + b"abc")
+    data = spy.load_brainvision(path)
+    np.testing.assert_array_equal(data.data[:], (stored * 0.5).astype("f4"))
+    assert "3 bytes behind the last whole sample of rec.eeg" in caplog.text
+    assert "DataPoints=301" in data.info["notes"][1]
+    (tmp_path / "rec.eeg").write_bytes(bytes(5))
+    with pytest.raises(DamagedDataError, match=r"rec\.eeg"):
+        spy.load_brainvision(path)
+    path = write(tmp_path, stored, DataPoints=301, DataOrientation="VECTORIZED")
     with pytest.raises(DamagedDataError, match="DataPoints=301"):
         spy.load_brainvision(path)
-    (tmp_path / "rec.eeg").write_bytes(bytes(7))
-    with pytest.raises(InvalidValueError, match=r"rec\.eeg"):
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"first": "Brain Vision V-Amp Data Header File Version 1.0"}, ""),
+        ({"first": "; no first line"}, "does not begin"),
+        ({"markers": ["Stimulus,S  3,0,1,-1"]}, "position 1 and all channels"),
+        ({"SamplingInterval": "2000,0"}, ""),
+    ],
+)
+def test_broken_headers_are_read(tmp_path, changes, note):
+    stored = numbers("i2")
+    data = spy.load_brainvision(write(tmp_path, stored, **changes))
+    np.testing.assert_array_equal(data.data[:], (stored * 0.5).astype("f4"))
+    assert data.samplerate == 500
+    assert note in str(data.info.get("notes", ""))
+    assert not note or data.info["notes"]
+    if "markers" in changes:
+        assert data.events.data[:].tolist() == [[0, 3, 1]]
+        assert data.info["markers"][0]["channel"] == 0
+
+
+def test_wrong_code_page_is_told(tmp_path):
+    path = write(tmp_path, numbers("i2"), ["Müller,,1,µV", "b", "c"])
+    path.write_bytes(path.read_bytes().decode().encode("cp1252"))
+    data = spy.load_brainvision(path)
+    assert data.channel[0] == "Müller"
+    assert "code page UTF-8" in data.info["notes"][0]
+
+
+def test_pauses_become_trials_at_their_times(tmp_path):
+    dates = ["20240102030405000000", "20240102030415000000"]
+    markers = [f"New Segment,,{at},1,0,{date}" for at, date in zip((1, 101), dates, strict=True)]
+    stored = numbers("i2")
+    data = spy.load_brainvision(write(tmp_path, stored, None, markers))
+    np.testing.assert_array_equal(data.trialdefinition, [[0, 100, 0], [100, 300, 5000]])
+    undated = spy.load_brainvision(write(tmp_path, stored, None, [m.rsplit(",", 1)[0] for m in markers]))
+    np.testing.assert_array_equal(undated.trialdefinition, [[0, 100, 0], [100, 300, 0]])
+
+
+def test_no_file_outside_of_the_folder_is_touched(tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    path = write(inner, numbers("i2"), DataFile="../rec.eeg")
+    (tmp_path / "rec.eeg").write_bytes((inner / "rec.eeg").read_bytes())
+    with pytest.raises(InvalidValueError, match="beside the header"):
         spy.load_brainvision(path)
 
 

@@ -1,0 +1,204 @@
+"""`read`: any recording in."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rayspy.checks import check_choice
+from rayspy.data.analog import AnalogData
+from rayspy.errors import InvalidTypeError, InvalidValueError, PathError
+from rayspy.io.readers.brainvision import open_brainvision
+from rayspy.io.readers.detect import detect
+from rayspy.io.readers.edf import open_edf
+from rayspy.io.readers.eeglab import open_eeglab
+from rayspy.io.readers.fieldtrip import open_fieldtrip
+from rayspy.io.readers.hdf5 import open_hdf5_recording, open_npy
+from rayspy.io.readers.nwb import open_nwb
+from rayspy.io.readers.rawfile import open_raw
+from rayspy.io.readers.recording import Recording, Stream, arranged, in_unit, to_data
+from rayspy.progress import message
+
+READERS: dict[str, Callable[..., Recording]] = {
+    "raw": open_raw,
+    "npy": open_npy,
+    "hdf5": open_hdf5_recording,
+    "brainvision": open_brainvision,
+    "edf": open_edf,
+    "eeglab": open_eeglab,
+    "fieldtrip": open_fieldtrip,
+    "nwb": open_nwb,
+}
+
+
+def read(
+    path: Any,
+    *,
+    format: str | None = None,
+    stream: str | None = None,
+    unit: str | None = None,
+    gaps: str = "trials",
+    bad: str = "keep",
+    **options: Any,
+) -> Any:
+    """Open a recording of any program; samples are read from its files when they are needed.
+
+    Parameters
+    ----------
+    path : path or list of paths
+        File or folder. Several files are put one behind the other: each becomes a trial, or
+        several where it has trials of its own.
+    format : str, optional
+        What it is, if that is not to be found out: one of ``spy.read_formats()``.
+    stream : str, optional
+        Which of several streams (samplerates, series, structures) to take.
+    unit : str, optional
+        Convert channels that measure the same thing to this unit, e.g. ``"V"``; without it they
+        have the units of the file. The result's ``unit`` tells them.
+    gaps : {'trials', 'nan'}
+        Where the recording paused, its pieces become trials, or what is missing becomes NaN.
+    bad : {'keep', 'trials', 'nan'}
+        Stretches annotated ``BAD ...`` stay as they are (and are among the events), are left out
+        between trials, or become NaN.
+    **options
+        For the format: ``dtype, channels, samplerate, order, offset, scale, bias, unit,
+        channel`` of raw binary files; ``dataset, samplerate, channel`` of HDF5 and ``.npy``
+        files; ``include_fields`` of FieldTrip files. `spy.read_formats` has them all.
+
+    Returns
+    -------
+    AnalogData or dict of AnalogData
+        A dictionary by names of streams where there are several. ``events`` has the events, with
+        the codes of their names in ``events.info["names"]``, ``info`` what else the file says
+        (``channel_types``, ``positions``, ``bad_channels``, ``start`` ...) and in ``notes`` what
+        was put right.
+
+    Raises
+    ------
+    PathError
+        There is no such file.
+    InvalidValueError
+        The format is not known, or an option is missing or does not fit.
+    DamagedDataError
+        The file cannot be what it seems to be.
+    MissingPackageError
+        A library that reads the format is not installed; the message says how to get it.
+
+    Examples
+    --------
+    >>> import rayspy as spy
+    >>> data = spy.read("recording.edf", unit="V")  # doctest: +SKIP
+    """
+    check_choice(gaps, "gaps", ("trials", "nan"))
+    check_choice(bad, "bad", ("keep", "trials", "nan"))
+    if isinstance(path, (list, tuple)):
+        each = [
+            read(one, format=format, stream=stream, unit=unit, gaps=gaps, bad=bad, **options) for one in path
+        ]
+        return _joined(path, each)
+    recording = open_recording(path, format, **_with_unit(unit, format, options))
+    found: dict[str, AnalogData] = {}
+    for one in _picked(recording, stream):
+        ready = arranged(in_unit(one, unit if one.unit is not None else None), gaps, bad)
+        found[one.name] = to_data(ready, recording)
+        _tell(recording, ready)
+    return next(iter(found.values())) if len(found) == 1 else found
+
+
+def open_recording(path: Any, format: str | None = None, **options: Any) -> Recording:
+    """Describe what a file or folder holds."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidTypeError(path, "path", "name of a file or folder, or a list of them;")
+    full = Path(path).expanduser()
+    if not full.exists():
+        raise PathError(full.absolute(), exists=False)
+    kind = detect(full.resolve(), options) if format is None else format
+    check_choice(kind, "format", tuple(READERS))
+    reader = READERS[kind]
+    _check_options(kind, reader, options)
+    return reader(full, **options)
+
+
+def read_formats() -> dict[str, list[str]]:
+    """Names of the formats that `read` knows, with the options of each."""
+    return {kind: _options_of(reader) for kind, reader in READERS.items()}
+
+
+def _options_of(reader: Callable[..., Recording]) -> list[str]:
+    return [name for name in inspect.signature(reader).parameters if name != "path"]
+
+
+def _check_options(kind: str, reader: Callable[..., Recording], options: dict[str, Any]) -> None:
+    known = _options_of(reader)
+    for name in options:
+        if name not in known and "options" not in known:
+            legal = f"one of {', '.join(known)}" if known else "no further options"
+            raise InvalidValueError(f"{legal} (format {kind!r})", "options", name)
+
+
+def _with_unit(unit: str | None, format: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Files that state no unit have the one that is given."""
+    states_none = format in ("raw", "npy", "hdf5") or (
+        format is None and {"dtype", "samplerate"} & set(options)
+    )
+    return {**options, "unit": unit} if states_none and unit is not None else options
+
+
+def _picked(recording: Recording, name: str | None) -> Sequence[Stream]:
+    if name is None:
+        return recording.streams
+    found = [stream for stream in recording.streams if stream.name == name]
+    if not found:
+        names = ", ".join(repr(stream.name) for stream in recording.streams)
+        raise InvalidValueError(f"one of {names}", "stream", name)
+    return found
+
+
+def _tell(recording: Recording, stream: Stream) -> None:
+    n, n_channels = stream.source.shape
+    n_events = f", {len(stream.marks)} events" if stream.more_marks is None else ""
+    text = f"{n_channels} channels, {stream.samplerate:g} Hz, {n / stream.samplerate:g} s{n_events}"
+    name = f" ({stream.name})" if len(recording.streams) > 1 else ""
+    message("read", f"{recording.format}{name}: {text}")
+
+
+def _joined(paths: Sequence[Any], each: list[Any]) -> AnalogData:
+    """Recordings one behind the other."""
+    if not each:
+        raise InvalidValueError("at least one file", "path", "empty list")
+    for one, path in zip(each, paths, strict=True):
+        if not isinstance(one, AnalogData):
+            raise InvalidValueError("files with one stream each, or stream=", "path", f"{path} with several")
+    data = AnalogData(each)
+    data.unit = each[0].unit
+    data.info.update({"files": [str(one.info["file"]) for one in each]})
+    events = [one.events for one in each]
+    if any(one is not None for one in events):
+        data.events = _joined_events(each, events)
+    return data
+
+
+def _joined_events(each: list[AnalogData], events: list[Any]) -> Any:
+    from rayspy.data.event import EventData
+
+    shifts = np.cumsum([0] + [one.source.shape[0] for one in each])
+    names: dict[str, int] = {}
+    rows = []
+    for shift, one in zip(shifts, events, strict=False):
+        if one is None:
+            continue
+        if any(names.get(label, code) != code for label, code in one.info["names"].items()):
+            raise InvalidValueError("files whose events have the same codes; read them one by one", "path")
+        names |= one.info["names"]
+        rows.append(one.data[:] + np.array([shift, 0, 0]))
+    joined = EventData(
+        np.concatenate(rows), None, None, each[0].samplerate, ["sample", "eventid", "duration"]
+    )
+    joined.trialdefinition = np.array([[0.0, shifts[-1], 0.0]])
+    joined.info.update({"names": names})
+    return joined

@@ -1,0 +1,59 @@
+"""What a file or folder is, by its name and its first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rayspy.errors import InvalidValueError
+from rayspy.io.readers import matlab
+
+_BY_SUFFIX = {
+    ".vhdr": "brainvision", ".ahdr": "brainvision", ".vmrk": "brainvision", ".edf": "edf", ".bdf": "edf",
+    ".rec": "edf", ".set": "eeglab", ".fdt": "eeglab", ".nwb": "nwb", ".npy": "npy", ".h5": "hdf5",
+    ".hdf5": "hdf5", ".hdf": "hdf5",
+}  # fmt: skip
+_RAW = (".dat", ".bin", ".raw", ".lfp", ".i16", ".f32")
+
+
+def detect(path: Path, options: Mapping[str, Any]) -> str:
+    """Name of the format.
+
+    Raises
+    ------
+    InvalidValueError
+        It is none that is known.
+    """
+    if "dtype" in options:
+        return "raw"
+    found = _of_folder(path) if path.is_dir() else _of_file(path)
+    if found is None:
+        legal = "recording in a format of spy.read_formats(); format= names it, dtype= reads raw binary files"
+        raise InvalidValueError(legal, "path", path)
+    return found
+
+
+def _of_folder(path: Path) -> str | None:
+    return None
+
+
+def _of_file(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head.startswith(b"\xffBIOSEMI") or (head.startswith(b"0       ") and suffix in (".edf", ".rec")):
+        return "edf"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if suffix == ".mat":
+        return "fieldtrip"
+    if suffix == ".eeg" and path.with_suffix(".vhdr").is_file():
+        return "brainvision"
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    if suffix in _RAW:
+        return "raw"
+    if head.startswith(b"Brain"):
+        return "brainvision"
+    return "hdf5" if matlab.is_hdf5(path) else None

@@ -1,0 +1,125 @@
+"""HDF5 files of samples x channels, and the helpers of other formats that are HDF5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rayspy.checks import check_scalar
+from rayspy.data.builder import from_hdf5, from_npy
+from rayspy.errors import InvalidValueError
+from rayspy.io.readers.recording import Notes, Recording, Stream, damaged, existing
+from rayspy.storage.sources import ArraySource, Hdf5Source, open_hdf5
+
+_RATES = ("samplerate", "sampling_rate", "samplingrate", "sfreq", "fs", "rate", "SampleRate", "fsample")
+MOST_TEXTS = 1_000_000
+
+
+def open_hdf5_recording(
+    path: Any,
+    dataset: str | None = None,
+    samplerate: float | None = None,
+    channel: Any = None,
+    unit: str | None = None,
+) -> Recording:
+    """Describe a dataset of samples x channels of an HDF5 file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    dataset : str, optional
+        Name of the dataset; ``data``, or the only one, if left out.
+    samplerate : float, optional
+        Hz; read from an attribute ``samplerate``, ``fs`` ... of dataset or file if left out.
+    channel : list of str, optional
+        Names.
+    unit : str, optional
+        Unit of the numbers; an attribute ``unit`` or ``units`` if left out.
+    """
+    full = existing(path)
+    source = from_hdf5(full, dataset)
+    attributes = _attributes(full, source.name)
+    found = next((attributes[name] for name in _RATES if name in attributes), None)
+    rate = samplerate if samplerate is not None else found
+    text = unit or str(attributes.get("unit", attributes.get("units", "")))
+    return _plain(full, "HDF5", source, rate, channel, text)
+
+
+def open_npy(
+    path: Any, samplerate: float | None = None, channel: Any = None, unit: str | None = None
+) -> Recording:
+    """Describe an ``.npy`` file of samples x channels."""
+    full = existing(path)
+    return _plain(full, "NumPy", from_npy(full), samplerate, channel, unit or "")
+
+
+def _plain(full: Path, kind: str, source: ArraySource, samplerate: Any, channel: Any, unit: str) -> Recording:
+    if samplerate is None:
+        raise InvalidValueError("samplerate= in Hz, which the file does not state", "samplerate", None)
+    if len(source.shape) != 2 or 0 in source.shape:
+        raise InvalidValueError("non-empty array of samples x channels", str(full), f"shape {source.shape}")
+    width = len(str(source.shape[1]))
+    names = [f"channel{k:0{width}d}" for k in range(1, source.shape[1] + 1)] if channel is None else channel
+    rate = check_scalar(np.asarray(samplerate).item(), "samplerate")
+    units = [unit] * source.shape[1] if unit else None
+    stream = Stream(full.stem, source, rate, list(names), units)
+    return Recording(str(full), kind, [stream], Notes(full))
+
+
+def _attributes(path: Path, name: str) -> dict[str, Any]:
+    with opened(path) as file:
+        found = {**dict(file.attrs), **dict(file[name].attrs)}
+    return {key: value.decode() if isinstance(value, bytes) else value for key, value in found.items()}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file that has no links to others."""
+    import h5py
+
+    def look(name: str, link: Any) -> str | None:
+        return name if isinstance(link, h5py.ExternalLink) else None
+
+    with open_hdf5(str(path)) as file:
+        found = file.visititems_links(look)
+        if found is not None:
+            raise InvalidValueError("HDF5 file without links to other files", str(path), f"link {found!r}")
+        yield file
+
+
+def dataset_source(file: Any, dataset: Any, path: Path) -> Hdf5Source:
+    """Refer to a numeric dataset of an open file.
+
+    Raises
+    ------
+    DamagedDataError
+        It holds no numbers, or is in another file.
+    """
+    check_inside(dataset, path)
+    if dataset.dtype.kind not in "iuf" or dataset.dtype.itemsize > 8:
+        raise damaged(path, f"{dataset.name} holds {dataset.dtype}, not numbers of up to double precision")
+    return Hdf5Source(str(path), dataset.name, dataset.shape, dataset.dtype.newbyteorder("="))
+
+
+def check_inside(dataset: Any, path: Path) -> None:
+    """Refuse datasets whose numbers are in other files, which an HDF5 file may refer to."""
+    if dataset.external is not None or dataset.is_virtual or Path(dataset.file.filename).resolve() != path:
+        raise InvalidValueError("dataset within the file", f"{path}: {dataset.name}", "link to another file")
+
+
+def texts(values: Any, path: Path) -> list[str]:
+    """Texts of a dataset."""
+    if values.size > MOST_TEXTS:
+        raise damaged(path, f"{values.size} names in {values.name}")
+    raw = np.atleast_1d(values[()])
+    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in raw]
+
+
+def attribute_text(value: Any) -> str:
+    """Text of an attribute."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,164 @@
+"""Recordings that another library reads: opened once per process, read by ranges of samples."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.errors import PathError, SourceChangedError
+from rayspy.storage.region import Region, region_shape
+from rayspy.storage.sources import Read
+
+Array = NDArray[Any]
+
+_KEPT = 8
+"""Recordings that a process keeps open."""
+_open: OrderedDict[Any, Any] = OrderedDict()
+_lock = threading.RLock()
+
+
+class Opened(Protocol):
+    """A recording that was opened by a library."""
+
+    def read(self, first: int, stop: int, channels: slice) -> Array:
+        """Return samples x channels."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReaderSource:
+    """Samples x channels that a library reads.
+
+    Parameters
+    ----------
+    path : str
+        File or folder.
+    module, function : str
+        What opens it: ``function(path, **options)`` of a module of ``rayspy.io.readers``.
+    options : tuple of (str, value)
+        Plain keyword arguments.
+    shape : tuple of int
+        Samples x channels.
+    stored : str
+        Type of the numbers.
+    stamp : tuple of int
+        Size and time of change of the file when it was opened, to notice that it was replaced.
+    header : bytes
+        What was opened, for processes that have not opened it yet; empty if it does not travel.
+    """
+
+    path: str
+    module: str
+    function: str
+    options: tuple[tuple[str, Any], ...]
+    shape: tuple[int, ...]
+    stored: str
+    stamp: tuple[int, int]
+    header: bytes = field(default=b"", repr=False)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return np.dtype(self.stored)
+
+    @property
+    def location(self) -> str:
+        """File or folder."""
+        return self.path
+
+    @property
+    def in_memory(self) -> bool:
+        """False."""
+        return False
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions, one at a time in a process."""
+        opened = self.opened()
+        yield lambda region: self._read(opened, region)
+
+    def _read(self, opened: Opened, region: Region) -> Array:
+        if 0 in region_shape(region):
+            return np.empty(region_shape(region), self.dtype)
+        with _lock:
+            array = opened.read(region[0].start, region[0].stop, region[1])
+        if array.shape != region_shape(region):
+            raise SourceChangedError(f"{self.path}: {array.shape} was read for {region_shape(region)}")
+        return np.ascontiguousarray(array, self.dtype)
+
+    def opened(self) -> Opened:
+        """Open the recording, or take it over if this process has done so before."""
+        if stamp_of(self.path) != self.stamp:
+            raise SourceChangedError(f"{self.path} changed since it was opened")
+        key = (self.path, self.module, self.function, repr(self.options), self.stamp)
+        with _lock:
+            if key not in _open:
+                keep(key, pickle.loads(self.header) if self.header else self._open_anew())
+            _open.move_to_end(key)
+            found: Opened = _open[key]
+        return found
+
+    def _open_anew(self) -> Any:
+        if not self.module.startswith("rayspy.io.readers."):
+            raise SourceChangedError(f"{self.module} is no reader")
+        return getattr(importlib.import_module(self.module), self.function)(self.path, **dict(self.options))
+
+
+def keep(key: Any, opened: Any) -> None:
+    """Remember what was opened; the one that was used least recently goes."""
+    _open[key] = opened
+    while len(_open) > _KEPT:
+        _open.popitem(last=False)
+
+
+def stamp_of(path: str) -> tuple[int, int]:
+    """Size and time of change of a file or folder."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a plain string
+    except FileNotFoundError:
+        raise PathError(path, exists=False) from None
+    return status.st_size, status.st_mtime_ns
+
+
+def reader_source(
+    opened: Opened,
+    shape: tuple[int, ...],
+    dtype: Any,
+    path: str,
+    module: str,
+    function: str,
+    options: dict[str, Any],
+) -> ReaderSource:
+    """Describe a recording that was just opened; it stays open in this process.
+
+    Parameters
+    ----------
+    opened : Opened
+        What was opened; goes along with the source if it can be pickled.
+    shape : tuple of int
+        Samples x channels.
+    dtype : data type
+        Type of the numbers that it returns.
+    path, module, function, options
+        As in `ReaderSource`.
+    """
+    try:
+        header = pickle.dumps(opened)
+    except Exception:  # whatever a library's object raises: it is opened anew elsewhere
+        header = b""
+    plain = tuple(sorted(options.items()))
+    stamp = stamp_of(path)
+    source = ReaderSource(path, module, function, plain, shape, np.dtype(dtype).str, stamp, header)
+    with _lock:
+        keep((path, module, function, repr(plain), stamp), opened)
+    return source

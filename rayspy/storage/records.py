@@ -1,0 +1,137 @@
+"""Files of records: every record has a run of samples of each channel, one channel after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.storage.region import Region, region_shape
+from rayspy.storage.sources import Read, open_descriptor, read_c_order
+
+Array = NDArray[Any]
+
+_CHUNK_BYTES = 2**22
+"""How much of a file is taken apart at a time: it should stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class RecordsSource:
+    """Samples x channels in records of equal length, as in EDF, BDF and Intan's RHD.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    offset : int
+        Bytes before the first record.
+    record_bytes : int
+        Length of a record.
+    n_records : int
+        How many there are.
+    samples : int
+        Samples per channel in a record.
+    starts : tuple of int
+        Place of the samples of each channel within a record, in bytes.
+    stored : str
+        Type of the numbers; ``"<i3"`` are whole numbers of three bytes.
+    """
+
+    path: str
+    offset: int
+    record_bytes: int
+    n_records: int
+    samples: int
+    starts: tuple[int, ...]
+    stored: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Samples x channels."""
+        return self.n_records * self.samples, len(self.starts)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements as read; int32 for three bytes."""
+        return np.dtype(np.int32) if self.stored == "<i3" else np.dtype(self.stored).newbyteorder("=")
+
+    @property
+    def location(self) -> str:
+        """The file."""
+        return self.path
+
+    @property
+    def in_memory(self) -> bool:
+        """False."""
+        return False
+
+    @cached_property
+    def _itemsize(self) -> int:
+        return 3 if self.stored == "<i3" else np.dtype(self.stored).itemsize
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions."""
+        needed = self.offset + self.n_records * self.record_bytes
+        with open_descriptor(self.path, needed) as descriptor:
+            yield lambda region: self._read(descriptor, region)
+
+    def _read(self, descriptor: int, region: Region) -> Array:
+        out = np.empty(region_shape(region), self.dtype)
+        rows, channels = region
+        if 0 in out.shape:
+            return out
+        starts = self.starts[channels]
+        low, high = min(starts), max(starts) + self.samples * self._itemsize
+        at_once = max(1, _CHUNK_BYTES // (high - low))
+        last = (rows.stop - 1) // self.samples + 1
+        for record in range(rows.start // self.samples, last, at_once):
+            n = min(at_once, last - record)
+            shape = (self.n_records, self.record_bytes)
+            wanted = (slice(record, record + n), slice(low, high))
+            taken = read_c_order(descriptor, self.path, np.dtype(np.uint8), shape, self.offset, wanted)
+            self._take_apart(taken, low, starts, record * self.samples, rows, out)
+        return out
+
+    def _take_apart(
+        self, taken: Array, low: int, starts: tuple[int, ...], first: int, rows: slice, out: Array
+    ) -> None:
+        """Copy the wanted samples of some records to their rows."""
+        n, size = len(taken), self.samples * self._itemsize
+        begin, end = max(rows.start - first, 0), min(rows.stop - first, n * self.samples)
+        place = slice(first + begin - rows.start, first + end - rows.start)
+        whole = end - begin == n * self.samples
+        shape = (n, self.samples, len(starts))
+        target = out[place].reshape(shape) if whole else np.empty(shape, self.dtype)
+        for k, count, start in _runs(starts, size):
+            block = taken[:, start - low : start - low + count * size].reshape(n, count, size)
+            target[:, :, k : k + count] = self._numbers(block).transpose(0, 2, 1)
+        if not whole:
+            out[place] = target.reshape(n * self.samples, -1)[begin:end]
+
+    def _numbers(self, block: Array) -> Array:
+        """Bytes of (record, channel) as numbers of (record, channel, sample)."""
+        block = np.ascontiguousarray(block)
+        if self.stored != "<i3":
+            return block.view(self.stored)
+        three = block.reshape(*block.shape[:2], self.samples, 3)
+        wide = np.empty((*three.shape[:3], 4), np.uint8)
+        wide[..., 0], wide[..., 1:] = 0, three
+        numbers: Array = wide.view("<i4")[..., 0] >> 8
+        return numbers
+
+
+def _runs(starts: tuple[int, ...], size: int) -> Iterator[tuple[int, int, int]]:
+    """First channel, number and place of channels that stand one behind the other."""
+    k = 0
+    while k < len(starts):
+        count = 1
+        while k + count < len(starts) and starts[k + count] == starts[k] + count * size:
+            count += 1
+        yield k, count, starts[k]
+        k += count

@@ -1,0 +1,139 @@
+"""Sources that turn stored whole numbers into physical units, or put pieces apart, while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.storage.region import Region, region_shape
+from rayspy.storage.sources import ArraySource, Read
+
+Array = NDArray[Any]
+Factors = float | tuple[float, ...]
+
+
+def real_type(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """Real type that holds all numbers of a stored type: float32 up to 16 bits, float64 beyond."""
+    if stored.kind == "c":
+        return stored.newbyteorder("=")
+    return np.dtype(np.result_type(stored, np.float16 if stored.kind in "iu" else np.float32))
+
+
+@dataclass(frozen=True)
+class ScaledSource:
+    """An array of samples x columns times a gain plus an offset, one for all or one per column.
+
+    Parameters
+    ----------
+    source : ArraySource
+        Stored numbers.
+    scale, bias : float or tuple of float
+        Gain and offset: number in physical units = stored number x scale + bias.
+    """
+
+    source: ArraySource
+    scale: Factors = 1.0
+    bias: Factors = 0.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.source.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 for stored numbers of up to 16 bits and for float32, float64 for all others."""
+        return real_type(self.source.dtype)
+
+    @property
+    def location(self) -> str:
+        """Location of the source."""
+        return self.source.location
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the source is."""
+        return self.source.in_memory
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions."""
+        with self.source.reader() as read:
+            yield lambda region: self._scaled(read(region), region)
+
+    def _scaled(self, array: Array, region: Region) -> Array:
+        out: Array = np.multiply(array, self._columns(self.scale, region), dtype=self.dtype)
+        bias = self._columns(self.bias, region)
+        if bias.any():
+            np.add(out, bias, out=out)
+        return out
+
+    def _columns(self, factors: Factors, region: Region) -> Array:
+        every = np.asarray(factors, self.dtype)
+        return every[region[-1]] if isinstance(factors, tuple) else every
+
+
+@dataclass(frozen=True, eq=False)
+class ApartSource:
+    """Runs of rows of an array at new places, with NaN between them.
+
+    Parameters
+    ----------
+    source : ArraySource
+        Array of samples x columns.
+    starts, stops : ndarray of int
+        First row of each run, and row behind its last.
+    places : ndarray of int
+        Row of the result at which each run begins; ascending, without overlap.
+    length : int
+        Rows of the result.
+    """
+
+    source: ArraySource
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    places: NDArray[np.int64]
+    length: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        return (self.length, *self.source.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """A real type, which has NaN."""
+        return real_type(self.source.dtype)
+
+    @property
+    def location(self) -> str:
+        """Location of the source."""
+        return self.source.location
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the source is."""
+        return self.source.in_memory
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions."""
+        with self.source.reader() as read:
+            yield lambda region: self._read(read, region)
+
+    def _read(self, read: Read, region: Region) -> Array:
+        out = np.full(region_shape(region), np.nan, self.dtype)
+        first, stop = region[0].start, region[0].stop
+        ends = self.places + (self.stops - self.starts)
+        begin, end = np.searchsorted(ends, first, side="right"), np.searchsorted(self.places, stop)
+        for k in range(int(begin), int(end)):
+            low, high = max(first, int(self.places[k])), min(stop, int(ends[k]))
+            if low < high:
+                shift = int(self.starts[k] - self.places[k])
+                out[low - first : high - first] = read((slice(low + shift, high + shift), *region[1:]))
+        return out
