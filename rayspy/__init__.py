@@ -33,6 +33,7 @@ from rayspy.frontends.selectdata import show as show
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
+from rayspy.io.doors import load_ft_raw as load_ft_raw
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
 from rayspy.io.spikes import load_phy as load_phy
@@ -43,7 +44,6 @@ from rayspy.io.spikes import spikes_to_times as spikes_to_times
 from rayspy.io.read import read as read
 from rayspy.io.read import read_formats as read_formats
 from rayspy.io.readers.brainvision import load_brainvision as load_brainvision
-from rayspy.io.readers.fieldtrip import load_ft_raw as load_ft_raw
 from rayspy.launch.connecting import connect as connect
 from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot

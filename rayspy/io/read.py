@@ -12,7 +12,7 @@ import numpy as np
 
 from rayspy.checks import check_choice
 from rayspy.data.analog import AnalogData
-from rayspy.errors import InvalidTypeError, InvalidValueError, PathError
+from rayspy.errors import InvalidTypeError, InvalidValueError, PathError, RayspyError
 from rayspy.io.readers.brainvision import open_brainvision
 from rayspy.io.readers.detect import detect
 from rayspy.io.readers.edf import open_edf
@@ -21,9 +21,13 @@ from rayspy.io.readers.fieldtrip import open_fieldtrip
 from rayspy.io.readers.hdf5 import open_hdf5_recording, open_npy
 from rayspy.io.readers.nwb import open_nwb
 from rayspy.io.readers.rawfile import open_raw
-from rayspy.io.readers.recording import Recording, Stream, arranged, in_unit, to_data
+from rayspy.io.readers.recording import Recording, Stream, arranged, damaged, in_unit, to_data
 from rayspy.progress import message
 
+_UNREADABLE = (
+    ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SystemError, TypeError, ValueError
+)  # fmt: skip
+"""What readers and the libraries below them raise for files whose parts do not fit each other."""
 READERS: dict[str, Callable[..., Recording]] = {
     "raw": open_raw,
     "npy": open_npy,
@@ -121,7 +125,12 @@ def open_recording(path: Any, format: str | None = None, **options: Any) -> Reco
     check_choice(kind, "format", tuple(READERS))
     reader = READERS[kind]
     _check_options(kind, reader, options)
-    return reader(full, **options)
+    try:
+        return reader(full, **options)
+    except RayspyError:
+        raise
+    except _UNREADABLE as error:
+        raise damaged(full, f"it cannot be read as {kind} ({type(error).__name__}: {error})") from error
 
 
 def read_formats() -> dict[str, list[str]]:

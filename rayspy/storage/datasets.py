@@ -91,7 +91,10 @@ class DatasetsSource:
 
     def _piece(self, file: Any, k: int, rows: slice, channels: slice) -> Array:
         name = self.names[0 if self.pages else k]
-        dataset = file.get(name)
+        try:
+            dataset = file.get(name)
+        except (KeyError, OSError, RuntimeError) as error:
+            raise DamagedDataError(f"{self.path} cannot be read: {error}") from error
         shape: tuple[int, ...] = (self.lengths[k], self.n_channels)
         found = getattr(dataset, "shape", ())
         if self.pages:
@@ -101,6 +104,6 @@ class DatasetsSource:
         pick = (k, rows, channels) if self.pages else (rows, channels)
         try:
             array: Array = dataset[pick[: len(found)]]
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise DamagedDataError(f"dataset {name!r} of {self.path} cannot be read: {error}") from error
         return array.reshape(rows.stop - rows.start, -1)

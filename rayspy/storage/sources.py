@@ -349,7 +349,10 @@ class Hdf5Source:
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions."""
         with open_hdf5(self.path) as file:
-            dataset = file.get(self.name)
+            try:
+                dataset = file.get(self.name)
+            except (KeyError, OSError, RuntimeError) as error:
+                raise DamagedDataError(f"{self.path} cannot be read: {error}") from error
             if getattr(dataset, "shape", None) != self.shape or dataset.dtype.newbyteorder("=") != self.dtype:
                 raise SourceChangedError(f"dataset {self.name!r} of {self.path} changed since it was opened")
             yield lambda region: self._read(dataset, region)
@@ -357,7 +360,7 @@ class Hdf5Source:
     def _read(self, dataset: Any, region: Region) -> Array:
         try:
             array: Array = dataset[region]
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise DamagedDataError(f"dataset {self.name!r} of {self.path} cannot be read: {error}") from error
         return array.astype(self.dtype, copy=False)
 

@@ -19,10 +19,8 @@ from rayspy.io.readers.recording import (
     damaged,
     existing,
     rounded_rate,
-    to_data,
     unique_names,
 )
-from rayspy.progress import warn
 from rayspy.storage.datasets import DatasetsSource
 from rayspy.storage.sources import ArraySource
 
@@ -44,7 +42,7 @@ def open_fieldtrip(path: Any, include_fields: Any = None) -> Recording:
     """
     full = existing(path)
     notes = Notes(full)
-    fields = _words(include_fields, "include_fields")
+    fields = words(include_fields, "include_fields")
     streams = _new_format(full, fields, notes) if matlab.is_hdf5(full) else _old_format(full, fields, notes)
     if not streams:
         raise InvalidValueError(
@@ -62,45 +60,8 @@ def structures(path: Any) -> list[str]:
         return [name for name in file if not name.startswith("#") and matlab.is_struct(file[name])]
 
 
-def load_ft_raw(
-    filename: Any,
-    list_only: bool = False,
-    select_structures: Any = None,
-    include_fields: Any = None,
-    mem_use: Any = None,
-) -> Any:
-    """Open FieldTrip raw data; trials of ``.mat`` files of format 7.3 are read when they are needed.
-
-    Parameters
-    ----------
-    filename : path
-        The file.
-    list_only : bool
-        Return the names of the structures in the file.
-    select_structures : sequence of str, optional
-        Which to take, all that hold data if left out.
-    include_fields : sequence of str, optional
-        Further fields, which go into ``.info``.
-    mem_use : number, optional
-        For scripts written for Syncopy; nothing depends on it.
-
-    Returns
-    -------
-    dict of str to AnalogData, or list of str
-        One object per structure.
-    """
-    if list_only:
-        return structures(filename)
-    wanted = _words(select_structures, "select_structures")
-    recording = open_fieldtrip(filename, include_fields)
-    found = {stream.name: to_data(stream, recording) for stream in recording.streams}
-    for name in wanted:
-        if name not in found:
-            warn("load_ft_raw", f"no structure {name!r} in {filename}")
-    return {name: data for name, data in found.items() if not wanted or name in wanted}
-
-
-def _words(value: Any, name: str) -> list[str]:
+def words(value: Any, name: str) -> list[str]:
+    """A list of texts; empty for None."""
     if value is None:
         return []
     if isinstance(value, str) or not all(isinstance(word, str) for word in value):
