@@ -36,14 +36,14 @@ from rayspy.io.container import save as save
 from rayspy.io.doors import load_ft_raw as load_ft_raw
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
+from rayspy.io.read import read as read
+from rayspy.io.read import read_formats as read_formats
+from rayspy.io.readers.brainvision import load_brainvision as load_brainvision
 from rayspy.io.spikes import load_phy as load_phy
 from rayspy.io.spikes import spikes_from_pandas as spikes_from_pandas
 from rayspy.io.spikes import spikes_from_times as spikes_from_times
 from rayspy.io.spikes import spikes_to_pandas as spikes_to_pandas
 from rayspy.io.spikes import spikes_to_times as spikes_to_times
-from rayspy.io.read import read as read
-from rayspy.io.read import read_formats as read_formats
-from rayspy.io.readers.brainvision import load_brainvision as load_brainvision
 from rayspy.launch.connecting import connect as connect
 from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
@@ -113,8 +113,8 @@ __all__ = [
     "linefilter",
     "load",
     "load_brainvision",
-    "load_phy",
     "load_ft_raw",
+    "load_phy",
     "mk_RandomAdjMat",
     "multipanelplot",
     "notchfilter",
