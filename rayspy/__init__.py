@@ -10,6 +10,7 @@ from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.spike import SpikeData as SpikeData
 from rayspy.data.structdict import StructDict as StructDict
+from rayspy.data.timelock import TimeLockData as TimeLockData
 from rayspy.frontends.arithmetic import arithmetic as _arithmetic
 from rayspy.frontends.arithmetic import concat as concat
 from rayspy.frontends.arithmetic import equal as _equal
@@ -91,6 +92,7 @@ __all__ = [
     "SpectralData",
     "SpikeData",
     "StructDict",
+    "TimeLockData",
     "ar2_network",
     "ar2_peak_freq",
     "baseline",

@@ -7,3 +7,4 @@ from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.spike import SpikeData as SpikeData
 from rayspy.data.structdict import StructDict as StructDict
+from rayspy.data.timelock import TimeLockData as TimeLockData

@@ -10,6 +10,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.selection import Selection, resolve
 from rayspy.data.spectral import SpectralData
+from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
 from rayspy.executors.base import Collect
 from rayspy.executors.driver import run_results
@@ -19,7 +20,7 @@ from rayspy.methods.reductions import Reduction
 from rayspy.planning.plan import Plan, make_plan
 
 CLASSES: dict[str, type[BaseData]] = {
-    cls.__name__: cls for cls in (AnalogData, SpectralData, CrossSpectralData)
+    cls.__name__: cls for cls in (AnalogData, SpectralData, CrossSpectralData, TimeLockData)
 }
 
 

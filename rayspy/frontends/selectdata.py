@@ -18,6 +18,7 @@ from rayspy.data.models import select_models
 from rayspy.data.selection import Selection, resolve
 from rayspy.data.spectral import SpectralData
 from rayspy.data.structdict import StructDict, serializable
+from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, check_parallel, recorded
 from rayspy.frontends.compute import compute, input_spec, plan_for
@@ -120,6 +121,8 @@ def selectdata(
     if isinstance(data, DiscreteData):
         return _selected_events(data, selection, select, parallel)
     made = _selected_samples(data, selection, select, parallel)
+    if isinstance(data, TimeLockData):
+        data.restrict(made, selection)
     if isinstance(data, SpectralData):
         made.metadata = _selected_models(data, selection)
     if isinstance(data, AnalogData):

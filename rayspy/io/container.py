@@ -33,6 +33,7 @@ from rayspy.data.labels import tell_repeated
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.data.structdict import StructDict, serializable
+from rayspy.data.timelock import STATISTICS, TimeLockData
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError, RayspyError
 from rayspy.io.models import check_models, read_models, write_models
 from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
@@ -47,7 +48,8 @@ _MODELS = "models.arrow"
 _CHUNK = 2**22
 _PART_BYTES = 2**24
 CLASSES: dict[str, type[BaseData]] = {
-    cls.extension: cls for cls in (AnalogData, SpectralData, CrossSpectralData, SpikeData, EventData)
+    cls.extension: cls
+    for cls in (AnalogData, SpectralData, CrossSpectralData, TimeLockData, SpikeData, EventData)
 }
 
 
@@ -239,12 +241,16 @@ def _write_array(source: ArraySource, folder: Path, replaced: Path) -> None:
 def attached_arrays(data: BaseData) -> dict[str, ArraySource]:
     """Further arrays of an object by name; each has a folder of its own within that of the object."""
     found = {"waveform": data.waveform_source} if isinstance(data, SpikeData) else {}
+    if isinstance(data, TimeLockData):
+        found |= data.attached
     if isinstance(data, CrossSpectralData):
         found |= {name: MemorySource(array) for name, array in data.jackknife.items()}
     return {name: source for name, source in found.items() if source is not None}
 
 
 def _attach_arrays(data: BaseData, folder: Path, names: list[str]) -> None:
+    if isinstance(data, TimeLockData):
+        data.attach({name: open_parts(folder / name) for name in names if name in STATISTICS})
     if isinstance(data, SpikeData) and "waveform" in names:
         data.set_waveform_source(open_parts(folder / "waveform"))
     if isinstance(data, CrossSpectralData):

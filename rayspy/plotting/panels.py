@@ -9,6 +9,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
+from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.plotting import drawing
 from rayspy.plotting.raster import multi_raster, single_raster
@@ -28,7 +29,7 @@ def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
 
     Parameters
     ----------
-    data : AnalogData, SpectralData or SpikeData
+    data : AnalogData, SpectralData, TimeLockData or SpikeData
         Is not changed.
     **show_kwargs
         Selectors as in `selectdata`, and for recordings `shifted` (True: channels
@@ -55,14 +56,14 @@ def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
     >>> data = spy.synthdata.white_noise(nTrials=2, nSamples=200, nChannels=3, seed=1)
     >>> fig, ax = spy.singlepanelplot(data, trials=0, channel=["channel1", "channel3"])
     """
-    if isinstance(data, AnalogData):
+    if isinstance(data, (AnalogData, TimeLockData)):
         return _single_analog(_filled(data), **show_kwargs)
     if isinstance(data, SpectralData):
         return _single_spectral(_filled(data), **show_kwargs)
     if isinstance(data, SpikeData):
         _filled(data)
         return single_raster(data, **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData, SpectralData or SpikeData;")
+    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData or SpikeData;")
 
 
 def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
@@ -70,7 +71,7 @@ def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
 
     Parameters
     ----------
-    data : AnalogData, SpectralData or SpikeData
+    data : AnalogData, SpectralData, TimeLockData or SpikeData
         Is not changed.
     **show_kwargs
         Selectors as in `selectdata`, and for spectra `logscale` (True: power in
@@ -90,14 +91,14 @@ def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
     InvalidTypeError, InvalidValueError
         A selector cannot be used; the message names it.
     """
-    if isinstance(data, AnalogData):
+    if isinstance(data, (AnalogData, TimeLockData)):
         return _multi_analog(_filled(data), **show_kwargs)
     if isinstance(data, SpectralData):
         return _multi_spectral(_filled(data), **show_kwargs)
     if isinstance(data, SpikeData):
         _filled(data)
         return multi_raster(data, max_panels=MAX_PANELS, **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData, SpectralData or SpikeData;")
+    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData or SpikeData;")
 
 
 def _filled(data: BaseData) -> BaseData:
