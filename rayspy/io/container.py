@@ -194,7 +194,7 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         **_units_and_events(data),
         **({"coordinates": data.coordinates()} if isinstance(data, DiscreteData) else {}),
         "attached": sorted(attached),
-        "labels": {dim: serializable(data.describe().labels[dim], dim) for dim in data.describe().labels},
+        "labels": _labels_of(data),
         "cfg": serializable(data.cfg, "cfg"),
         "info": serializable(data.info, "info"),
         "log": data._log,
@@ -205,6 +205,13 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
     }
     write_json(folder / _DESCRIPTION, description)
     (folder / "object.sha256").write_text(sha256(folder / _DESCRIPTION) + "\n")
+
+
+def _labels_of(data: BaseData) -> dict[str, Any]:
+    """Labels per dimension of the array; those of codes are among the coordinates."""
+    if isinstance(data, DiscreteData):
+        return {}
+    return {dim: serializable(values, dim) for dim, values in data.describe().labels.items()}
 
 
 def _units_and_events(data: BaseData) -> dict[str, Any]:
