@@ -31,6 +31,11 @@ from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.resampledata import resampledata as resampledata
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
+from rayspy.frontends.statistics.summary import itc as itc
+from rayspy.frontends.statistics.summary import mean as mean
+from rayspy.frontends.statistics.summary import median as median
+from rayspy.frontends.statistics.summary import std as std
+from rayspy.frontends.statistics.summary import var as var
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
@@ -111,12 +116,15 @@ __all__ = [
     "get_defaults",
     "harmonic",
     "hdf5_dataset",
+    "itc",
     "linear_trend",
     "linefilter",
     "load",
     "load_brainvision",
     "load_ft_raw",
     "load_phy",
+    "mean",
+    "median",
     "mk_RandomAdjMat",
     "multipanelplot",
     "notchfilter",
@@ -138,6 +146,8 @@ __all__ = [
     "spikes_from_times",
     "spikes_to_pandas",
     "spikes_to_times",
+    "std",
     "synthdata",
+    "var",
     "white_noise",
 ]

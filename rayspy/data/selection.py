@@ -169,11 +169,11 @@ def resolve(select: Any, description: Description, covering: bool = False) -> Se
     """
     chosen = check_keys(select, description.keys, description.kind)
     trials = _trial_indices(chosen.get("trials"), len(description.trialdefinition))
-    index = {
-        dim: find(chosen[key], description.labels[dim])
-        for key, (dim, find) in _FINDERS.items()
-        if _is_given(chosen, key)
-    }
+    index = {}
+    for key in description.keys:
+        if key not in ("trials", "latency") and _is_given(chosen, key):
+            dim, find = _finder(key)
+            index[dim] = find(chosen[key], description.labels[dim])
     trl = description.trialdefinition[trials]
     if _is_given(chosen, "latency"):
         trials, trl = _cut(chosen["latency"], trials, trl, description.samplerate, covering)
@@ -293,16 +293,15 @@ def _some(items: NDArray[Any], most: int = 8) -> str:
 
 
 _FINDERS: dict[str, tuple[str, Callable[[Any, NDArray[Any]], Indices]]] = {
-    "channel": ("channel", partial(label_indices, key="channel")),
-    "taper": ("taper", partial(label_indices, key="taper")),
-    "channel_i": ("channel_i", partial(label_indices, key="channel_i")),
-    "channel_j": ("channel_j", partial(label_indices, key="channel_j")),
-    "channelcmb": ("channelcmb", partial(label_indices, key="channelcmb")),
     "frequency": ("freq", _frequency_indices),
     "eventid": ("eventid", _code_indices),
-    "unit": ("unit", partial(label_indices, key="unit")),
 }
-"""Per selector: the dimension it acts on, and how its value becomes indices."""
+"""Selectors whose values are numbers: the dimension they act on, and how a value becomes indices."""
+
+
+def _finder(key: str) -> tuple[str, Callable[[Any, NDArray[Any]], Indices]]:
+    """The dimension that a selector acts on, and how its value becomes indices: names, or as said above."""
+    return _FINDERS.get(key) or (key, partial(label_indices, key=key))
 
 
 def _pair(value: Any, name: str, legal: str) -> NDArray[np.float64]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
-from rayspy.data.crossspectral import CrossSpectralData
+from rayspy.data.classes import BY_NAME
 from rayspy.data.selection import Selection, resolve
-from rayspy.data.spectral import SpectralData
-from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
 from rayspy.executors.base import Collect
 from rayspy.executors.driver import run_results
@@ -18,10 +15,6 @@ from rayspy.frontends.calling import check_chan_per_worker, check_parallel, reco
 from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.reductions import Reduction
 from rayspy.planning.plan import Plan, make_plan
-
-CLASSES: dict[str, type[BaseData]] = {
-    cls.__name__: cls for cls in (AnalogData, SpectralData, CrossSpectralData, TimeLockData)
-}
 
 
 def selected(data: BaseData, select: Any) -> Selection:
@@ -108,7 +101,7 @@ def compute_results(
     cfg[plan.name]["parallel"] = parallel
     found = {}
     for name, out in plan.results.items():
-        made = CLASSES[out.kind].from_parts(
+        made = BY_NAME[out.kind].from_parts(
             sources[name], out.trialdefinition, out.samplerate, out.labels, out.dims
         )
         made.cfg = cfg

@@ -23,6 +23,7 @@ from rayspy.frontends.preprocessing import preprocessing
 from rayspy.frontends.rereference import rereference
 from rayspy.frontends.resampledata import resampledata
 from rayspy.frontends.selectdata import selectdata
+from rayspy.frontends.statistics.summary import itc, mean, median, std, var
 from rayspy.planning.memory import Memory
 from rayspy.planning.plan import Plan, Receipt, make_plan
 from rayspy.storage.scratch import check_space, free_bytes, new_target
@@ -37,6 +38,11 @@ EXPLAINED: tuple[Callable[..., Any], ...] = (
     rereference,
     baseline,
     selectdata,
+    mean,
+    std,
+    var,
+    median,
+    itc,
 )
 """Functions that end in a run, of which the plan can be caught."""
 _BRIEF = 1.0

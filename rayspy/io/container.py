@@ -26,6 +26,7 @@ from rayspy.checks import check_bool
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.classes import BY_EXTENSION
 from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.event import EventData
@@ -47,10 +48,6 @@ _TRIALS = "trials.arrow"
 _MODELS = "models.arrow"
 _CHUNK = 2**22
 _PART_BYTES = 2**24
-CLASSES: dict[str, type[BaseData]] = {
-    cls.extension: cls
-    for cls in (AnalogData, SpectralData, CrossSpectralData, TimeLockData, SpikeData, EventData)
-}
 
 
 # -- names ---------------------------------------------------------------------
@@ -373,7 +370,7 @@ def load(
 def load_as(filename: Any, cls: type[BaseData]) -> BaseData:
     """Load one object of a known class."""
     path = Path(_text(filename, "filename")).expanduser().absolute()
-    if CLASSES.get(path.suffix, cls) is not cls:
+    if BY_EXTENSION.get(path.suffix, cls) is not cls:
         raise InvalidValueError(f"{cls.extension} folder for {cls.__name__}", "data", path)
     if path.suffix != cls.extension:
         path = path.with_name(path.name + cls.extension)
@@ -398,7 +395,7 @@ def _words(value: Any, name: str) -> list[str]:
 
 
 def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
-    if path.suffix in CLASSES:
+    if path.suffix in BY_EXTENSION:
         if tag is not None or dataclass is not None:
             raise InvalidValueError("a container together with `tag` or `dataclass`", "filename", path.name)
         if not path.is_dir():
@@ -411,10 +408,12 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
         ["." + word.lstrip(".") for word in _words(dataclass, "dataclass")] if dataclass is not None else []
     )
     for kind in kinds:
-        if kind not in CLASSES:
-            raise InvalidValueError(f"one of {', '.join(k[1:] for k in CLASSES)}", "dataclass", kind[1:])
+        if kind not in BY_EXTENSION:
+            raise InvalidValueError(f"one of {', '.join(k[1:] for k in BY_EXTENSION)}", "dataclass", kind[1:])
     found = [
-        f for f in sorted(folder.iterdir()) if f.suffix in (kinds or CLASSES) and not f.name.startswith(".")
+        f
+        for f in sorted(folder.iterdir())
+        if f.suffix in (kinds or BY_EXTENSION) and not f.name.startswith(".")
     ]
     if tag is not None:
         tags = _words(tag, "tag")
@@ -436,7 +435,7 @@ def _load_object(folder: Path, checksum: bool | None) -> BaseData:
 
 
 def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
-    cls = CLASSES.get(folder.suffix)
+    cls = BY_EXTENSION.get(folder.suffix)
     if cls is None or cls.__name__ != description["class"]:
         kind = folder.suffix[1:]
         raise DamagedDataError(f"{folder} does not hold a {kind} object but {description['class']!r}")

@@ -127,12 +127,15 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    crosses: ClassVar[frozenset[str]] = frozenset()
-    """Dimensions that a kernel needs whole: blocks are not cut along them."""
     holds_gil: ClassVar[bool] = False
     """Whether threads of one process wait for each other."""
     tells_nan: ClassVar[bool] = False
     """Whether users are told which trials have NaNs."""
+
+    @property
+    def crosses(self) -> frozenset[str]:
+        """Dimensions that a kernel needs whole: blocks are not cut along them."""
+        return frozenset()
 
     @property
     def lanes(self) -> int:

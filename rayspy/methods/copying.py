@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +31,35 @@ class Copying(Method):
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Return 0: nothing but input and output."""
         return 0
+
+
+def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Type for results of arithmetic: that of numbers with a fraction; single precision for up to 16 bits."""
+    if dtype.kind in "fc":
+        return dtype
+    return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
+
+
+@dataclass(frozen=True)
+class Floating(Copying):
+    """Copies what was selected as numbers with a fraction."""
+
+    name: ClassVar[str] = "float"
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """As the input, whole numbers as numbers with a fraction."""
+        return replace(super().output(spec), dtype=floating(spec.dtype))
+
+    def kernel(self, length: int) -> Kernel:
+        """Convert."""
+        return _converted
+
+
+def _converted(x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    if out is None:
+        return x.astype(floating(x.dtype))
+    np.copyto(out, x, casting="same_kind" if x.dtype.kind == out.dtype.kind else "safe")
+    return out
 
 
 def _copied(x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:

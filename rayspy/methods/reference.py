@@ -24,11 +24,15 @@ class Rereference(Copying):
     """Subtracts the average or median of some channels from all channels, sample by sample."""
 
     name: ClassVar[str] = "rereference"
-    crosses: ClassVar[frozenset[str]] = frozenset({"channel"})
 
     statistic: str = "average"
     channels: tuple[int, ...] | None = None
     """Channels that make up the reference, as places among the selected ones; None: all."""
+
+    @property
+    def crosses(self) -> frozenset[str]:
+        """All channels go into the reference of each."""
+        return frozenset({"channel"})
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As the input, in single precision."""

@@ -37,7 +37,8 @@ class Moments(Reduction):
         found = {what: over_trials(each, self._dtype(what, each)) for what in self.wanted}
         return found if len(found) > 1 else {"": next(iter(found.values()))}
 
-    def _dtype(self, what: str, each: OutputSpec) -> np.dtype[np.generic]:
+    @staticmethod
+    def _dtype(what: str, each: OutputSpec) -> np.dtype[np.generic]:
         return each.dtype if what == "mean" else np.empty(0, each.dtype).real.dtype
 
     def state(self, each: OutputSpec) -> dict[str, Layout]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over
 
 @dataclass(frozen=True)
 class Resultant(Reduction):
-    """Length of the mean of unit vectors: |sum_k x_k / |x_k|| / n, from 0 to 1.
+    """Length of the mean of unit vectors over trials and tapers: |mean_k x_k / |x_k||, from 0 to 1.
 
     Tallon-Baudry, C. et al. (1996), Journal of Neuroscience 16, 4240-4249 (phase-locking factor).
     """
@@ -21,8 +21,9 @@ class Resultant(Reduction):
     name: ClassVar[str] = "itc"
 
     def outputs(self, each: OutputSpec) -> dict[str, OutputSpec]:
-        """As the result of one trial, real."""
-        return {"": over_trials(each, np.float32)}
+        """As the result of one trial, real, with one taper."""
+        labels = {**each.labels, "taper": np.array(["taper1"])} if "taper" in each.labels else each.labels
+        return {"": replace(over_trials(each, np.float32), labels=labels)}
 
     def state(self, each: OutputSpec) -> dict[str, Layout]:
         """The sum of unit vectors."""
@@ -41,7 +42,10 @@ class Resultant(Reduction):
 
     def finalize(self, state: State, each: OutputSpec) -> dict[str, Array]:
         """Length of the mean."""
-        return {"": (np.abs(state["sum"]) / len(each.rows)).astype(np.float32)}
+        mean = state["sum"] / len(each.rows)
+        if "taper" in each.inner:
+            mean = mean.mean(axis=1 + each.inner.index("taper"), keepdims=True)
+        return {"": np.abs(mean).astype(np.float32)}
 
     def working_bytes(self, each: OutputSpec, n_trials: int) -> int:
         """One trial in double precision, its directions and magnitudes."""

@@ -1,0 +1,1 @@
+"""Front-ends of statistics over trials and within them."""
