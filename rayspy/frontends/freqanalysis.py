@@ -38,10 +38,10 @@ _COMMON = {"method", "output", "keeptrials", "foi", "foilim", "polyremoval", "se
 _TAPERS = {"taper", "taper_opt", "tapsmofrq", "nTaper", "keeptapers"}
 _USED: dict[str, set[str]] = {
     "mtmfft": _TAPERS | {"pad", "demean_taper", "ft_compat", "fooof_opt"},
-    "mtmconvol": _TAPERS | {"toi", "t_ftimwin"},
+    "mtmconvol": _TAPERS | {"toi", "t_ftimwin", "edges"},
     "welch": _TAPERS | {"toi", "t_ftimwin"},
-    "wavelet": {"toi", "wavelet", "width", "order"},
-    "superlet": {"toi", "order_max", "order_min", "c_1", "adaptive"},
+    "wavelet": {"toi", "wavelet", "width", "order", "edges"},
+    "superlet": {"toi", "order_max", "order_min", "c_1", "adaptive", "edges"},
 }
 """Parameters that have an effect besides those that all methods have."""
 
@@ -74,6 +74,7 @@ def freqanalysis(
     out: None = None,
     fooof_opt: dict[str, Any] | None = None,
     ft_compat: bool = False,
+    edges: str = "zero",
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
@@ -129,10 +130,12 @@ def freqanalysis(
         Times of the result. 'all': every sample. 'mtmconvol' and 'welch': overlap
         of windows, 0 to 1. Others and 'mtmconvol': ascending times in seconds,
         which every selected trial must have; the nearest samples are taken.
-        Wavelets see only the part of the trial from the first to the last of them.
+        Wavelets see only the part of the trial from the first to the last of them,
+        unless ``edges="nan"``.
     t_ftimwin : float
-        'mtmconvol', 'welch': length of the windows in seconds. They are centred
-        on the times of the result; beyond its ends a trial is zero.
+        'mtmconvol', 'welch': length of the windows in seconds. Those of 'mtmconvol'
+        are centred on the times of the result. 'welch' averages windows that lie
+        whole in the trial, the first one at its first sample.
     wavelet : {'Morlet', 'Paul', 'DOG', 'Ricker', 'Marr', 'Mexican_hat'}
         'wavelet': kind of wavelet; the last three are 'DOG' of order 2.
     width : float
@@ -154,6 +157,11 @@ def freqanalysis(
     ft_compat : bool
         'mtmfft': scale as FieldTrip does: the sum over bins, not the level of a
         bin, is independent of padding.
+    edges : {'zero', 'nan'}
+        'mtmconvol', wavelets, superlets: what becomes of times whose window or
+        wavelet reaches beyond the trial. 'zero': a trend is fitted to and removed from
+        the samples that there are, all others are zero. 'nan': NaN, as in FieldTrip;
+        with a list of times, wavelets then see the whole trial.
     parallel : bool, optional
         None: use a cluster that is running, else local threads. True: start a
         local Ray if none is running. False: one local thread.
@@ -230,7 +238,7 @@ def freqanalysis(
         "taper_opt": taper_opt, "tapsmofrq": tapsmofrq, "nTaper": nTaper, "keeptapers": keeptapers,
         "toi": toi, "t_ftimwin": t_ftimwin, "wavelet": wavelet, "width": width, "order": order,
         "order_max": order_max, "order_min": order_min, "c_1": c_1, "adaptive": adaptive, "out": out,
-        "fooof_opt": fooof_opt, "ft_compat": ft_compat,
+        "fooof_opt": fooof_opt, "ft_compat": ft_compat, "edges": edges,
         "select": select, "chan_per_worker": chan_per_worker,
     }  # fmt: skip
     check_input(data)

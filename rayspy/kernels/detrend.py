@@ -62,6 +62,40 @@ def detrended(x: Array, polyremoval: int | None, out: Array | None = None) -> Ar
     return rest
 
 
+def detrended_inside(x: Array, polyremoval: int, inside: NDArray[np.bool_]) -> Array:
+    """Subtract from some samples of every line the mean (0) or the straight line (1) that fits them best.
+
+    Parameters
+    ----------
+    x : ndarray, floating point, shape (group, line, time, channel)
+        Signals, zero at all other samples; not changed.
+    polyremoval : int
+        Order of the polynomial. A single sample is removed as mean.
+    inside : ndarray of bool, shape (line, time)
+        Which samples of each line there are, at least one.
+
+    Returns
+    -------
+    ndarray
+        The residuals; all other samples stay zero.
+    """
+    count = inside.sum(axis=1, keepdims=True)
+    weight = inside.astype(x.dtype)[..., np.newaxis]
+    rest: Array = x - _sums(x) / count[..., np.newaxis].astype(x.dtype) * weight
+    if polyremoval == 1:
+        times = np.arange(inside.shape[1], dtype=np.float64)
+        ramp = np.where(inside, times - (inside * times).sum(axis=1, keepdims=True) / count, 0)
+        length = np.sqrt((ramp**2).sum(axis=1, keepdims=True))
+        unit = (ramp / np.where(count > 1, length, 1)).astype(x.dtype)[..., np.newaxis]
+        rest -= _sums(rest * unit) * unit
+    return rest
+
+
+def _sums(x: Array) -> Array:
+    """Sum over time of (group, line, time, channel), which is kept with length 1."""
+    return pairwise_sum(x.reshape(-1, *x.shape[2:])).reshape(*x.shape[:2], 1, x.shape[3])
+
+
 _ROWS = 8
 
 

@@ -9,7 +9,7 @@ lines are cut into overlapping segments where filters are short (overlap-save).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -253,16 +253,20 @@ class Spectra:
         if scaled:
             self.scale = np.ldexp(1.0, np.frexp(np.abs(lines).max(axis=-1, keepdims=True))[1])
             lines = lines / self.scale
-        self._lines = lines
-        self._known: dict[int, Array] = {}
+        self.lines = lines
+        self._known: dict[Hashable, Array] = {}
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self.lines)
 
     def __getitem__(self, n_fft: int) -> Array:
-        if n_fft not in self._known:
-            self._known[n_fft] = _all_bins(self._lines, n_fft)
-        return self._known[n_fft]
+        return self.once(n_fft, lambda: _all_bins(self.lines, n_fft))
+
+    def once(self, name: Hashable, make: Callable[[], Array]) -> Array:
+        """Something made of the lines, when it is first asked for."""
+        if name not in self._known:
+            self._known[name] = make()
+        return self._known[name]
 
 
 def _all_bins(lines: Array, n_fft: int) -> Array:

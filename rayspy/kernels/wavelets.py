@@ -102,6 +102,12 @@ def sample_times(duration: float, reach: int) -> tuple[Array, int]:
     return times[first : middle + reach + 1], first - middle
 
 
+def samples_needed(duration: float) -> tuple[int, int]:
+    """How many samples before and after a time point a filter of some duration needs."""
+    times, first = sample_times(duration, math.ceil(duration))
+    return first + len(times) - 1, -first
+
+
 def sampled_wavelet(
     family: str, parameter: float, scale: float, samplerate: float, reach: int
 ) -> tuple[Array, int]:

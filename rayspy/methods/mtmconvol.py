@@ -11,14 +11,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.filterbank import BUFFER_BYTES, row_bytes, segments, transform_length
+from rayspy.kernels.detrend import detrended
+from rayspy.kernels.filterbank import BUFFER_BYTES, Spectra, row_bytes, segments, transform_length
 from rayspy.kernels.mtmconvol import (
     BATCH_BYTES,
     convolved_spectra,
     edge_response,
+    end_sums,
+    end_weights,
     mean_window_power,
+    whole_windows,
     window_filter,
     window_spectra,
+    window_wave,
 )
 from rayspy.kernels.tapers import power_norm
 from rayspy.methods.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
@@ -46,6 +51,8 @@ class Mtmconvol(Method):
     output_kind: str = "pow"
     keeptapers: bool = False
     polyremoval: int | None = 0
+    edges: str = "zero"
+    """What becomes of windows that reach beyond the trial."""
 
     @property
     def freq(self) -> NDArray[np.float64]:
@@ -132,19 +139,21 @@ class Mtmconvol(Method):
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Trial with zeros at its ends and, of one window at least, samples and transforms."""
         wide = 8 if itemsize > 4 else 4
-        if self.by_convolution(length):
-            n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
-            return 48 * length + 8 * row_bytes(length, n_fft)
-        return (length + self.n_window) * itemsize + 8 * (self.n_window + 2) * wide
+        if not self.by_convolution(length):
+            return (length + self.n_window) * itemsize + 8 * (self.n_window + 2) * wide
+        n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
+        return (
+            (48 + 24 * (self.polyremoval == 1)) * length + 8 * row_bytes(length, n_fft) + 96 * self.n_window
+        )
 
     def shared_bytes(self, length: int) -> int:
         """Samples and transforms of a batch of windows, and its result."""
         if not self.by_convolution(length):
-            return 10 * BATCH_BYTES
+            return 12 * BATCH_BYTES
         n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
         n_filters = len(self.freq) * self.taper.n_tapers
         edges = 24 * n_filters * min(self.n_window + 2, len(self.times.samples(length)))
-        return min(KEPT_BYTES, 8 * n_filters * n_fft) + edges + 6 * BATCH_BYTES + 4 * BUFFER_BYTES
+        return min(KEPT_BYTES, 8 * n_filters * n_fft) + edges + 7 * BATCH_BYTES + 4 * BUFFER_BYTES
 
     def weight(self, length: int) -> float:
         """Work per byte of result: about that of a plain transform."""
@@ -153,9 +162,17 @@ class Mtmconvol(Method):
 
 @dataclass(frozen=True)
 class Welch(Mtmconvol):
-    """Power of `mtmconvol` averaged over the windows of each trial."""
+    """Power averaged over the windows of each trial: from its first sample on in steps, all of them whole."""
 
     name: ClassVar[str] = "welch"
+
+    def windows(self, length: int) -> NDArray[np.int64]:
+        """First sample of each window: those that lie whole in the trial."""
+        return np.arange(0, length - self.n_window + 1, self.times.step)
+
+    def by_convolution(self, length: int) -> bool:
+        """All windows are transformed."""
+        return False
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """One row per trial."""
@@ -174,7 +191,7 @@ class Welch(Mtmconvol):
 
     def kernel(self, length: int) -> Kernel:
         """Bind tapers and windows to this trial length."""
-        bound: Kernel = partial(_mean_of, self, self.starts(length, 0))
+        bound: Kernel = partial(_mean_of, self, self.windows(length))
         return bound
 
     def working_bytes(self, length: int, itemsize: int) -> int:
@@ -183,7 +200,7 @@ class Welch(Mtmconvol):
 
     def weight(self, length: int) -> float:
         """Work per byte of result: that of all windows."""
-        return float(len(self.times.samples(length)))
+        return float(len(self.windows(length)))
 
 
 @lru_cache(maxsize=64)
@@ -198,11 +215,15 @@ def _bins(method: Mtmconvol) -> slice | NDArray[np.int64]:
     return slice(None) if method.bins is None else np.array(method.bins)
 
 
+def _wave(method: Mtmconvol, i: int) -> NDArray[Any]:
+    """Taper and exponential of filter number i."""
+    taper, f = divmod(i, len(method.freq))
+    return window_wave(_tapers(method)[taper], f if method.bins is None else method.bins[f])
+
+
 def _filter(method: Mtmconvol, i: int) -> tuple[NDArray[Any], int]:
     """Filter of taper and bin number i."""
-    taper, f = divmod(i, len(method.freq))
-    bin_number = f if method.bins is None else method.bins[f]
-    return window_filter(_tapers(method)[taper], bin_number, method.polyremoval, method.n_window // 2)
+    return window_filter(_wave(method, i), method.polyremoval, method.n_window // 2)
 
 
 def _cut_filter(method: Mtmconvol, reach: int, shift: int, i: int) -> tuple[NDArray[Any], int]:
@@ -212,37 +233,65 @@ def _cut_filter(method: Mtmconvol, reach: int, shift: int, i: int) -> tuple[NDAr
     return taps[low:high], first + low - shift
 
 
-class _Edges:
-    """Outputs of filters for a trial of ones; each is made when it is first asked for.
+class _Ends:
+    """What outputs of filters lack; each is made when it is first asked for.
 
-    They are kept where windows reach over the ends of the trial; elsewhere they are the sum of the filter.
+    Where no trend is removed that is the response to the mean of the trial, which is the
+    sum of the filter where the window lies whole in the trial. Else it is something at
+    the ends only, where the trend is that of fewer samples.
     """
 
     def __init__(self, method: Mtmconvol, length: int, first: int) -> None:
         self._method, self._length = method, length
         self._samples = method.times.samples(length, first)
-        begins = self._samples - method.n_window // 2
-        self._outside = np.flatnonzero((begins < 0) | (begins + method.n_window > length))
-        self._known: dict[int, tuple[complex, NDArray[np.complex128]]] = {}
+        self._starts = method.starts(length, first)
+        head, tail = whole_windows(self._starts, method.n_window, length)
+        self._parts = slice(0, head), slice(tail, len(self._starts))
+        self._known: dict[int, tuple[complex, list[NDArray[np.complex64]]]] = {}
 
-    def __call__(self, numbers: Sequence[int]) -> NDArray[np.complex64]:
-        """Outputs of some filters, (filter, window)."""
-        out = np.empty((len(numbers), len(self._samples)), np.complex64)
-        for row, i in zip(out, numbers, strict=True):
-            row[:], row[self._outside] = self._one(i)
-        return out
+    def __call__(self, spectra: Spectra, numbers: Sequence[int], values: NDArray[Any]) -> None:
+        """Add it to the outputs of some filters, (line, filter, window)."""
+        known = [self._one(i) for i in numbers]
+        mean, (head, tail) = spectra.mean.astype(np.float32), self._parts
+        for k, (inner, ends) in enumerate(known):
+            if self._method.polyremoval is None:
+                values[:, k, head.stop : tail.start] += mean * np.complex64(inner)
+            for part, weights in zip(self._parts, ends, strict=True):
+                if part.stop > part.start:
+                    values[:, k, part] += self._missing(spectra, part, weights)
 
-    def _one(self, i: int) -> tuple[complex, NDArray[np.complex128]]:
+    def _missing(self, spectra: Spectra, part: slice, weights: NDArray[Any]) -> NDArray[Any]:
+        if self._method.polyremoval is None:
+            return np.asarray(spectra.mean.astype(np.float32) * weights[0])
+        starts, n = self._starts[part], self._method.n_window
+        sums = spectra.once(
+            ("end", part.start), lambda: end_sums(spectra.lines, starts, n).astype(np.float32)
+        )
+        missing = sums[0] * weights[0]
+        if self._method.polyremoval == 1:
+            missing += sums[1] * weights[1]
+        return np.asarray(missing)
+
+    def _one(self, i: int) -> tuple[complex, list[NDArray[np.complex64]]]:
+        """Sum of the filter, and per end what outputs are multiplied with, (1 or 2, window)."""
         if i not in self._known:
-            taps, first = _filter(self._method, i)
-            outside = edge_response(taps, first, self._length, self._samples[self._outside])
-            self._known[i] = complex(np.cumsum(taps)[-1]), outside
+            self._known[i] = self._made(i)
         return self._known[i]
+
+    def _made(self, i: int) -> tuple[complex, list[NDArray[np.complex64]]]:
+        method, length = self._method, self._length
+        if method.polyremoval is not None:
+            wave = _wave(method, i)
+            weights = [end_weights(wave, method.polyremoval, self._starts[p], length) for p in self._parts]
+            return 0, [each.astype(np.complex64) for each in weights]
+        taps, first = _filter(method, i)
+        ends = [edge_response(taps, first, length, self._samples[p])[np.newaxis] for p in self._parts]
+        return complex(np.cumsum(taps)[-1]), [each.astype(np.complex64) for each in ends]
 
 
 @lru_cache(maxsize=8)
-def _edges(method: Mtmconvol, length: int, first: int) -> _Edges:
-    return _Edges(method, length, first)
+def _ends(method: Mtmconvol, length: int, first: int) -> _Ends:
+    return _Ends(method, length, first)
 
 
 def _bank(method: Mtmconvol, length: int, first: int) -> FilterBank:
@@ -265,11 +314,17 @@ def _convolved(
     bank = kept_bank((method, length, first), partial(_bank, method, length, first))
     if out is None:
         out = _empty(method, x, bank.points.n_rows, len(freqs))
-    edges, average = _edges(method, length, first), not method.keeptapers
+    ends, average = _ends(method, length, first), not method.keeptapers
     rows = out.reshape(*out.shape[:2], -1, out.shape[4])
-    convolved_spectra(x, bank, edges, n_tapers, freqs, output, average, rows)
+    if method.polyremoval == 1:  # makes no difference but to rounding
+        x = detrended(x.astype(np.float64), 1)
+    convolved_spectra(x, bank, ends, n_tapers, freqs, output, average, rows)
     if not np.may_share_memory(rows, out):
         out[...] = rows.reshape(out.shape)
+    if method.edges == "nan":
+        head, tail = whole_windows(method.starts(length, first), method.n_window, length)
+        out[:, :head] = np.nan
+        out[:, tail:] = np.nan
     return out
 
 
@@ -286,7 +341,15 @@ def _windows_of(
     if out is None:
         out = _empty(method, x, len(starts), len(method.freq))
     window_spectra(
-        x, tapers, starts, _bins(method), method.output_kind, method.keeptapers, method.polyremoval, out
+        x,
+        tapers,
+        starts,
+        _bins(method),
+        method.output_kind,
+        method.keeptapers,
+        method.polyremoval,
+        out,
+        method.edges,
     )
     return out
 

@@ -29,6 +29,7 @@ from rayspy.kernels.wavelets import (
     order_weights,
     sampled_superlet,
     sampled_wavelet,
+    samples_needed,
 )
 from rayspy.methods.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
@@ -56,6 +57,9 @@ class Wavelet(Method):
     family: str = "Morlet"
     parameter: float = 6.0
     """w0 of Morlet, order of Paul and DOG."""
+    edges: str = "zero"
+    """'zero': beyond its part from the first time point to the last a trial is zero. 'nan': wavelets see
+    the whole trial, and where they reach beyond it, results are NaN."""
 
     @property
     def freq(self) -> NDArray[np.float64]:
@@ -87,10 +91,10 @@ class Wavelet(Method):
         """Filter number i as far as it matters, and the lag of its first tap."""
         return sampled_wavelet(self.family, self.parameter, float(self.scales[i]), self.samplerate, reach)
 
-    def bank(self, length: int) -> FilterBank:
-        """All filters for trials of this length."""
-        reaches = [min(length - 1, math.ceil(n / 2) + 1) for n in self.durations()]
-        bound = partial(_taps, self, length - 1), partial(_limits, self, length - 1)
+    def bank(self, length: int, shift: int = 0) -> FilterBank:
+        """All filters for so many samples, of which number `shift` is the first time point."""
+        reaches = [min(length - 1, math.ceil(n / 2) + 1 + shift) for n in self.durations()]
+        bound = partial(_taps, self, length - 1, shift), partial(_limits, self, length - 1)
         return FilterBank(length, points_of(self.times, length), reaches, *bound, self.family == "DOG")
 
     @property
@@ -112,18 +116,39 @@ class Wavelet(Method):
 
     def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
         """Runs of frequencies of about the same work."""
-        bank, members = self.bank(self.used(length)), [[i for i, _ in some] for some in self.members]
-        return band_edges(bank, members, at_most, n_lines)
+        members = [[i for i, _ in some] for some in self.members]
+        return band_edges(self.largest_bank(length), members, at_most, n_lines)
 
     def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
         """Bind the filters of these frequencies."""
-        part = slice(variant, variant + self.used(length))
-        bound: Kernel = partial(_transformed, self, part, range(first, stop))
+        bound: Kernel = partial(_transformed, self, length, variant, range(first, stop))
         return bound
 
+    def part(self, length: int, variant: int) -> slice:
+        """Samples that are transformed: from the first time point to the last, `margin` of them besides."""
+        if self.times.offsets is None:
+            return slice(0, length)
+        margin = self.margin
+        return slice(max(0, variant - margin), min(length, variant + self.times.offsets[-1] + 1 + margin))
+
+    @property
+    def margin(self) -> int:
+        """Samples beyond the time points that are looked at."""
+        return 0 if self.edges == "zero" else max(map(max, self.needed()))
+
+    def needed(self) -> list[tuple[int, int]]:
+        """Samples before and after a time point that the longest filter of each frequency needs."""
+        durations = self.durations()
+        return [samples_needed(max(durations[i] for i, _ in some)) for some in self.members]
+
     def used(self, length: int) -> int:
-        """Samples that are transformed: from the first time point to the last."""
-        return length if self.times.offsets is None else self.times.offsets[-1] + 1
+        """Samples that are transformed, at most."""
+        part = self.part(length, self.margin)
+        return int(part.stop - part.start)
+
+    def largest_bank(self, length: int) -> FilterBank:
+        """Filters for so many samples."""
+        return self.bank(self.used(length), min(self.margin, length) if self.times.offsets else 0)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Lines in double precision, their spectra and the outputs of one filter.
@@ -134,12 +159,12 @@ class Wavelet(Method):
             return _LEVEL_BYTES + (
                 24 * length if self.polyremoval == 1 else 4 * length if itemsize == 2 else 0
             )
-        used = set(self.bank(self.used(length)).row_bytes)
+        used = set(self.largest_bank(length).row_bytes)
         return 48 * length + sum(used) + 6 * max(used)
 
     def shared_bytes(self, length: int) -> int:
         """Filters, a batch of outputs and the results of some lines."""
-        lengths = self.bank(self.used(length)).lengths
+        lengths = self.largest_bank(length).lengths
         if self.side_by_side(length):
             return (
                 min(KEPT_BYTES, 8 * sum(lengths))
@@ -153,7 +178,7 @@ class Wavelet(Method):
     def side_by_side(self, length: int) -> bool:
         """Whether powers of 32 lines at a time are made."""
         used = self.used(length)
-        return self.output_kind == "pow" and is_plain(self.bank(used), used)
+        return self.output_kind == "pow" and is_plain(self.largest_bank(length), used)
 
     def weight(self, length: int) -> float:
         """Work per byte of result, compared to a plain transform."""
@@ -199,7 +224,7 @@ class Superlet(Wavelet):
         """Also the means of some frequencies."""
         if not self.side_by_side(length):
             return super().shared_bytes(length) + 8 * BATCH_BYTES
-        lengths, order = self.bank(self.used(length)).lengths, max(map(len, self.members))
+        lengths, order = self.largest_bank(length).lengths, max(map(len, self.members))
         filters = min(KEPT_BYTES, 8 * sum(lengths)) + 80 * max(lengths) + _FILTER_BYTES * len(lengths)
         return filters + means_bytes(points_of(self.times, self.used(length)).n_rows, lengths, order)
 
@@ -207,7 +232,7 @@ class Superlet(Wavelet):
         """Whether means of powers of 32 lines at a time are made."""
         used = self.used(length)
         whole = self.output_kind in ("pow", "abs") and has_whole_orders(self.members)
-        return whole and is_plain(self.bank(used), used)
+        return whole and is_plain(self.largest_bank(length), used)
 
     def weight(self, length: int) -> float:
         """Work per byte of result; less than there is, as filters are faster on several lines at a time."""
@@ -226,8 +251,9 @@ def _members(method: Superlet) -> tuple[list[list[tuple[int, float]]], list[tupl
     return members, filters
 
 
-def _taps(method: Wavelet, reach: int, i: int) -> tuple[NDArray[Any], int]:
-    return method.taps(i, reach)
+def _taps(method: Wavelet, reach: int, shift: int, i: int) -> tuple[NDArray[Any], int]:
+    taps, first = method.taps(i, reach)
+    return taps, first - shift
 
 
 def _limits(method: Wavelet, reach: int, i: int) -> tuple[float, float] | None:
@@ -238,12 +264,19 @@ def _limits(method: Wavelet, reach: int, i: int) -> tuple[float, float] | None:
 
 
 def _transformed(
-    method: Wavelet, part: slice, freqs: range, x: NDArray[Any], out: NDArray[Any] | None = None
+    method: Wavelet, length: int, variant: int, freqs: range, x: NDArray[Any], out: NDArray[Any] | None = None
 ) -> NDArray[Any]:
-    length = part.stop - part.start
-    bank = kept_bank((method, length), partial(method.bank, length))
+    part = method.part(length, variant)
+    n, shift = part.stop - part.start, 0 if method.times.offsets is None else variant - part.start
+    bank = kept_bank((method, n, shift), partial(method.bank, n, shift))
     if out is None:
         dtype = np.complex64 if method.output_kind == "fourier" else np.float32
         out = np.empty((len(x), bank.points.n_rows, 1, len(freqs), x.shape[2]), dtype)
     method.transform(bank, Signals.of(x, method.polyremoval, part), freqs, out[:, :, 0])
+    if method.edges == "nan":
+        samples = method.times.samples(length, variant)
+        for k, (before, after) in enumerate(method.needed()[freqs.start : freqs.stop]):
+            head, tail = np.searchsorted(samples, [before, length - after])
+            out[:, :head, 0, k] = np.nan
+            out[:, tail:, 0, k] = np.nan
     return out

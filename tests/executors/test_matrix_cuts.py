@@ -29,7 +29,7 @@ WINDOWS = {"method": "mtmconvol", "t_ftimwin": 1.0}
 BANDS = {
     "wavelet": {"method": "wavelet", "foi": FEW},
     "wavelet-many": {"method": "wavelet", "foi": MANY, "polyremoval": 1},
-    "wavelet-fourier": {"method": "wavelet", "foi": FEW, "output": "fourier", "toi": TIMES},
+    "wavelet-fourier": {"method": "wavelet", "foi": FEW, "output": "fourier", "toi": TIMES, "edges": "nan"},
     "wavelet-real": {"method": "wavelet", "foi": FEW, "wavelet": "Ricker", "output": "real"},
     "wavelet-uneven": {"method": "wavelet", "foi": MANY, "toi": UNEVEN, "output": "angle"},
     "superlet": {"method": "superlet", "foi": FEW, "order_max": 3},
@@ -37,7 +37,9 @@ BANDS = {
     "superlet-fourier": {"method": "superlet", "foi": FEW, "order_max": 3, "output": "fourier", "toi": TIMES},
     "mtmconvol": {**WINDOWS, "foi": FEW[::2], "toi": "all"},
     "mtmconvol-tapers": {**WINDOWS, "foi": FEW[::2], "toi": "all", "tapsmofrq": 5},
-    "mtmconvol-keep": {**WINDOWS, "foi": FEW[::2], "toi": "all", "tapsmofrq": 5, "keeptapers": True},
+    "mtmconvol-keep": {
+        **WINDOWS, "foi": FEW[::2], "toi": "all", "tapsmofrq": 5, "keeptapers": True, "edges": "nan",
+    },
     "mtmconvol-fourier": {**WINDOWS, "foi": FEW[::2], "toi": DENSE[:1600], "output": "fourier"},
 }  # fmt: skip
 PIECES = {

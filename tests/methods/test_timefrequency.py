@@ -54,22 +54,143 @@ def test_windows_are_those_of_scipys_spectrogram(n, overlap):
         power[:, 0] *= 2
         if n % 2 == 0:
             power[:, -1] *= 2
-        wanted = power[: len(got.trials[k])]
-        np.testing.assert_allclose(got.trials[k][:, 0], wanted, rtol=1e-4, atol=1e-6 * wanted.max())
-        assert len(wanted) == -(-600 // hop)
+        assert len(got.trials[k]) == -(-600 // hop)
+        begins = hop * np.arange(len(got.trials[k])) - n // 2
+        whole = (begins >= 0) & (begins + n <= 600)
+        wanted = power[: len(whole)][whole]
+        np.testing.assert_allclose(got.trials[k][whole, 0], wanted, rtol=1e-4, atol=1e-6 * wanted.max())
 
 
-def test_welch_is_the_mean_of_scipys_welch_over_the_padded_trial():
-    n, hop, data = 100, 50, noise()
-    got = analysed(data, "welch", t_ftimwin=n / RATE, toi=0.5, taper=None)
+@pytest.mark.parametrize(("polyremoval", "detrend"), [(0, "constant"), (1, "linear")])
+@pytest.mark.parametrize(("n", "overlap"), [(100, 0.5), (101, 0.0), (600, 0.9), (70, 0.75)])
+def test_welch_is_that_of_scipy(n, overlap, polyremoval, detrend):
+    trl, x = noise().trialdefinition, noise().data[()].astype(float) + 1000
+    data = spy.AnalogData(x, samplerate=RATE, trialdefinition=trl)
+    got = analysed(data, "welch", t_ftimwin=n / RATE, toi=overlap, taper=None, polyremoval=polyremoval)
     for k in range(2):
-        padded = np.pad(data.trials[k], ((n // 2, n // 2), (0, 0)))[: 11 * hop + n]
         _, power = signal.welch(
-            padded, RATE, "boxcar", n, n - hop, detrend="constant", scaling="spectrum", axis=0
+            data.trials[k], RATE, "boxcar", n, int(overlap * n), detrend=detrend, scaling="spectrum", axis=0
         )
-        power[[0, -1]] *= 2
-        np.testing.assert_allclose(got.trials[k][0, 0, 1:], power[1:], rtol=1e-4)
+        power[0] *= 2
+        power[-1] *= 2 - n % 2
+        np.testing.assert_allclose(got.trials[k][0, 0], power, rtol=1e-4, atol=1e-6 * power.max())
     np.testing.assert_array_equal(got.trialinfo[:, 0], [5, 6])
+
+
+def windows_by_hand(x, n, samples, polyremoval, freqs):
+    """Coefficients of the Hann window around some samples of a line; a trend is fitted to what there is."""
+    taper = signal.windows.hann(n)
+    wave = np.exp(-2j * np.pi * np.outer(freqs, np.arange(n)) / n) * taper * np.sqrt(8 / 3 / n / taper.sum())
+    found = []
+    for sample in samples:
+        t = np.arange(sample - n // 2, sample - n // 2 + n)
+        inside = (t >= 0) & (t < len(x))
+        some, times = x[t[inside]], t[inside] - sample
+        order = min(polyremoval, len(some) - 1)
+        window = np.zeros(n)
+        window[inside] = some - np.polyval(np.polyfit(times, some, order), times)
+        found.append(wave @ window)
+    return np.array(found)
+
+
+@pytest.mark.parametrize("polyremoval", [0, 1])
+@pytest.mark.parametrize("convolve", [True, False])
+@pytest.mark.parametrize("n", [60, 61, 90])
+def test_trends_are_those_of_the_samples_that_exist(n, convolve, polyremoval, monkeypatch):
+    monkeypatch.setattr(Mtmconvol, "by_convolution", lambda self, length: convolve)
+    x = np.random.default_rng(n).standard_normal((90, 2)) + 50 + np.arange(90)[:, np.newaxis]
+    data = spy.AnalogData(x, samplerate=RATE)
+    settings_ = {"t_ftimwin": n / RATE, "output": "fourier", "polyremoval": polyremoval}
+    got = analysed(data, "mtmconvol", toi="all", **settings_).data[:, 0, :, 1]
+    freqs = np.arange(n // 2 + 1)
+    wanted = windows_by_hand(x[:, 1], n, range(90), polyremoval, freqs)
+    np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())
+    toi = np.array([0, 1, 3, 40, 88, 89])
+    some = analysed(data, "mtmconvol", toi=toi / RATE, **settings_).data[:, 0, :, 1]
+    np.testing.assert_allclose(some, wanted[toi], atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("convolve", [True, False])
+@pytest.mark.parametrize("settings_", [{"toi": "all"}, {"toi": 0.8}, {"tapsmofrq": 30, "polyremoval": None}])
+def test_windows_beyond_the_trial_are_nan_if_asked_for(settings_, convolve, monkeypatch):
+    monkeypatch.setattr(Mtmconvol, "by_convolution", lambda self, length: convolve)
+    data, settings_ = noise(2, 200), {"t_ftimwin": 0.1, "toi": "all", **settings_}
+    zero = analysed(data, "mtmconvol", **settings_)
+    nan = analysed(data, "mtmconvol", edges="nan", **settings_)
+    step = 10 if settings_["toi"] == 0.8 else 1
+    samples = np.arange(0, 200, step)
+    beyond = (samples < 25) | (samples > 200 - 25)
+    for k in range(2):
+        assert np.isnan(nan.trials[k][beyond]).all()
+        np.testing.assert_array_equal(nan.trials[k][~beyond], zero.trials[k][~beyond])
+        assert np.isfinite(zero.trials[k]).all()
+    average = analysed(data, "mtmconvol", edges="nan", keeptrials=False, **settings_)
+    np.testing.assert_array_equal(np.isnan(average.data[:, 0, 3, 1]), beyond)
+
+
+WAVELETS = {
+    "morlet": ("wavelet", {}, lambda scale: 10 * scale),
+    "ricker": ("wavelet", {"wavelet": "Ricker", "output": "abs"}, lambda scale: 10 * scale),
+    "superlet": ("superlet", {"order_max": 2}, lambda scale: 60 * scale),
+    "adaptive": ("superlet", {"order_max": 2, "adaptive": True, "output": "fourier"}, None),
+}
+
+
+@pytest.mark.parametrize("name", WAVELETS)
+def test_wavelets_beyond_the_trial_are_nan_if_asked_for(name):
+    method, options, duration = WAVELETS[name]
+    data, options = noise(3, 401, 2, offsets=(-50, -51, -50)), {"foi": [21.0, 70.0], **options}
+    zero, nan = (analysed(data, method, edges=edges, **options) for edges in ("zero", "nan"))
+    for k in range(3):
+        known = np.isfinite(nan.trials[k])
+        np.testing.assert_array_equal(nan.trials[k][known], zero.trials[k][known])
+        if duration is not None:
+            factor = {"morlet": 1.03304, "ricker": 3.97384, "superlet": 2 * np.pi}[name]
+            for f, freq in enumerate((21.0, 70.0)):
+                n = int(np.ceil(duration(RATE / freq / factor)))
+                rows = np.flatnonzero(known[:, 0, f, 1])
+                np.testing.assert_array_equal(rows, np.arange(n - 1 - (n - 1) // 2, 401 - (n - 1) // 2))
+    for toi in ([-0.1, 0.0, 0.304, 0.69], np.arange(-0.1, 0.69, 0.05), [0.3]):
+        some = analysed(data, method, edges="nan", toi=toi, **options)
+        for k in range(3):
+            rows = np.rint(np.array(toi) * RATE).astype(int) + [50, 51, 50][k]
+            wanted = nan.trials[k][rows]
+            np.testing.assert_array_equal(np.isnan(some.trials[k]), np.isnan(wanted))
+            level = np.nanmax(np.abs(zero.trials[k]))
+            np.testing.assert_allclose(some.trials[k], wanted, atol=5e-6 * level)
+            assert np.isfinite(wanted[:, 0, 1]).any()
+
+
+TRENDS = {
+    "mtmfft": {"method": "mtmfft"},
+    "mtmconvol": {"method": "mtmconvol", "t_ftimwin": 0.08, "toi": "all"},
+    "few": {"method": "mtmconvol", "t_ftimwin": 0.08, "toi": "all", "foi": [25, 100]},
+    "tapers": {"method": "mtmconvol", "t_ftimwin": 0.08, "toi": 0.5, "tapsmofrq": 30},
+    "welch": {"method": "welch", "t_ftimwin": 0.08, "toi": 0.5},
+    "wavelet": {"method": "wavelet", "foi": [10, 60]},
+    "superlet": {"method": "superlet", "foi": [10, 60], "order_max": 2},
+}
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    name=st.sampled_from(list(TRENDS)),
+    polyremoval=st.sampled_from([0, 1]),
+    n=st.integers(60, 170),
+    level=st.floats(-1e4, 1e4),
+    slope=st.floats(-100, 100),
+    scale=st.integers(-40, 30),
+)
+def test_trends_change_nothing(name, polyremoval, n, level, slope, scale):
+    x = np.random.default_rng(n).standard_normal((n, 2))
+    trend = level + polyremoval * slope * np.arange(n)[:, np.newaxis]
+    plain, shifted = (
+        analysed(
+            spy.AnalogData(some * 2.0**scale, samplerate=RATE), polyremoval=polyremoval, **TRENDS[name]
+        ).data[()]
+        for some in (x, x + trend)
+    )
+    np.testing.assert_allclose(shifted, plain, atol=2e-5 * plain.max())
 
 
 def test_cosine_in_windows_has_the_power_of_the_closed_form():

@@ -17,6 +17,7 @@ from rayspy.methods.mtmfft import Taper, frozen_options
 from rayspy.progress import message, warn
 
 OUTPUTS = ("pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal", "absimag")
+EDGES = ("zero", "nan")
 _SHORT = 16
 """Only windows of fewer samples than this can be zero everywhere."""
 _SLACK = 1e-6

@@ -9,6 +9,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.spectral.checks import (
+    EDGES,
     OUTPUTS,
     check_not_too_short,
     check_polyremoval,
@@ -60,8 +61,10 @@ def mtmconvol(data: AnalogData, selection: Selection, given: Given) -> Request:
         times = placed(toi, selection, float(data.samplerate or 0))
     before = n_window // 2
     times, cut = cut_to(times, selection, before, n_window - before - 1)
-    method = Mtmconvol(times=times.points, **_window_settings(data, given, output, n_window))
-    return Request(method, cut, _logged(given, method, "t_ftimwin", "toi"), times)
+    edges = check_choice(given["edges"], "edges", EDGES)
+    settings = _window_settings(data, given, output, n_window)
+    method = Mtmconvol(times=times.points, edges=edges, **settings)
+    return Request(method, cut, _logged(given, method, "t_ftimwin", "toi", "edges"), times)
 
 
 def welch(data: AnalogData, selection: Selection, given: Given) -> Request:

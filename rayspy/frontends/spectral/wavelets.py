@@ -11,7 +11,7 @@ from rayspy.checks import check_array, check_bool, check_choice, check_integer, 
 from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.spectral.checks import OUTPUTS, check_polyremoval, one_of_foi_and_foilim
+from rayspy.frontends.spectral.checks import EDGES, OUTPUTS, check_polyremoval, one_of_foi_and_foilim
 from rayspy.frontends.spectral.request import Given, Request, lengths_of
 from rayspy.frontends.spectral.times import Placed, check_toi, placed
 from rayspy.kernels.wavelets import automatic_periods, fourier_factor, fractional_orders
@@ -40,6 +40,7 @@ def wavelet(data: AnalogData, selection: Selection, given: Given) -> Request:
         polyremoval=check_polyremoval(given["polyremoval"]),
         family=family,
         parameter=parameter,
+        edges=check_choice(given["edges"], "edges", EDGES),
     )
     return Request(method, selection, _logged(given, freqs, "wavelet", "width", "order"), times)
 
@@ -69,6 +70,7 @@ def superlet(data: AnalogData, selection: Selection, given: Given) -> Request:
         orders=tuple(orders.tolist()),
         order_min=order_min,
         c_1=c_1,
+        edges=check_choice(given["edges"], "edges", EDGES),
     )
     logged = _logged(given, freqs, "order_max", "order_min", "c_1", "adaptive")
     return Request(method, selection, logged, times)
@@ -120,5 +122,5 @@ def _check_adaptive(freqs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _logged(given: Given, freqs: NDArray[np.float64], *names: str) -> dict[str, Any]:
     """What goes into the history."""
-    every = ["method", "output", "keeptrials", "polyremoval", "toi", *names]
+    every = ["method", "output", "keeptrials", "polyremoval", "toi", "edges", *names]
     return {**{name: given[name] for name in every}, "foi": freqs}
