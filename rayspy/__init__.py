@@ -9,6 +9,7 @@ from rayspy.data.crossspectral import CrossSpectralData as CrossSpectralData
 from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.spike import SpikeData as SpikeData
+from rayspy.data.statistics import StatData as StatData
 from rayspy.data.structdict import StructDict as StructDict
 from rayspy.data.timelock import TimeLockData as TimeLockData
 from rayspy.frontends.arithmetic import arithmetic as _arithmetic
@@ -31,11 +32,15 @@ from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.resampledata import resampledata as resampledata
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
+from rayspy.frontends.statistics.calls import freqstatistics as freqstatistics
+from rayspy.frontends.statistics.calls import timelockstatistics as timelockstatistics
+from rayspy.frontends.statistics.neighbours import neighbours_from_positions as neighbours_from_positions
 from rayspy.frontends.statistics.summary import itc as itc
 from rayspy.frontends.statistics.summary import mean as mean
 from rayspy.frontends.statistics.summary import median as median
 from rayspy.frontends.statistics.summary import std as std
 from rayspy.frontends.statistics.summary import var as var
+from rayspy.frontends.statistics.testing import extend as _extend_statistics
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
@@ -70,6 +75,7 @@ __version__ = "0.1.0.dev0"
 _actions.register(arithmetic=_arithmetic, equal=_equal)
 _actions.register(definetrial=definetrial, selectdata=selectdata, show=show, save=save, load_as=_load_as)
 _actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
+_actions.register(extend_statistics=_extend_statistics)
 _actions.register(to_dask=lambda data: __getattr__("to_dask")(data))  # type: ignore[operator]
 
 
@@ -96,6 +102,7 @@ __all__ = [
     "Explanation",
     "SpectralData",
     "SpikeData",
+    "StatData",
     "StructDict",
     "TimeLockData",
     "ar2_network",
@@ -113,6 +120,7 @@ __all__ = [
     "errors",
     "explain",
     "freqanalysis",
+    "freqstatistics",
     "get_defaults",
     "harmonic",
     "hdf5_dataset",
@@ -127,6 +135,7 @@ __all__ = [
     "median",
     "mk_RandomAdjMat",
     "multipanelplot",
+    "neighbours_from_positions",
     "notchfilter",
     "phase_diffusion",
     "preprocessing",
@@ -148,6 +157,7 @@ __all__ = [
     "spikes_to_times",
     "std",
     "synthdata",
+    "timelockstatistics",
     "var",
     "white_noise",
 ]

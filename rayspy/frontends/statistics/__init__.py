@@ -1,1 +1,1 @@
-"""Front-ends of statistics over trials and within them."""
+"""Front-ends of statistics over trials and within them, and of tests by relabelling."""

@@ -1,0 +1,289 @@
+"""Results of tests: statistic, p values, clusters and the distribution under the null hypothesis."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.checks import check_bool, check_integer
+from rayspy.data import actions
+from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
+
+Array = NDArray[Any]
+
+_FORMAT = "rayspy-statistics"
+_VERSION = 1
+_ARRAYS = ("stat", "prob", "mask", "cluster", "enhanced", "effect", "distribution")
+
+
+@dataclass(eq=False, repr=False)
+class StatData:
+    """Result of a test at every point.
+
+    Arrays have the dimensions `dimord`: (time, freq, channel), or (time, channel).
+
+    Attributes
+    ----------
+    stat : ndarray of double
+        Statistic; t is positive where the first group or condition is larger.
+        NaN where all observations are equal or one is NaN.
+    prob : ndarray of double
+        p values, corrected as `settings` says; with clusters that of the point's
+        cluster, 1 in none.
+    mask : ndarray of bool
+        ``prob <= alpha``.
+    cluster : ndarray of int
+        Number of the row of `clusters` that each point belongs to, from 1; 0: none.
+    enhanced : ndarray of double, or None
+        Threshold-free cluster enhancement of `stat`.
+    effect : ndarray of double, or None
+        Effect size: see `effect_name`.
+    distribution : ndarray of double, or None
+        Largest cluster or value of each relabelling besides the observed one;
+        None where points were counted by themselves and for analytic tests.
+    n_permutations : int
+        Relabellings besides the observed one.
+    exact : bool
+        Whether these are all there are.
+    threshold : float
+        For clusters: points belong to one where the statistic is beyond it.
+    df : tuple of int
+        Degrees of freedom.
+    """
+
+    extension: ClassVar[str] = ".stat"
+
+    dimord: tuple[str, ...]
+    coords: dict[str, Array]
+    stat: Array
+    prob: Array
+    mask: Array
+    settings: dict[str, Any]
+    words: str
+    df: tuple[int, ...]
+    n_permutations: int = 0
+    exact: bool = False
+    threshold: float = float("nan")
+    cluster: Array | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    enhanced: Array | None = None
+    effect: Array | None = None
+    effect_name: str = ""
+    distribution: Array | None = None
+    counts: Array | None = None
+    """Relabellings that reached the statistic of each point, where points are counted by themselves."""
+    cfg: dict[str, Any] = field(default_factory=dict)
+    test: Any = None
+    """What it takes to make more relabellings; not saved."""
+
+    @property
+    def time(self) -> Array | None:
+        """Times in seconds."""
+        return self.coords.get("time")
+
+    @property
+    def freq(self) -> Array | None:
+        """Frequencies in Hz."""
+        return self.coords.get("freq")
+
+    @property
+    def channel(self) -> Array | None:
+        """Names of the channels."""
+        return self.coords.get("channel")
+
+    @property
+    def clusters(self) -> Any:
+        """Table of the clusters (`pandas.DataFrame`), the largest first.
+
+        Columns: `sign`, `mass` (of the statistic that was asked for, with its sign),
+        `p`, `n_points`, first and last of every dimension the cluster has points at,
+        number of channels, and where its largest value is. For channels the names.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.rows, index=pd.RangeIndex(1, len(self.rows) + 1, name="cluster"))
+
+    def extend(self, n: int, parallel: bool | None = None) -> StatData:
+        """Add relabellings: the result is, bit for bit, that of asking for all of them at once.
+
+        Parameters
+        ----------
+        n : int
+            How many more.
+        parallel : bool or None
+            How to run; see `freqstatistics`.
+
+        Returns
+        -------
+        StatData
+            A new result.
+        """
+        extended: StatData = actions.call("extend_statistics", self, check_integer(n, "n", 1), parallel)
+        return extended
+
+    def to_dataframe(self) -> Any:
+        """Return a table with a row per point: its coordinates, statistic, p value, mask and cluster."""
+        import pandas as pd
+
+        index = pd.MultiIndex.from_product([self.coords[dim] for dim in self.dimord], names=self.dimord)
+        columns = {"stat": self.stat, "prob": self.prob, "mask": self.mask}
+        for name in ("cluster", "enhanced", "effect"):
+            if getattr(self, name) is not None:
+                columns[name] = getattr(self, name)
+        return pd.DataFrame(
+            {name: array.ravel() for name, array in columns.items()}, index=index
+        ).reset_index()
+
+    # -- files ---------------------------------------------------------------------
+
+    def save(self, filename: str | os.PathLike[str], overwrite: bool = False) -> Path:
+        """Save to one file (NumPy arrays in a zip file and a description in JSON).
+
+        Parameters
+        ----------
+        filename : str
+            Name; `.stat` is added where it is missing.
+        overwrite : bool
+            Whether to replace a file.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        if not isinstance(filename, (str, os.PathLike)):
+            raise InvalidTypeError(filename, "filename", "str;")
+        path = Path(filename).expanduser()
+        path = path if path.suffix == self.extension else path.with_name(path.name + self.extension)
+        if path.exists() and not check_bool(overwrite, "overwrite"):
+            raise PathError(path, exists=True, hint="overwrite=True replaces it")
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+        content: dict[str, Any] = {"description": np.array(json.dumps(self._description())), **self._arrays()}
+        try:
+            with temporary.open("wb") as file:
+                np.savez_compressed(file, **content)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise PathError(path, hint=error.strerror or str(error)) from error
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _arrays(self) -> dict[str, Array]:
+        arrays = {name: getattr(self, name) for name in (*_ARRAYS, "counts")}
+        arrays |= {f"coord_{dim}": values for dim, values in self.coords.items()}
+        return {name: array for name, array in arrays.items() if array is not None}
+
+    def _description(self) -> dict[str, Any]:
+        names = (
+            "dimord",
+            "settings",
+            "words",
+            "df",
+            "n_permutations",
+            "exact",
+            "threshold",
+            "rows",
+            "effect_name",
+        )
+        kept = {name: getattr(self, name) for name in (*names, "cfg")}
+        return {"format": _FORMAT, "version": _VERSION, **_plain(kept)}
+
+    @classmethod
+    def load(cls, filename: str | os.PathLike[str]) -> StatData:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        PathError
+            There is no such file.
+        DamagedDataError
+            It is damaged or something else.
+        """
+        path = Path(filename).expanduser()
+        if not path.is_file() and path.with_name(path.name + cls.extension).is_file():
+            path = path.with_name(path.name + cls.extension)
+        if not path.is_file():
+            raise PathError(path, exists=False)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls._from_file(dict(file))
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise DamagedDataError(f"{path} is damaged or no result of a test: {error}") from error
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, Array]) -> StatData:
+        told = json.loads(str(arrays["description"]))
+        if told.pop("format") != _FORMAT or told.pop("version") > _VERSION:
+            raise ValueError("another format")
+        dimord = tuple(told.pop("dimord"))
+        coords = {dim: arrays[f"coord_{dim}"] for dim in dimord}
+        shape = tuple(len(values) for values in coords.values())
+        for name in ("stat", "prob", "mask", "cluster", "enhanced", "effect"):
+            if name in arrays and arrays[name].shape != shape:
+                raise ValueError(f"{name} of shape {arrays[name].shape} instead of {shape}")
+        told["df"] = tuple(told["df"])
+        told["threshold"] = float("nan") if told["threshold"] is None else told["threshold"]
+        found: dict[str, Any] = {name: arrays[name] for name in (*_ARRAYS, "counts") if name in arrays}
+        return cls(dimord=dimord, coords=coords, **found, **told)
+
+    # -- text ----------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        sizes = " x ".join(f"{len(self.coords[dim])} {dim}" for dim in self.dimord)
+        kind = "all" if self.exact else "random"
+        draws = f"{self.n_permutations} {kind} relabellings" if self.n_permutations else "analytic"
+        lines = [
+            f"rayspy {type(self).__name__}: {self.settings.get('statistic')}, {self.words}",
+            f"  points     : {sizes}",
+            f"  p values   : {draws}, correctm '{self.settings.get('correctm')}'",
+            f"  in mask    : {self.mask.sum()} of {self.mask.size} points (p <= {self.settings['alpha']:g})",
+        ]
+        if self.settings.get("correctm") == "cluster":
+            few = sum(row["p"] <= self.settings["alpha"] for row in self.rows)
+            lines.append(
+                f"  clusters   : {len(self.rows)}, {few} with p <= {self.settings['alpha']:g}; see .clusters"
+            )
+        return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON has: NaN and arrays become None and lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def check_stat(value: Any, name: str) -> StatData:
+    """Accept a result of a test."""
+    if not isinstance(value, StatData):
+        raise InvalidTypeError(value, name, "StatData;")
+    if value.test is None:
+        raise InvalidValueError(
+            "result that still has its observations: one that was loaded has to be computed again "
+            "with more `numrandomization`",
+            name,
+            "loaded result",
+        )
+    return value

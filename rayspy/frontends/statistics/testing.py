@@ -1,0 +1,311 @@
+"""From observations to p values: the engine behind the three front-ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.config import config
+from rayspy.data.statistics import StatData, check_stat
+from rayspy.errors import InvalidValueError, MemoryBudgetError
+from rayspy.executors.driver import run_plan
+from rayspy.frontends.calling import check_parallel
+from rayspy.frontends.statistics.designs import Design
+from rayspy.frontends.statistics.observations import Space
+from rayspy.frontends.statistics.options import MOST_RELABELLINGS, Options
+from rayspy.kernels.statistics import probabilities
+from rayspy.kernels.statistics.clusters import Grid, Summary, cluster_masses, enhanced_values
+from rayspy.methods.draws import Counts, Draws, Observations, Relabelled, batch_size, draws_spec, sided
+from rayspy.methods.reductions import Reduction, Total
+from rayspy.planning.memory import memory_budget
+from rayspy.planning.plan import make_plan
+from rayspy.progress import warn
+from rayspy.storage.sources import MemorySource
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class StatTest:
+    """Everything that decides on a result but the number of relabellings."""
+
+    name: str
+    options: Options
+    design: Design
+    space: Space
+    grid: Grid
+    observations: Observations
+
+    def relabelled(self, exact: bool) -> Relabelled:
+        """The test with its relabellings."""
+        swap = replace(self.design.relabelling, seed=self.options.seed, exact=exact)
+        return Relabelled(self.observations, self.design.model, swap)
+
+    def summary(self) -> Summary:
+        """What is taken from each relabelling."""
+        o = self.options
+        kind = o.correctm if o.correctm in ("cluster", "tfce") else "max"
+        return Summary(
+            kind,
+            o.signs,
+            o.threshold or 0.0,
+            o.clusterstatistic,
+            o.wcm_weight,
+            o.tfce_e,
+            o.tfce_h,
+            o.step,
+            o.start,
+        )
+
+
+def completed(options: Options, design: Design) -> Options:
+    """Fill in what depends on the statistic: its tail and the threshold of clusters."""
+    model = design.model
+    options = options.with_tail(model.kind)
+    if model.function is not None and options.method == "analytic":
+        raise InvalidValueError("method='montecarlo' for a function of your own", "method", options.method)
+    if options.correctm == "cluster" and options.threshold is None:
+        if model.function is not None:
+            raise InvalidValueError(
+                "a number: the distribution of a function of your own is not known",
+                "clusterthreshold",
+                "parametric",
+            )
+        limit = probabilities.critical(model.kind, model.df1, model.df2, options.signs, options.clusteralpha)
+        return replace(options, threshold=limit)
+    return options
+
+
+def check_room(name: str, space: Space) -> None:
+    """Refuse points that the calling process cannot hold a dozen numbers of."""
+    needed, budget = 12 * 8 * space.n_points, memory_budget()
+    if needed > budget:
+        raise MemoryBudgetError(
+            f"{name} needs {needed / 1e9:.3g} GB for {space.n_points} points, the memory budget is "
+            f"{budget / 1e9:.3g} GB; select fewer channels, frequencies or times, average over some, or "
+            "raise spy.config.memory_budget (RAYSPY_MEMORY_BUDGET)"
+        )
+
+
+def number_of_draws(test: StatTest, wanted: int | None) -> tuple[int, bool]:
+    """How many relabellings to make besides the observed one, and whether these are all.
+
+    Raises
+    ------
+    InvalidValueError
+        All are wanted and there are too many.
+    """
+    total = test.design.relabelling.total
+    if wanted is None and total > MOST_RELABELLINGS:
+        raise InvalidValueError(
+            f"a number: {float(total):.3g} relabellings are too many to make all of them",
+            "numrandomization",
+            "all",
+        )
+    if wanted is None or total - 1 <= wanted:
+        return total - 1, True
+    return wanted, False
+
+
+def result_of(
+    test: StatTest, numrandomization: int | None, parallel: Any, before: StatData | None = None
+) -> StatData:
+    """Make the result.
+
+    Parameters
+    ----------
+    test : StatTest
+        What to test.
+    numrandomization : int or None
+        Relabellings besides the observed one; None: all.
+    parallel : bool or None
+        How to run.
+    before : StatData, optional
+        A result of the same test with fewer relabellings.
+    """
+    check_parallel(parallel)
+    observed = test.relabelled(False).values(range(1))[0] if before is None else before.stat.ravel()
+    result = _blank(test, observed) if before is None else replace(before)
+    if before is None:
+        _warn_of_missing(test, observed)
+    if test.options.method == "analytic":
+        model = test.design.model
+        p = probabilities.of_model(observed, model.kind, model.df1, model.df2, test.options.signs)
+        return _with_prob(result, test, probabilities.corrected(p, test.options.correctm))
+    n, exact = number_of_draws(test, numrandomization)
+    _warn_of_few(test, n)
+    done = 0 if before is None or before.exact != exact else before.n_permutations
+    result.n_permutations, result.exact = n, exact
+    if test.options.correctm in ("cluster", "tfce", "max"):
+        found = _largest(test, done + 1, n + 1, exact, parallel)
+        earlier = result.distribution if done and result.distribution is not None else np.empty(0)
+        result.distribution = np.concatenate([earlier, found])
+        return _from_distribution(result, test, observed)
+    reference = sided(observed, test.options.signs)
+    counts = _counted(test, reference, done + 1, n + 1, exact, parallel)
+    result.counts = counts + (result.counts if done and result.counts is not None else 0)
+    p = np.where(np.isnan(observed), np.nan, (1.0 + result.counts) / (1.0 + n))
+    return _with_prob(result, test, probabilities.corrected(p, test.options.correctm))
+
+
+def extend(result: StatData, n: int, parallel: Any = None) -> StatData:
+    """Add relabellings to a result; see `StatData.extend`."""
+    test = check_stat(result, "result").test
+    if test.options.method == "analytic":
+        raise InvalidValueError("result of method='montecarlo'", "n", "analytic result")
+    if result.exact:
+        raise InvalidValueError("result that has not all relabellings yet", "n", "exact result")
+    return result_of(test, result.n_permutations + n, parallel, result)
+
+
+# -- runs ------------------------------------------------------------------------------------
+
+
+def _largest(test: StatTest, first: int, stop: int, exact: bool, parallel: Any) -> Array:
+    """Largest cluster or value of draws `first` to `stop` - 1."""
+    if first == stop:
+        return np.empty(0)
+    method = Draws(test.relabelled(exact), test.grid, test.summary())
+    return _run(test, method, first, stop, parallel)[:, 0]
+
+
+def _counted(test: StatTest, reference: Array, first: int, stop: int, exact: bool, parallel: Any) -> Array:
+    """How many of draws `first` to `stop` - 1 reach the observed statistic, per point."""
+    if first == stop:
+        return np.zeros(test.space.n_points, np.int64)
+    method = Counts(test.relabelled(exact), reference, test.options.signs)
+    return _run(test, method, first, stop, parallel, Total())[0, :, 0]
+
+
+def _run(
+    test: StatTest, method: Any, first: int, stop: int, parallel: Any, reduction: Reduction | None = None
+) -> Array:
+    numbers, spec = draws_spec(first, stop, batch_size(test.space.n_points))
+    plan = make_plan(test.name, method, MemorySource(numbers), spec, {}, reduction)
+    source, _ = run_plan(plan, check_parallel(parallel))
+    with source.reader() as read:
+        return np.array(read(tuple(slice(0, n) for n in source.shape)))
+
+
+# -- results ---------------------------------------------------------------------------------
+
+
+def _blank(test: StatTest, observed: Array) -> StatData:
+    model, o = test.design.model, test.options
+    settings = {
+        "statistic": test.design.statistic,
+        "method": o.method,
+        "correctm": o.correctm,
+        "alpha": o.alpha,
+        "tail": o.signs,
+        "seed": o.seed,
+        "clusterstatistic": o.clusterstatistic,
+    }
+    shape = test.space.shape
+    df = (model.df1, model.df2) if model.kind == "F" else (model.df2,)
+    return StatData(
+        dimord=test.space.dims,
+        coords=dict(test.space.coords),
+        stat=observed.reshape(shape),
+        prob=np.ones(shape),
+        mask=np.zeros(shape, dtype=bool),
+        settings=settings,
+        words=test.design.words,
+        df=df if model.function is None else (),
+        threshold=float("nan") if o.threshold is None else o.threshold,
+        test=test,
+    )
+
+
+def _with_prob(result: StatData, test: StatTest, p: Array) -> StatData:
+    result.prob = p.reshape(result.stat.shape)
+    with np.errstate(invalid="ignore"):
+        result.mask = result.prob <= test.options.alpha
+    return result
+
+
+def _from_distribution(result: StatData, test: StatTest, observed: Array) -> StatData:
+    if result.distribution is None:
+        raise RuntimeError("no distribution")
+    summary, distribution = test.summary(), result.distribution
+    if summary.kind == "cluster":
+        return _with_clusters(result, test, observed, distribution)
+    values = observed
+    if summary.kind == "tfce":
+        values = enhanced_values(observed, test.grid, summary)
+        result.enhanced = values.reshape(result.stat.shape)
+    return _with_prob(result, test, probabilities.p_of_largest(sided(values, summary.signs), distribution))
+
+
+def _with_clusters(result: StatData, test: StatTest, observed: Array, distribution: Array) -> StatData:
+    parent, mass, _ = cluster_masses(observed, test.grid, test.summary())
+    firsts = np.flatnonzero(parent == np.arange(len(parent)))
+    firsts = firsts[np.argsort(-mass[firsts], kind="stable")]
+    number = np.zeros(len(parent) + 1, np.int64)
+    number[firsts] = np.arange(1, len(firsts) + 1)
+    cluster = number[parent]
+    p = probabilities.p_of_largest(mass[firsts], distribution)
+    result.cluster = cluster.reshape(result.stat.shape)
+    result.rows = _table(result, mass[firsts], p)
+    prob = np.append(1.0, p)[cluster]
+    prob[np.isnan(observed)] = np.nan
+    return _with_prob(result, test, prob)
+
+
+def _table(result: StatData, mass: Array, p: Array) -> list[dict[str, Any]]:
+    """A row per cluster; sorted points of all clusters are cut into runs, so each is looked at once."""
+    if result.cluster is None:
+        return []
+    flat = result.cluster.ravel()
+    inside = np.flatnonzero(flat)
+    inside = inside[np.argsort(flat[inside], kind="stable")]
+    runs = np.split(inside, np.flatnonzero(np.diff(flat[inside])) + 1) if len(inside) else []
+    return [_row(result, points, mass[k], p[k]) for k, points in enumerate(runs)]
+
+
+def _row(result: StatData, points: Array, mass: float, p: float) -> dict[str, Any]:
+    values = result.stat.ravel()[points]
+    places = np.unravel_index(points, result.stat.shape)
+    sign = 1 if values[0] > 0 else -1
+    peak = int(np.argmax(np.abs(values)))
+    row: dict[str, Any] = {"sign": sign, "mass": sign * float(mass), "p": float(p), "n_points": len(points)}
+    for dim, where in zip(result.dimord, places, strict=True):
+        found = result.coords[dim][np.unique(where)]
+        if found.dtype.kind in "iuf":
+            row[f"{dim}_first"], row[f"{dim}_last"] = float(found[0]), float(found[-1])
+        else:
+            row[f"n_{dim}"], row[dim] = len(found), [str(label) for label in found]
+    row["peak"] = float(values[peak])
+    for dim, where in zip(result.dimord, places, strict=True):
+        label = result.coords[dim][where[peak]]
+        row[f"peak_{dim}"] = float(label) if result.coords[dim].dtype.kind in "iuf" else str(label)
+    return row
+
+
+# -- warnings --------------------------------------------------------------------------------
+
+
+def _warn_of_missing(test: StatTest, observed: Array) -> None:
+    n = int(np.isnan(observed).sum())
+    if n == len(observed):
+        raise InvalidValueError(
+            "observations that differ", "data", "all points are constant over observations, or have NaNs"
+        )
+    if n:
+        warn(test.name, f"{n} of {len(observed)} points are constant or have NaNs: they have no statistic")
+
+
+def _warn_of_few(test: StatTest, n: int) -> None:
+    least = 1.0 / (1.0 + n)
+    if least > test.options.alpha:
+        warn(
+            test.name,
+            f"with {n} relabellings besides the observed one no p value is below {least:.3g}, "
+            f"which is above alpha={test.options.alpha:g}",
+        )
+
+
+__all__ = ["StatTest", "check_room", "completed", "config", "extend", "number_of_draws", "result_of"]

@@ -1,0 +1,1 @@
+"""Tests by relabelling: draws, statistics, clusters, p values."""

@@ -1,0 +1,211 @@
+"""Methods `draws` and `counts`: what relabelled observations give, for ranges of draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.kernels.statistics.clusters import Grid, Summary, largest
+from rayspy.kernels.statistics.models import Model, statistics
+from rayspy.kernels.statistics.probabilities import at_least
+from rayspy.kernels.statistics.relabelling import Relabelling
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.storage.sources import ArraySource
+
+Array = NDArray[Any]
+
+BATCH_BYTES = 2**26
+"""Statistics of so many draws are in memory at a time; the observations are read once for them."""
+MOST_DRAWS = 64
+"""Draws per batch at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Observations by points, read in pieces of points.
+
+    Parameters
+    ----------
+    source : ArraySource
+        Array of shape (observation, point).
+    edges : tuple of int
+        First point of each piece, and the end.
+    """
+
+    source: ArraySource
+    edges: tuple[int, ...]
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return self.edges[-1]
+
+    @property
+    def piece_bytes(self) -> int:
+        """Size of the largest piece."""
+        return int(np.diff(self.edges).max()) * self.source.shape[0] * self.source.dtype.itemsize
+
+    def pieces(self) -> Iterator[tuple[slice, Array]]:
+        """Read one piece after the other."""
+        rows = slice(0, self.source.shape[0])
+        with self.source.reader() as read:
+            for low, high in zip(self.edges[:-1], self.edges[1:], strict=True):
+                yield slice(low, high), read((rows, slice(low, high)))
+
+
+@dataclass(frozen=True, eq=False)
+class Relabelled:
+    """Observations, the statistic to compute, and how labels are exchanged."""
+
+    observations: Observations
+    model: Model
+    relabelling: Relabelling
+
+    def values(self, draws: range) -> Array:
+        """Statistic of some draws, shape (draw, point)."""
+        out = np.empty((len(draws), self.observations.n_points))
+        for points, y in self.observations.pieces():
+            statistics(self.model, self.relabelling, draws, y, out[:, points])
+        return out
+
+
+def batch_size(n_points: int) -> int:
+    """Draws per batch."""
+    return int(np.clip(BATCH_BYTES // (8 * n_points), 1, MOST_DRAWS))
+
+
+@dataclass(frozen=True, eq=False)
+class Draws(Method):
+    """The largest cluster, or value, of each draw.
+
+    The input is the numbers of the draws, a batch of them in place of a trial.
+    """
+
+    name: ClassVar[str] = "draws"
+    crosses: ClassVar[frozenset[str]] = frozenset({"channel"})
+
+    test: Relabelled
+    grid: Grid
+    summary: Summary
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """Declare one number per draw."""
+        dtype = np.dtype(np.float64)
+        return OutputSpec(
+            spec.kind, spec.dims, dtype, spec.lengths, spec.trialdefinition, None, {"channel": np.arange(1)}
+        )
+
+    def kernel(self, length: int) -> Kernel:
+        """Bind the test."""
+        bound: Kernel = partial(_largest, self)
+        return bound
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Numbers of draws and their weights."""
+        return 16 * length
+
+    def shared_bytes(self, length: int) -> int:
+        """Statistics of a batch, a piece of the observations, and what finding clusters takes."""
+        per_point = {"cluster": 16, "tfce": 96, "max": 24}[self.summary.kind]
+        return _batch_bytes(self.test, length) + per_point * self.grid.n_points
+
+    def weight(self, length: int) -> float:
+        """Work per byte of result, compared to a plain transform."""
+        return _work(self.test) * (8 if self.summary.kind == "tfce" else 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Counts(Method):
+    """How many draws reach the observed statistic, per point; a number per batch of draws.
+
+    The points stand along the frequency axis of the result.
+    """
+
+    name: ClassVar[str] = "counts"
+    crosses: ClassVar[frozenset[str]] = frozenset({"freq", "channel"})
+
+    test: Relabelled
+    observed: Array
+    tail: int
+
+    def output(self, spec: InputSpec) -> OutputSpec:
+        """Declare one row per batch."""
+        n = len(spec.lengths)
+        labels = {"freq": np.arange(len(self.observed)), "channel": np.arange(1)}
+        trl = np.column_stack([np.arange(n), np.arange(1, n + 1), np.zeros(n)]).astype(np.float64)
+        rows = np.ones(n, np.int64)
+        dtype = np.dtype(np.int32)
+        return OutputSpec(spec.kind, ("time", "freq", "channel"), dtype, rows, trl, None, labels)
+
+    def kernel(self, length: int) -> Kernel:
+        """Bind the test."""
+        bound: Kernel = partial(_counted, self)
+        return bound
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Numbers of draws and their weights."""
+        return 16 * length
+
+    def shared_bytes(self, length: int) -> int:
+        """Statistics of a batch, a piece of the observations, and the comparison."""
+        return _batch_bytes(self.test, length) + 40 * len(self.observed)
+
+    def weight(self, length: int) -> float:
+        """Work per byte of result, compared to a plain transform."""
+        return max(1.0, _work(self.test) * length / (4 * len(self.observed)))
+
+
+def _batch_bytes(test: Relabelled, length: int) -> int:
+    n_rows, n = test.model.weights.shape
+    values = test.observations.n_points + 2 * n_rows * n
+    return int(8 * length * values) + 3 * test.observations.piece_bytes
+
+
+def _work(test: Relabelled) -> float:
+    size = int(test.model.weights.size)
+    return max(1.0, test.observations.n_points * (64 + size) / 64)
+
+
+def _largest(method: Draws, x: Array, out: Array | None = None) -> Array:
+    if out is None:
+        out = np.empty(x.shape)
+    for row, numbers in zip(out, x, strict=True):
+        values = method.test.values(_as_range(numbers))
+        for k, value in enumerate(values):
+            row[k, 0] = largest(value, method.grid, method.summary)
+    return out
+
+
+def _counted(method: Counts, x: Array, out: Array | None = None) -> Array:
+    if out is None:
+        out = np.empty((x.shape[0], 1, len(method.observed), 1), np.int32)
+    out[:] = 0
+    for row, numbers in zip(out[:, 0, :, 0], x, strict=True):
+        for value in method.test.values(_as_range(numbers)):
+            row += at_least(sided(value, method.tail), method.observed)
+    return out
+
+
+def sided(values: Array, tail: int) -> Array:
+    """Values such that large ones speak against the null hypothesis."""
+    found: Array = np.abs(values) if tail == 0 else values * tail
+    return found
+
+
+def _as_range(numbers: Array) -> range:
+    """Consecutive numbers of draws, as (draw, 1)."""
+    return range(int(numbers[0, 0]), int(numbers[-1, 0]) + 1)
+
+
+def draws_spec(first: int, stop: int, batch: int) -> tuple[Array, InputSpec]:
+    """Numbers of draws as an array, and its description with a batch in place of a trial."""
+    edges = np.append(np.arange(0, stop - first, batch), stop - first).astype(np.float64)
+    trl = np.column_stack([edges[:-1], edges[1:], np.zeros(len(edges) - 1)])
+    numbers = np.arange(first, stop, dtype=np.int64)[:, None]
+    labels = {"channel": np.arange(1)}
+    return numbers, InputSpec("Draws", ("time", "channel"), numbers.dtype, None, trl, labels)
