@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.loops.clusters import enhanced, masses, roots
-
 Array = NDArray[Any]
 
 MASS = ("maxsum", "maxsize", "wcm")
@@ -81,6 +79,8 @@ def largest(values: Array, grid: Grid, summary: Summary) -> float:
 
 def cluster_masses(values: Array, grid: Grid, summary: Summary) -> tuple[Array, Array, float]:
     """First point of the cluster of each point (-1: none), masses at the first points, and the largest."""
+    from rayspy.kernels.loops.clusters import masses, roots
+
     parent, mass = np.empty(values.size, np.int64), np.zeros(values.size)
     roots(values, summary.threshold, summary.signs, grid.n_freq, grid.pointer, grid.index, parent)
     kind = MASS.index(summary.mass)
@@ -89,6 +89,8 @@ def cluster_masses(values: Array, grid: Grid, summary: Summary) -> tuple[Array, 
 
 def enhanced_values(values: Array, grid: Grid, summary: Summary) -> Array:
     """Threshold-free cluster enhancement of both signs by themselves, with the sign of the values."""
+    from rayspy.kernels.loops.clusters import enhanced
+
     if summary.step is not None:
         return _stepped(values, grid, summary, summary.step)
     n = values.size
@@ -122,6 +124,8 @@ def enhanced_values(values: Array, grid: Grid, summary: Summary) -> Array:
 
 def _stepped(values: Array, grid: Grid, summary: Summary, step: float) -> Array:
     """Sum over thresholds start, start + step ... below the largest value."""
+    from rayspy.kernels.loops.clusters import masses, roots
+
     out = np.zeros(values.size)
     parent, mass = np.empty(values.size, np.int64), np.zeros(values.size)
     top = np.max(np.abs(values), initial=0.0, where=~np.isnan(values))

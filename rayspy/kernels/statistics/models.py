@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.loops.relabelled import from_sums, prepared, weighted_sums
 from rayspy.kernels.statistics.relabelling import Relabelling
 
 Array = NDArray[Any]
@@ -93,6 +92,8 @@ def statistics(model: Model, relabelling: Relabelling, draws: range, y: Array, o
     out : ndarray of double, shape (draw, point)
         Where the results go. NaN where all observations are equal or one is NaN.
     """
+    from rayspy.kernels.loops.relabelled import from_sums, prepared, weighted_sums
+
     if model.function is not None:
         _of_function(model, relabelling, draws, y, out)
         return
