@@ -2,6 +2,7 @@
 
 from rayspy import errors as errors
 from rayspy import synthdata as synthdata
+from rayspy.cluster.start import retry_ray as retry_ray
 from rayspy.config import config as config
 from rayspy.data import actions as _actions
 from rayspy.data.analog import AnalogData as AnalogData
@@ -72,6 +73,13 @@ from rayspy.synthdata import white_noise as white_noise
 
 __version__ = "0.1.0.dev0"
 
+_PLANNED = (
+    "connectivityanalysis", "timelockanalysis", "CrossSpectralData", "TimeLockData", "SpikeData",
+    "spike_psth", "mean", "std", "var", "median", "itc", "jackknife", "load_ft_raw", "load_nwb", "load_tdt",
+    "raw_mne_to_adata", "raw_adata_to_mne", "epoch_mne_to_adata", "tldata_to_mne",
+)  # fmt: skip
+"""Names of Syncopy that are not built yet."""
+
 _actions.register(arithmetic=_arithmetic, equal=_equal)
 _actions.register(definetrial=definetrial, selectdata=selectdata, show=show, save=save, load_as=_load_as)
 _actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
@@ -86,7 +94,8 @@ def __getattr__(name: str) -> object:
     for point in () if name.startswith("_") else entry_points(group="rayspy.helpers", name=name):
         found: object = point.load()
         return found
-    raise AttributeError(f"module 'rayspy' has no attribute '{name}'")
+    why = " yet: it is not built, see the end of the README" if name in _PLANNED else ""
+    raise AttributeError(f"module 'rayspy' has no attribute '{name}'{why}")
 
 
 def __dir__() -> list[str]:
@@ -146,6 +155,7 @@ __all__ = [
     "redefinetrial",
     "rereference",
     "resampledata",
+    "retry_ray",
     "save",
     "selectdata",
     "set_loglevel",

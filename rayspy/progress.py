@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +86,75 @@ def in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+# --- waiting -----------------------------------------------------------------------------------------------
+
+_TICK_SECONDS = 1.0
+
+
+class _Ticker:
+    """Calls a function every second, in a thread of its own, until it is stopped."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self._tick = tick
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rayspy-progress", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._end.wait(_TICK_SECONDS):
+            self._tick()
+
+    def stop(self) -> None:
+        """Returns when the function is not called any more."""
+        self._end.set()
+        self._thread.join()
+
+
+@contextmanager
+def waiting(function: str, text: str) -> Iterator[None]:
+    """Say at once what is waited for in a ``with`` block, and then how long it has taken.
+
+    A terminal shows one line that counts the seconds; elsewhere there is a line
+    every ``spy.config.progress_interval`` seconds.
+    """
+    if in_terminal() and config.progress and logger().isEnabledFor(logging.INFO):
+        with _counting(f"rayspy <{function}>: {text} .."):
+            yield
+        return
+    message(function, f"{text} ..")
+    began = shown = time.monotonic()
+
+    def tick() -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= config.progress_interval:
+            shown = time.monotonic()
+            message(function, f"{text}, {shown - began:.0f} s so far ..")
+
+    ticker = _Ticker(tick)
+    try:
+        yield
+    finally:
+        ticker.stop()
+
+
+@contextmanager
+def _counting(text: str) -> Iterator[None]:
+    """One line in the terminal, taken away at the end; messages go above it."""
+    from tqdm import tqdm
+
+    began = time.monotonic()
+    bar = tqdm(bar_format="{desc}", desc=text, file=sys.stderr, leave=False)
+    ticker = _Ticker(lambda: bar.set_description_str(f"{text} {time.monotonic() - began:.0f} s"))
+    try:
+        yield
+    finally:
+        ticker.stop()
+        bar.close()
+
+
+# --- progress ----------------------------------------------------------------------------------------------
 
 
 @dataclass

@@ -97,8 +97,17 @@ class _Alias(types.ModuleType):
             f"no '{name}'; see the migration table in rayspy's README"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Functions of the user that run on workers take the module along."""
+        return _import_alias, (self.__name__,)
+
     def __dir__(self) -> list[str]:
         return sorted({name for source in self._sources for name in dir(importlib.import_module(source))})
+
+
+def _import_alias(name: str) -> types.ModuleType:
+    install_as_syncopy()
+    return importlib.import_module(name)
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -14,6 +14,7 @@ from typing import Any
 
 from rayspy.config import parse_bytes
 from rayspy.errors import InvalidTypeError, InvalidValueError, ParallelError
+from rayspy.executors.reimport import end_if_imported_again
 from rayspy.progress import message, warn
 from rayspy_compat import client as clients
 
@@ -261,6 +262,7 @@ def _renamed(kwargs: dict[str, Any], **named: Any) -> dict[str, Any]:
 
 def _running(start_client: bool) -> Any | None:
     """Return the client that runs already, or its cluster, instead of starting a second one."""
+    end_if_imported_again("cluster_setup")
     client = clients.running_client()
     if client is None:
         return None

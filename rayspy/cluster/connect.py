@@ -64,5 +64,4 @@ def disconnect_from(address: str) -> None:
 
 def refresh_token() -> None:
     """Have Ray use the token that the environment names now."""
-    if "ray" in sys.modules:
-        refresh_ray_environment()
+    refresh_ray_environment()

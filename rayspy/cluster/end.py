@@ -9,11 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rayspy.cluster import environment as env
 from rayspy.cluster import find, folders, state
+
+MAIN_PROCESSES = ("gcs_server", "raylet")
+"""Without these there is no Ray."""
+_END_SECONDS = 10.0
+"""How long processes that were killed may take to be gone."""
 
 
 def shutdown_local_ray() -> None:
@@ -22,15 +30,12 @@ def shutdown_local_ray() -> None:
         local = state.local
         if local is None or local.owner != os.getpid():
             return
-        ours = find.ray_is_ours()
         state.local = None
-        undo(local, disconnect=ours)
+        undo(local)
 
 
 def kill_local_ray() -> Path | None:
     """End the Ray that `start_local_ray` started at once; this process has to end next.
-
-    Shutting Ray down takes many seconds when some of its processes got a signal already.
 
     Returns
     -------
@@ -42,7 +47,7 @@ def kill_local_ray() -> Path | None:
         return None
     atexit.unregister(shutdown_local_ray)
     end_watch(local.watch)
-    end_processes(ray_processes(), patience=0.0)
+    _end_all(local, patience=1.0)
     folders.remove_folder(local.folder)
     local.lock.close()
     return local.folder
@@ -54,46 +59,116 @@ def remove_unfinished() -> None:
         folders.remove_folder(state.starting)
 
 
-def undo(local: state.LocalRay, disconnect: bool) -> None:
-    """Put everything back to what it was before the start."""
-    processes = ray_processes() if disconnect else []
+def undo(local: state.LocalRay) -> None:
+    """Put everything back to what it was before the start; Ctrl-C waits until that is done."""
+    with undisturbed():
+        try:
+            if find.ray_is_connected():
+                sys.modules["ray"].shutdown()
+        finally:
+            _end_all(local)
+            end_watch(local.watch)
+            for name, value in local.environ.items():
+                env.set_environ(name, value)
+            env.refresh_ray_environment()
+            restore_sigterm(local.sigterm)
+            folders.remove_folder(local.folder)
+            local.lock.close()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of a ``with`` block, which has to be short."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
     try:
-        if disconnect:
-            sys.modules["ray"].shutdown()
+        yield
     finally:
-        end_watch(local.watch)
-        end_processes(processes)
-        for name, value in local.environ.items():
-            env.set_environ(name, value)
-        env.refresh_ray_environment()
-        restore_sigterm(local.sigterm)
-        folders.remove_folder(local.folder)
-        local.lock.close()
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        handler(*came[0])
+
+
+# --- processes ---------------------------------------------------------------------------------------------
 
 
 def ray_processes() -> list[Any]:
     """Return the processes of the Ray started here, with all their descendants."""
+    return [] if state.local is None else _processes(state.local)
+
+
+def main_processes(head: subprocess.Popen[bytes] | None) -> tuple[set[str], set[str]]:
+    """Names of the main processes that run, and of those that have ended just now."""
+    running, ended = set[str](), set[str]()
+    for process in _tree(head):
+        with contextlib.suppress(_psutil().Error):
+            (running if _lives(process) else ended).add(process.name())
+    return running & set(MAIN_PROCESSES), ended & set(MAIN_PROCESSES)
+
+
+def _psutil() -> Any:
     import psutil
 
-    node = getattr(sys.modules["ray"]._private.worker, "_global_node", None)
-    found: list[Any] = []
-    for infos in list(getattr(node, "all_processes", {}).values()):
-        for info in infos:
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(info.process.pid)
-                found += [process, *process.children(recursive=True)]
-    return found
+    return psutil
 
 
-def end_processes(processes: list[Any], patience: float = 0.1) -> None:
-    """Kill what is still there of Ray's processes a moment after Ray was shut down."""
-    import psutil
+def _tree(head: subprocess.Popen[bytes] | None) -> list[Any]:
+    """The head with its descendants."""
+    psutil = _psutil()
+    if head is None:
+        return []
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(head.pid)
+        return [process, *process.children(recursive=True)]
+    return []
 
-    alive = psutil.wait_procs(processes, timeout=patience)[1]
-    for process in alive:
+
+def _processes(local: state.LocalRay) -> list[Any]:
+    """Whatever belongs to a Ray: descendants of its head, and what has its folder in the command line."""
+    psutil = _psutil()
+    found = {process.pid: process for process in _tree(local.head)}
+    others = {os.getpid(), 0 if local.watch is None else local.watch.pid}
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(alive, timeout=patience)
+            if process.pid not in others and _names(process, f"{local.folder}/"):
+                found[process.pid] = process
+    return [process for process in found.values() if _lives(process)]
+
+
+def _names(process: Any, folder: str) -> bool:
+    return any(folder in word for word in process.cmdline())
+
+
+def _lives(process: Any) -> bool:
+    with contextlib.suppress(_psutil().Error):
+        return bool(process.status() != _psutil().STATUS_ZOMBIE)
+    return False
+
+
+def _end_all(local: state.LocalRay, patience: float = _END_SECONDS) -> None:
+    """Kill all processes of a Ray; returns when they are gone: asked politely, they take half a minute."""
+    deadline = time.monotonic() + patience
+    while found := _processes(local):
+        for process in found:
+            with contextlib.suppress(_psutil().Error):
+                process.kill()
+        _reap(local.head)
+        _psutil().wait_procs(found, timeout=0.2)
+        if time.monotonic() > deadline:
+            break
+    _reap(local.head)
+
+
+def _reap(head: subprocess.Popen[bytes] | None) -> None:
+    if head is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+            if head.stdin is not None:
+                head.stdin.close()
+            head.wait(0.5)
 
 
 def restore_sigterm(handler: Any, unless: Any = None) -> None:
@@ -102,6 +177,8 @@ def restore_sigterm(handler: Any, unless: Any = None) -> None:
         return
     signal.signal(signal.SIGTERM, handler)
 
+
+# --- when we are killed ------------------------------------------------------------------------------------
 
 # Ray's processes have the folder in their command line, or a title there and open files in the folder.
 _WHEN_WE_ARE_GONE = """

@@ -70,7 +70,6 @@ def enable_token(folder: Path) -> dict[str, str | None]:
         changes["RAY_AUTH_TOKEN_PATH"] = str(_write_token(folder))
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
-    refresh_ray_environment()
     return before
 
 
@@ -87,7 +86,9 @@ def _write_token(folder: Path) -> Path:
 
 
 def refresh_ray_environment() -> None:
-    """Make Ray read its variables again: it keeps those it found at import."""
+    """Make Ray, if it is imported, read its variables again: it keeps those it found at import."""
+    if "ray" not in sys.modules:
+        return
     raylet: Any = importlib.import_module("ray._raylet")
     with contextlib.suppress(AttributeError):
         raylet.Config.initialize("")

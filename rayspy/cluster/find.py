@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import sys
+import threading
 from typing import Any
 
 from rayspy.cluster import state
@@ -74,3 +77,19 @@ def import_ray() -> Any:
             f"Ray cannot be imported in Python {version} ({error}); run `pip install 'ray[default]'`"
         ) from error
     return ray
+
+
+def import_ray_meanwhile() -> None:
+    """Begin to import Ray, which takes a second or more, while something else is waited for."""
+    threading.Thread(target=_try_import, name="rayspy-import-ray", daemon=True).start()
+
+
+def _try_import() -> None:
+    with contextlib.suppress(ParallelError):
+        import_ray()
+
+
+def check_installed() -> None:
+    """Raise `ParallelError` where Ray is not installed; does not import it."""
+    if importlib.util.find_spec("ray") is None:
+        import_ray()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import json
 import logging
 import os
 import shutil
 import signal
-import threading
-from collections.abc import Callable
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +22,20 @@ from rayspy.cluster.tell import ClusterInfo, describe, first_line
 from rayspy.config import config
 from rayspy.errors import ParallelError
 from rayspy.limits import available_memory, usable_cpus
-from rayspy.progress import message
+from rayspy.progress import message, waiting, warn
 
 ATTEMPTS = 3
-"""So many times a node of Ray is started.
-
-It gives up when its own helpers take more than some 15 s to come up, as on a machine whose CPUs are all busy.
-"""
-_TOO_BUSY = "timed out during startup"
+"""So many times a node of Ray is started: it gives up when its own helpers take too long to come up."""
+_START_SECONDS = 180.0
+"""After this time there is a Ray or an error, whatever happens."""
+_ATTEMPT_SECONDS = 90.0
+"""So long may one attempt take; Ray itself waits up to 30 s for each of its main processes."""
+_PAUSES = (1.0, 3.0)
+"""Before the second and the third attempt."""
+_LOOK_SECONDS = 0.05
+_PROCESS_LOOK_SECONDS = 0.5
+_HEAD = (sys.executable, "-P", str(Path(__file__).with_name("head.py")))
+_DASHBOARD_PATIENCE = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "30"}
 _DASHBOARD_MEMORY = 4 * 2**30
 """The dashboard takes about 1 GB; it is left out where less than this is available."""
 MIN_STORE = 80 * 2**20
@@ -43,13 +52,15 @@ def start_local_ray(
 ) -> ClusterInfo:
     """Start a Ray on this machine that ends with this session.
 
+    A start that failed is not tried again by later calls, until `retry_ray` is called.
+
     Parameters
     ----------
     num_cpus : int, optional
         Default: ``spy.config.num_cpus``, else all CPUs this process may run on.
     dashboard : bool, optional
-        Start Ray's dashboard. Default: ``spy.config.dashboard``, else where 4 GB
-        of memory are available.
+        Start Ray's dashboard; if it does not come up Ray is started without.
+        Default: ``spy.config.dashboard``, else where 4 GB of memory are available.
     dashboard_host : str
         Address the dashboard listens at; it asks for the token too.
     memory : int, optional
@@ -65,15 +76,18 @@ def start_local_ray(
     Raises
     ------
     ParallelError
-        Ray cannot run here; the message says why.
+        Ray cannot run here; the message says why. It comes within three minutes,
+        and nothing of Ray is left then.
     """
     with state.guard:
         if find.ray_is_ours():
             return describe()
         if find.ray_is_connected():
             raise ParallelError("cannot start a local Ray: this process is connected to another one")
+        if state.failure:
+            raise ParallelError(f"{state.failure}; `spy.retry_ray()` lets the next call try again")
         end.shutdown_local_ray()
-        ray = find.import_ray()
+        find.check_installed()
         available = min(2**62 if memory is None else memory, available_memory())
         store = store_size(available)
         options: dict[str, Any] = {
@@ -84,11 +98,11 @@ def start_local_ray(
             "include_dashboard": _wants_dashboard(available) if dashboard is None else dashboard,
             "dashboard_host": dashboard_host,
             "log_to_driver": False,
-            "logging_level": logging.ERROR,
         }
         if node_ip is not None:
             options["_node_ip_address"] = node_ip
-        _start(ray, options)
+        with waiting("start_local_ray", "starting Ray on this machine"):
+            _start(options)
         info = describe()
     message(
         "start_local_ray",
@@ -97,67 +111,142 @@ def start_local_ray(
     return info
 
 
+def retry_ray() -> None:
+    """Let the next call that needs a Ray on this machine try to start it again.
+
+    After a start that failed, later calls of the session do without Ray at once:
+    each try may take minutes.
+    """
+    state.failure = ""
+
+
 def _wants_dashboard(available: int) -> bool:
     chosen: bool | None = config.dashboard
     return available >= _DASHBOARD_MEMORY if chosen is None else chosen
 
 
-def _start(ray: Any, options: dict[str, Any]) -> None:
-    for _ in range(ATTEMPTS - 1):
+# --- attempts ----------------------------------------------------------------------------------------------
+
+
+def _start(options: dict[str, Any]) -> None:
+    """Start Ray, again where it did not come up, and then without its dashboard."""
+    deadline = time.monotonic() + _START_SECONDS
+    for pause in (*_PAUSES, None):
         try:
-            return _start_once(ray, options)
+            return _start_once(options, min(deadline, time.monotonic() + _ATTEMPT_SECONDS))
         except ParallelError as error:
-            if _TOO_BUSY not in str(error.__cause__):
+            if pause is None or time.monotonic() + pause > deadline:
+                state.failure = str(error)
                 raise
+            _tell_again(options, error)
+        time.sleep(pause)
+        options = {**options, "include_dashboard": False}
+
+
+def _tell_again(options: dict[str, Any], error: ParallelError) -> None:
+    message("start_local_ray", str(error), logging.DEBUG)
+    if options["include_dashboard"]:
+        warn("start_local_ray", "Ray did not come up in time; it is started again, without its dashboard")
+    else:
         message("start_local_ray", "Ray did not come up in time; it is started again")
-    return _start_once(ray, options)
 
 
-def _start_once(ray: Any, options: dict[str, Any]) -> None:
-    folder, lock = folders.claim_folder()
-    state.starting = folder
-    sigterm = signal.getsignal(signal.SIGTERM)
-    local = state.LocalRay(folder, lock, env.enable_token(folder), sigterm, os.getpid())
+def _start_once(options: dict[str, Any], deadline: float) -> None:
+    local = None
     try:
-        with env.environment(env.worker_environment()):
-            _in_lasting_thread(lambda: ray.init(_temp_dir=str(folder / "s"), **options))
-        state.local = local = replace(local, address=find.context().gcs_address, watch=end.watch(folder))
+        with end.undisturbed():
+            local = _claim()
+        with end.undisturbed():
+            local = replace(local, head=_start_head(local.folder, options))
+        find.import_ray_meanwhile()
+        address = _wait_for_head(local, deadline)
+        _connect(address, local.folder)
+        state.local = local = replace(local, address=address)
     except BaseException as error:
-        end.undo(local, disconnect=True)
+        if local is not None:
+            end.undo(local)
+        if isinstance(error, ParallelError) or not isinstance(error, Exception):
+            raise
+        raise ParallelError(f"Ray cannot be started: {first_line(error)}") from error
+    finally:
         state.starting = None
-        if isinstance(error, Exception):
-            raise ParallelError(f"Ray cannot be started: {first_line(error)}") from error
-        raise
-    state.starting = None
     end.restore_sigterm(local.sigterm, unless=signal.SIG_DFL)
     atexit.unregister(end.shutdown_local_ray)
     atexit.register(end.shutdown_local_ray)
 
 
-def _in_lasting_thread(start: Callable[[], Any]) -> None:
-    """Call `start` in a thread that lives as long as the process.
+def _claim() -> state.LocalRay:
+    folder, lock = folders.claim_folder()
+    state.starting = folder
+    sigterm = signal.getsignal(signal.SIGTERM)
+    return state.LocalRay(folder, lock, env.enable_token(folder), sigterm, os.getpid(), end.watch(folder))
 
-    Ray's processes are killed by the kernel when the *thread* that started them ends.
-    """
-    if threading.current_thread() is threading.main_thread():
-        start()
-        return
-    done = threading.Event()
-    failed: list[BaseException] = []
 
-    def target() -> None:
-        try:
-            start()
-        except BaseException as error:
-            failed.append(error)
-        done.set()
-        if not failed:
-            threading.Event().wait()
+def _connect(address: str, folder: Path) -> None:
+    ray = find.import_ray()
+    env.refresh_ray_environment()
+    ray.init(
+        address=address, _temp_dir=_sessions(folder), log_to_driver=False, logging_level=logging.CRITICAL
+    )
 
-    threading.Thread(target=target, name="rayspy-ray", daemon=True).start()
-    done.wait()
-    if failed:
-        raise failed[0]
+
+def _sessions(folder: Path) -> str:
+    """Ray's own folder; short, as there are sockets in it."""
+    return str(folder / "s")
+
+
+def _start_head(folder: Path, options: dict[str, Any]) -> subprocess.Popen[bytes]:
+    asked = {**options, "_temp_dir": _sessions(folder), "ready": str(folder / "ready"), "parent": os.getpid()}
+    with (folder / "out").open("wb") as out:
+        return subprocess.Popen(
+            [*_HEAD, json.dumps(asked)],
+            env={**os.environ, **_DASHBOARD_PATIENCE, **env.worker_environment()},
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the driver
+        )
+
+
+def _wait_for_head(local: state.LocalRay, deadline: float) -> str:
+    """Address of the head; `ParallelError` when it has failed, lost a main process or takes too long."""
+    ready, next_look, seen = local.folder / "ready", 0.0, set[str]()
+    while not ready.exists():
+        now = time.monotonic()
+        if local.head is not None and local.head.poll() is not None:
+            raise ParallelError(f"Ray cannot be started: {_last_words(local.folder)}")
+        if now > deadline:
+            raise ParallelError(f"Ray cannot be started: {_slowest(seen)} did not come up in time")
+        if now >= next_look:
+            next_look = now + _PROCESS_LOOK_SECONDS
+            running, ended = end.main_processes(local.head)
+            if gone := ended | (seen - running):
+                raise ParallelError(f"Ray cannot be started: {_why_gone(local, gone)}")
+            seen = running
+        time.sleep(_LOOK_SECONDS)
+    return ready.read_text()
+
+
+def _why_gone(local: state.LocalRay, gone: set[str]) -> str:
+    """What the head says, if it was the head that failed: it takes the main processes with it."""
+    if local.head is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            local.head.wait(_PROCESS_LOOK_SECONDS)
+            return _last_words(local.folder)
+    return f"its {' and '.join(sorted(gone))} ended at once"
+
+
+def _slowest(seen: set[str]) -> str:
+    return next((f"its {name}" for name in end.MAIN_PROCESSES if name not in seen), "it")
+
+
+def _last_words(folder: Path) -> str:
+    """What the head printed last."""
+    lines = (folder / "out").read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
+
+
+# --- sizes -------------------------------------------------------------------------------------------------
 
 
 def store_size(available: int) -> int:

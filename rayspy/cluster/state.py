@@ -18,11 +18,15 @@ class LocalRay:
     environ: dict[str, str | None]
     sigterm: Any
     owner: int
+    watch: subprocess.Popen[bytes] | None
+    """Ends Ray when this process was killed."""
+    head: subprocess.Popen[bytes] | None = None
     address: str = ""
-    watch: subprocess.Popen[bytes] | None = None
 
 
 local: LocalRay | None = None
 starting: Path | None = None
 """Folder of a Ray that is just being started."""
+failure = ""
+"""Why Ray cannot be started here, once that was tried in vain."""
 guard = threading.RLock()

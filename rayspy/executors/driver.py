@@ -13,6 +13,7 @@ from rayspy.errors import PathError
 from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
 from rayspy.executors.outlook import advice, end_if_planning
+from rayspy.executors.reimport import end_if_imported_again
 from rayspy.executors.resume import Journal
 from rayspy.executors.sinks import sink_for
 from rayspy.planning.plan import Plan, Receipt
@@ -54,6 +55,7 @@ def run_results(
     MemoryBudgetError, ScratchSpaceError
         It would not fit; nothing was computed.
     """
+    end_if_imported_again(plan.name)
     end_if_planning(plan, parallel)
     choice = choose(parallel, plan.memory, plan.name)
     why = choice.reason + advice(plan, choice.executor.name, choice.executor.n_workers)

@@ -59,8 +59,8 @@ def baseline(
         As in `freqanalysis`. With a `select` of latency the window has to be
         within it.
     **kwargs
-        Unknown options are reported with a warning. A dictionary of settings may
-        be given as `cfg`.
+        Options of other functions are reported with a warning, unknown ones are
+        refused. A dictionary of settings may be given as `cfg`.
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from functools import wraps
 from operator import index
 from typing import Any, ParamSpec, TypeVar
@@ -28,11 +29,13 @@ def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
     """
     names = list(inspect.signature(function).parameters)
     first = names[0]
+    _options.update(names)
 
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> R:
         positional, keywords = _merged(function.__name__, args, kwargs)
         keywords = _with_positional(function.__name__, names, positional, _one_data(keywords, first))
+        _refuse_unknown(function, keywords)
         if first not in keywords:
             raise TypeError(f"{function.__name__}() missing 1 required argument: '{first}'")
         if not isinstance(keywords[first], BaseData):
@@ -49,10 +52,31 @@ def accepts_cfg_only(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> R:
         positional, keywords = _merged(function.__name__, args, kwargs)
+        _refuse_unknown(function, keywords)
         run: Callable[..., R] = function
         return run(*positional, **keywords)
 
     return called
+
+
+_options: set[str] = set()
+"""Options of all functions: one ``cfg`` may serve several of them, which warn of what they do not use."""
+
+
+def _refuse_unknown(function: Callable[..., Any], keywords: Mapping[str, Any]) -> None:
+    """Refuse a keyword that no function has; the nearest one is named."""
+    parameters = inspect.signature(function).parameters
+    own = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    others = _options if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else set()
+    for name in keywords:
+        if name not in own and name not in others:
+            raise InvalidValueError(_nearest(name, own), f"option of {function.__name__}", name)
+
+
+def _nearest(name: str, options: list[str]) -> str:
+    folded = {option.lower().replace("_", ""): option for option in options}
+    near = get_close_matches(name.lower().replace("_", ""), folded, n=1, cutoff=0.6)
+    return f"`{folded[near[0]]}`?" if near else f"one of {', '.join(options)}"
 
 
 def _merged(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -114,7 +114,8 @@ def freqanalysis(
         Remove the mean, a linear trend, or nothing from each trial; 'mtmconvol'
         and 'welch': from each window.
     taper : str or None
-        A window of `scipy.signal.windows` (symmetric); None: no taper.
+        A window of `scipy.signal.windows` (symmetric); None: no taper. 'dpss', with
+        `tapsmofrq`, says what `tapsmofrq` means anyway.
     demean_taper : bool
         'mtmfft': subtract the mean once more after tapering.
     taper_opt : dict, optional
@@ -171,8 +172,8 @@ def freqanalysis(
         Compute this many channels at a time. Results are the same, bit for bit,
         for every value and every executor.
     **kwargs
-        Unknown options are reported with a warning. A dictionary of settings may
-        be given as `cfg`.
+        Options of other functions are reported with a warning, unknown ones are
+        refused. A dictionary of settings may be given as `cfg`.
 
     Returns
     -------
@@ -283,4 +284,4 @@ def _warn_without_effect(settings: Mapping[str, Any]) -> None:
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    return value is default or (isinstance(value, (str, int, float)) and bool(value == default))
+    return value is None or value is default or (isinstance(value, (str, int, float)) and value == default)

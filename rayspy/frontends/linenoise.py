@@ -55,8 +55,8 @@ def notchfilter(
     parallel, select, chan_per_worker
         As in `freqanalysis`.
     **kwargs
-        Unknown options are reported with a warning. A dictionary of settings may
-        be given as `cfg`.
+        Options of other functions are reported with a warning, unknown ones are
+        refused. A dictionary of settings may be given as `cfg`.
 
     Returns
     -------
@@ -152,8 +152,8 @@ def linefilter(
     parallel, select, chan_per_worker
         As in `freqanalysis`.
     **kwargs
-        Unknown options are reported with a warning. A dictionary of settings may
-        be given as `cfg`.
+        Options of other functions are reported with a warning, unknown ones are
+        refused. A dictionary of settings may be given as `cfg`.
 
     Returns
     -------

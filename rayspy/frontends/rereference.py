@@ -54,8 +54,8 @@ def rereference(
     parallel, select, chan_per_worker
         As in `freqanalysis`. Only selected channels can be part of a reference.
     **kwargs
-        Unknown options are reported with a warning. A dictionary of settings may
-        be given as `cfg`.
+        Options of other functions are reported with a warning, unknown ones are
+        refused. A dictionary of settings may be given as `cfg`.
 
     Returns
     -------

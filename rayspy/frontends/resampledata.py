@@ -61,8 +61,8 @@ def resampledata(
     parallel, select, chan_per_worker
         As in `freqanalysis`.
     **kwargs
-        Unknown options are reported with a warning. A dictionary of settings may
-        be given as `cfg`.
+        Options of other functions are reported with a warning, unknown ones are
+        refused. A dictionary of settings may be given as `cfg`.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rayspy.checks import check_bool, check_integer, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.executors.reimport import end_if_imported_again
 from rayspy.frontends.calling import accepts_cfg_only
 
 Array = NDArray[Any]
@@ -74,6 +75,7 @@ def collect(
     if n_trials is None:
         return next(trials([seed]))
     n = check_integer(n_trials, "nTrials", 1)
+    end_if_imported_again("synthdata")
     return AnalogData(trials(trial_seeds(seed, n, seed_per_trial)), samplerate=rate)
 
 

@@ -111,3 +111,49 @@ def test_a_cluster_that_was_set_up_elsewhere(tmp_path):
         assert out.split() == ["True", address]
     finally:
         finish(cluster)
+
+
+UNGUARDED = """
+import dask.distributed as dd
+import syncopy as spy
+
+cluster = dd.LocalCluster(n_workers=1, dashboard_address=":0")
+client = dd.Client(cluster)
+print("once", __name__, __file__, spy.__name__)
+
+
+def length(n):
+    return len(spy.synthdata.white_noise(nTrials=n, nChannels=1).trials)
+
+
+print(client.submit(length, 3).result())
+cluster.close()
+"""
+
+
+def test_a_script_that_workers_would_run_again(tmp_path):
+    script = tmp_path / "manual.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, "-m", "rayspy_compat", str(script)], capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.split() == ["once", "__main__", str(script), "syncopy", "3"], done.stderr
+
+
+AGAIN = """
+import multiprocessing
+import rayspy as spy
+spy.white_noise(nTrials=2)
+process = multiprocessing.get_context("spawn").Process(target=print)
+process.start()
+process.join()
+print(process.exitcode)
+"""
+
+
+def test_running_it_again_is_told_in_two_lines(tmp_path):
+    out, errors = finish(start(tmp_path, "again.py", AGAIN))
+    assert out.split() == ["1"]
+    assert len(errors.strip().splitlines()) == 2
+    assert "if __name__ ==" in errors
+    assert "python -m rayspy_compat again.py" in errors

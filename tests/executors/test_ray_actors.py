@@ -376,7 +376,7 @@ def test_actors_are_released(local_ray):
 
 
 def test_without_ray_the_error_says_so(monkeypatch):
-    monkeypatch.setattr(cluster, "ray_is_connected", lambda: False)
+    monkeypatch.setattr(cluster.find, "ray_is_connected", lambda: False)
     with pytest.raises(ParallelError, match="not connected"):
         run(FakePlan(2))
 

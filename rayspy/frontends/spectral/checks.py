@@ -141,9 +141,9 @@ def window_taper(name: Any, options: Any) -> Taper:
 
 
 def _slepian_taper(given: Mapping[str, Any], mean_length: float, samplerate: float) -> Taper:
-    if given["taper"] != "hann":
+    if given["taper"] not in ("hann", "dpss"):
         raise InvalidValueError(
-            "`taper` left at its default if `tapsmofrq` is given", "taper", given["taper"]
+            "'dpss', or `taper` left at its default, if `tapsmofrq` is given", "taper", given["taper"]
         )
     if given["taper_opt"] is not None:
         raise InvalidValueError("None if `tapsmofrq` is given", "taper_opt", given["taper_opt"])
