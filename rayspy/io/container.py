@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,8 +35,17 @@ from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.data.timelock import STATISTICS, TimeLockData
-from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError, RayspyError
+from rayspy.errors import (
+    DamagedDataError,
+    InvalidTypeError,
+    InvalidValueError,
+    PathError,
+    RayspyError,
+    ScratchSpaceError,
+)
 from rayspy.io.models import check_models, read_models, write_models
+from rayspy.io.switch import recover, under_construction
+from rayspy.storage.faults import reason
 from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
 from rayspy.storage.region import pieces
 from rayspy.storage.sources import META, ArraySource, MemorySource, Part, PartsSource, read_all
@@ -135,41 +144,42 @@ def save(
     check_bool(overwrite, "overwrite")
     check_models(_models_of(out))
     folder = target_folder(out, container, tag, filename)
+    recover(folder.parent)
     own = container is None and tag is None and filename is None
     if folder.exists() and not (overwrite or own):
         raise PathError(folder, exists=True, hint="use overwrite=True to replace it")
+    _check_room(out.source, folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        with under_construction(folder) as building:
+            _write_object(out, building, replaced=folder)
+    except ScratchSpaceError as error:
+        cause = error.__cause__
+        said = reason(cause) if isinstance(cause, OSError) else str(error)
+        raise PathError(folder, hint=f"{said}; {_NOTHING_SAVED}") from error
     except OSError as error:
-        raise PathError(folder.parent, hint=error.strerror or str(error)) from error
-    building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.wip")
-    try:
-        building.mkdir()
-    except OSError as error:
-        raise PathError(folder, hint=error.strerror or str(error)) from error
-    try:
-        _write_object(out, building, replaced=folder)
-        _replace(building, folder)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+        if isinstance(error, RayspyError):
+            raise
+        raise PathError(folder, hint=f"{reason(error)}; {_NOTHING_SAVED}") from error
     out._source = open_parts(folder)
     _attach_arrays(out, folder, sorted(attached_arrays(out)))
     out._filename = str(folder)
 
 
-def _replace(building: Path, folder: Path) -> None:
-    if not folder.exists():
-        building.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
-    folder.rename(old)
-    try:
-        building.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+_NOTHING_SAVED = "nothing was saved, and what was there before is still there"
+
+
+def _check_room(source: ArraySource, folder: Path) -> None:
+    """Refuse what does not fit on the disk, unless files are there already and only get another name."""
+    parent = next(one for one in folder.parents if one.exists())
+    if isinstance(source, PartsSource) and (source.keep is not None or Path(source.folder) == folder):
+        with contextlib.suppress(OSError):
+            if Path(source.folder).stat().st_dev == parent.stat().st_dev:
+                return
+    needed = math.prod(source.shape) * source.dtype.itemsize
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        room = f"{needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free in {parent}"
+        raise PathError(folder, hint=f"no space left on the disk: {room}; {_NOTHING_SAVED}")
 
 
 def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
@@ -375,6 +385,8 @@ def load_as(filename: Any, cls: type[BaseData]) -> BaseData:
     if path.suffix != cls.extension:
         path = path.with_name(path.name + cls.extension)
     if not path.is_dir():
+        recover(path.parent)
+    if not path.is_dir():
         raise PathError(path, exists=False)
     return _load_object(path, None)
 
@@ -399,11 +411,14 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
         if tag is not None or dataclass is not None:
             raise InvalidValueError("a container together with `tag` or `dataclass`", "filename", path.name)
         if not path.is_dir():
+            recover(path.parent)
+        if not path.is_dir():
             raise PathError(path, exists=False)
         return [path]
     folder = path if path.suffix == ".spy" else path.with_name(path.name + ".spy")
     if not folder.is_dir():
         raise PathError(folder, exists=False)
+    recover(folder)
     kinds = (
         ["." + word.lstrip(".") for word in _words(dataclass, "dataclass")] if dataclass is not None else []
     )
