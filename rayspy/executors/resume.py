@@ -12,7 +12,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rayspy.config import config
@@ -55,6 +57,7 @@ class Journal:
     observe: Collect
     key: str = ""
     _marked: bool = False
+    _done_without: bool = False
     _notes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
@@ -62,19 +65,26 @@ class Journal:
         """Take over what an earlier run left; returns the blocks that are done."""
         if not config.resume:
             return set()
-        root = scratch.scratch_root()
-        scratch.rescue_from_dead(root)
-        if not leftovers.any_left(root / leftovers.RESUME):
-            return set()
-        self.key = key_of(self.sink.plan)
-        target = PartsTarget(str(scratch.new_name()) + ".wip")
-        if not self.key or not leftovers.claim(root / leftovers.RESUME, self.key, Path(target.folder)):
+        target = self._claimed()
+        if target is None:
             return set()
         done = self.sink.restore(target, self._told(target))
         self._marked = True
         scratch.stay_alive(scratch.session())
         message(self.sink.plan.name, f"resuming: {len(done)} of {self.sink.plan.n_blocks} blocks done")
         return done
+
+    def _claimed(self) -> PartsTarget | None:
+        """Folder with what an earlier run left, if it left something that can be used from here."""
+        with contextlib.suppress(OSError):
+            root = scratch.scratch_root()
+            scratch.rescue_from_dead(root)
+            if leftovers.any_left(root / leftovers.RESUME):
+                self.key = key_of(self.sink.plan)
+                target = PartsTarget(str(scratch.new_name()) + ".wip")
+                if self.key and leftovers.claim(root / leftovers.RESUME, self.key, Path(target.folder)):
+                    return target
+        return None
 
     @property
     def _tells(self) -> bool:
@@ -98,9 +108,18 @@ class Journal:
             self._notes[receipt.block] = receipt.nan_trials
         if not self._marked:
             if config.resume and time.monotonic() - self._began >= config.resume_after:
-                self._mark()
-        elif self._tells and self.sink.target is not None:
-            _append_notes(self.sink.target, {receipt.block: receipt.nan_trials})
+                self._attempt(self._mark)
+        elif self._tells and self.sink.target is not None and not self._done_without:
+            new = {receipt.block: receipt.nan_trials}
+            self._attempt(partial(_append_notes, self.sink.target, new))
+
+    def _attempt(self, write: Callable[[], None]) -> None:
+        """Write something for a later run; if that is not possible, this run is none to go on with."""
+        try:
+            write()
+        except OSError as error:
+            self._done_without = True
+            self.sink.do_without(error)
 
     def _mark(self) -> None:
         self._marked = True
@@ -120,13 +139,16 @@ class Journal:
         if isinstance(error, SystemExit):
             scratch.ended_early(os.getpid())
         self.sink.abandon()
-        target, plan = self.sink.target, self.sink.plan
-        resume = scratch.scratch_root() / leftovers.RESUME
-        worth_it = self._marked and isinstance(error, _WORTH_KEEPING)
-        if target is not None and worth_it and leftovers.keep(Path(target.folder), resume):
-            message(plan.name, "the finished blocks are kept: the same call goes on with them")
+        if self._marked and isinstance(error, _WORTH_KEEPING) and self._kept():
+            message(self.sink.plan.name, "the finished blocks are kept: the same call goes on with them")
         else:
             discard(self.sink)
+
+    def _kept(self) -> bool:
+        if self.sink.target is None:
+            return False
+        folder = Path(self.sink.target.folder)
+        return leftovers.keep(folder, folder.parent.parent / leftovers.RESUME)
 
 
 _NOTES = "notes.jsonl"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,15 +16,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.errors import PathError, ScratchSpaceError
 from rayspy.executors.run import checked, results_in
 from rayspy.methods.base import OutputSpec
 from rayspy.methods.reductions.base import Reduction, new_state, state_in
 from rayspy.planning.partition import Block
 from rayspy.planning.plan import Plan, Receipt
-from rayspy.progress import message
+from rayspy.progress import message, warn
+from rayspy.storage.faults import REMOVED
 from rayspy.storage.leases import StoredArray
 from rayspy.storage.parts import PartsTarget, find_part, find_parts, part_name, read_part, write_part
-from rayspy.storage.scratch import check_space, new_target
+from rayspy.storage.scratch import check_space, free_bytes, new_target
 from rayspy.storage.sources import ArraySource, MemorySource, Part, PartsSource
 
 Array = NDArray[Any]
@@ -65,6 +68,54 @@ class Sink(Protocol):
     def abandon(self) -> None:
         """After an error: remove what is not in `target`."""
         ...
+
+    def do_without(self, error: OSError) -> None:
+        """Go on without what `persist` is for."""
+        ...
+
+
+class _Spare:
+    """A sink whose folder is a mere copy of what it has in memory: a run goes on without it."""
+
+    plan: Plan
+    target: PartsTarget | None
+
+    def _open(self, n_bytes: int) -> None:
+        """Make the folder if so much fits into it."""
+        try:
+            _check_room(n_bytes)
+            self.target = new_target()[0]
+        except OSError as error:
+            self.do_without(error)
+
+    def _try(self, write: Callable[[PartsTarget], Any], n_bytes: int) -> None:
+        """Write so much to the folder, if there is one; let go of it for good where that fails."""
+        if self.target is None:
+            return
+        try:
+            _check_room(n_bytes)
+            write(self.target)
+        except OSError as error:
+            self.do_without(error)
+
+    def do_without(self, error: OSError) -> None:
+        """Remove the folder and say so."""
+        if self.target is not None:
+            self.target.discard()
+            self.target = None
+        cannot_resume(self.plan, error)
+
+
+def _check_room(n_bytes: int) -> None:
+    free = free_bytes()
+    if n_bytes > free:
+        left = f"{max(0, free) / 1e6:.1f} MB of the scratch space are free"
+        raise ScratchSpaceError(f"{n_bytes / 1e6:.1f} MB are needed, {left}")
+
+
+def cannot_resume(plan: Plan, error: OSError) -> None:
+    """Warn that the finished blocks of a run cannot be kept."""
+    warn(plan.name, f"if this run is ended before its time, it cannot be gone on with: {error}")
 
 
 def sink_for(plan: Plan, in_memory: bool) -> Sink:
@@ -127,6 +178,8 @@ class OnDisk:
         """Note a part; write it here if its worker cannot see the folder."""
         part = receipt.part
         if part is None:
+            if not Path(self._folder()).is_dir():
+                raise PathError(self._folder(), exists=False, hint=REMOVED)
             self._tell(receipt.host)
             start, _ = self._place(receipt.block)
             part = write_part(self._folder(), start, _value(receipt).transpose(self._order()))
@@ -152,6 +205,10 @@ class OnDisk:
     def abandon(self) -> None:
         """Everything is in the target."""
 
+    def do_without(self, error: OSError) -> None:
+        """The results themselves are in the folder."""
+        cannot_resume(self.plan, error)
+
     def finish(self, identity: str) -> dict[str, ArraySource]:
         """Describe the parts, give the folder its final name and open it."""
         shape = tuple(self.plan.result_shape[axis] for axis in self._order())
@@ -163,7 +220,7 @@ class OnDisk:
 
 
 @dataclass
-class Assembled:
+class Assembled(_Spare):
     """Puts the results of blocks into one array in memory."""
 
     plan: Plan
@@ -204,14 +261,14 @@ class Assembled:
             self._write(receipt.block)
 
     def _write(self, i: int) -> None:
-        if self.target is not None:
-            start, place = self._place(i)
-            self.target.write(start, self.array[place])
+        start, place = self._place(i)
+        array = self.array[place]
+        self._try(lambda target: target.write(start, array), array.nbytes)
 
     def persist(self) -> None:
         """Write what is there, and from now on what comes."""
         if self.target is None:
-            self.target = new_target()[0]
+            self._open(self.array.nbytes)
             for i in sorted(self._done):
                 self._write(i)
 
@@ -276,7 +333,7 @@ _STATES_APART = 16
 
 
 @dataclass
-class Reduced:
+class Reduced(_Spare):
     """Merges the states of blocks, range by range, in the order of their trials whatever order they come in.
 
     A range whose trials are complete becomes results at once. In the folder are
@@ -367,30 +424,31 @@ class Reduced:
             self.results[name].put(self.plan.place_of(name, block), values)
 
     def _write(self, i: int, value: Array) -> None:
-        if self.target is not None:
-            self.target.write((i, 0), value[np.newaxis])
+        self._try(lambda target: target.write((i, 0), value[np.newaxis]), value.nbytes)
 
     def _write_state(self, k: int) -> None:
         """Write the state of a range, then remove what is in it."""
-        one = self._ranges[k]
-        if self.target is None or one.memory is None:
-            return
-        folder = Path(_states(self.target))
+        memory = self._ranges[k].memory
+        if memory is not None:
+            self._try(lambda target: self._replace_state(target, k, memory), memory.nbytes)
+
+    def _replace_state(self, target: PartsTarget, k: int, memory: Array) -> None:
+        one, folder = self._ranges[k], Path(_states(target))
         folder.mkdir(mode=0o700, exist_ok=True)
-        written = write_part(str(folder), (k, one.merged, 0), one.memory[np.newaxis, np.newaxis])
+        written = write_part(str(folder), (k, one.merged, 0), memory[np.newaxis, np.newaxis])
         for other in find_parts(str(folder), 1):
             if other.start[0] == k and other.file != written.file:
                 Path(folder, other.file).unlink()
         for group in range(one.written, one.merged):
-            name = part_name((self.plan.blocks.number(group, k), 0), (1, one.memory.size))
+            name = part_name((self.plan.blocks.number(group, k), 0), (1, memory.size))
             with contextlib.suppress(OSError):
-                Path(self.target.folder, name).unlink()
+                Path(target.folder, name).unlink()
         one.written = one.merged
 
     def persist(self) -> None:
         """Write what is there, and from now on what comes; ranges that are finished are made again."""
         if self.target is None:
-            self.target = new_target()[0]
+            self._open(0)
             for k, one in self._ranges.items():
                 self._write_state(k)
                 for group, value in one.waiting.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rayspy.config import config
-from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, ScratchSpaceError
+from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, PathError, ScratchSpaceError
 from rayspy.executors.outlook import Outlook, Planned, advice, foresee, planning_only
 from rayspy.executors.run import results_in, run_block
 from rayspy.frontends.baseline import baseline
@@ -178,7 +179,7 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
         bytes_read=memory.input,
         bytes_written=memory.output,
         in_memory=in_memory,
-        scratch_free=free_bytes(),
+        scratch_free=_scratch_free(),
         n_blocks=plan.n_blocks,
         worker_bytes=memory.per_worker,
         driver_bytes=memory.driver,
@@ -246,6 +247,13 @@ def _what_fits(plan: Plan, parallel: bool | None) -> str:
             continue
         return f"chan_per_worker={width} would fit: {_size(smaller.memory.per_worker)} per worker"
     return "Not even one channel at a time would fit"
+
+
+def _scratch_free() -> int:
+    """Bytes that can be written to the scratch folder; 0 if there cannot be one."""
+    with contextlib.suppress(PathError, ScratchSpaceError):
+        return free_bytes()
+    return 0
 
 
 def _check_scratch(plan: Plan) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rayspy import cluster
 from rayspy.config import config
+from rayspy.errors import PathError
 from rayspy.launch.connection import own_versions
 from rayspy.limits import usable_cpus
 from rayspy.planning.memory import memory_budget
@@ -64,7 +65,10 @@ def _dask_client() -> Any | None:
 
 
 def _scratch() -> str:
-    root = scratch_root()
+    try:
+        root = scratch_root()
+    except PathError as error:
+        return f"scratch none: {error}"
     existing = next(folder for folder in (root, *root.parents) if folder.exists())
     return f"scratch {root}, {_size(shutil.disk_usage(existing).free)} free{_quota()}"
 

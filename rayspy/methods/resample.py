@@ -38,7 +38,7 @@ class Resample(Method):
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As many rows as fit; real numbers."""
-        dtype = spec.dtype if spec.dtype.kind == "f" else working_dtype(spec.dtype)
+        dtype = working_dtype(spec.dtype)
         return _rescaled(spec, self.up, self.down, self.samplerate, dtype)
 
     def kernel(self, length: int) -> Kernel:
@@ -113,8 +113,7 @@ class Downsample(Method):
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As many rows as fit, in the type of the input unless it is filtered."""
-        plain = self.filter is None or spec.dtype.kind == "f"
-        dtype = spec.dtype if plain else working_dtype(spec.dtype)
+        dtype = spec.dtype if self.filter is None else working_dtype(spec.dtype)
         return _rescaled(spec, 1, self.step, self.samplerate, dtype)
 
     def kernel(self, length: int) -> Kernel:

@@ -170,3 +170,22 @@ def test_settings_of_a_filter_that_is_not_there(data, caplog):
         caplog.clear()
         spy.preprocessing(data, filter_class=None, zscore=True, parallel=False)
     assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda data: spy.resampledata(data, resamplefs=330),
+        lambda data: spy.resampledata(data, resamplefs=250, method="downsample", lpfreq=80),
+        lambda data: spy.preprocessing(data, filter_class="firws", freq=40),
+        lambda data: spy.notchfilter(data, freq=50),
+        lambda data: spy.baseline(data, (None, 0.1)),
+        lambda data: spy.freqanalysis(data, method="wavelet", foi=[20]),
+    ],
+    ids=["resample", "downsample", "filter", "notch", "baseline", "wavelet"],
+)
+def test_half_precision_is_computed_in_single(function):
+    values = np.random.default_rng(0).normal(size=(600, 2)).astype(np.float16)
+    half, single = (function(spy.AnalogData(v, samplerate=1000)) for v in (values, values.astype("f4")))
+    assert half.data.dtype == np.float32
+    np.testing.assert_array_equal(half.data[()], single.data[()])

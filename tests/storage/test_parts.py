@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 
 from rayspy.errors import DamagedDataError, PathError, RayspyError, ScratchSpaceError, SourceChangedError
 from rayspy.storage.parts import META, PartsTarget, open_parts, write_part
-from rayspy.storage.sources import PartsSource, read_all
+from rayspy.storage.sources import ConcatSource, PartsSource, RawSource, read_all
 
 DTYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16", ">i2", ">f4", ">c8"]
 
@@ -176,3 +179,47 @@ def test_discard(tmp_path: Path) -> None:
     target.write((0,), np.zeros(3))
     target.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def limit(which: int, n: int) -> Iterator[None]:
+    before = resource.getrlimit(which)
+    resource.setrlimit(which, (n, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(which, before)
+
+
+def test_more_parts_than_files_may_be_open(tmp_path: Path) -> None:
+    array = np.arange(200.0).reshape(100, 2)
+    source = stored(tmp_path, array, 1)
+    paths = [tmp_path / f"{k}.raw" for k in range(100)]
+    for path in paths:
+        array.tofile(path)
+    joined = ConcatSource(tuple(RawSource(str(path), array.dtype, array.shape) for path in paths))
+    n_open = len(list(Path("/proc/self/fd").iterdir()))
+    with limit(resource.RLIMIT_NOFILE, n_open + 16):
+        np.testing.assert_array_equal(read_all(source), array)
+        np.testing.assert_array_equal(read_all(joined), np.tile(array, (100, 1)))
+        with source.reader() as read:
+            for k in (*range(100), *range(100)):
+                assert read((slice(k, k + 1), slice(1, 2))) == array[k, 1]
+    assert len(list(Path("/proc/self/fd").iterdir())) == n_open
+
+
+def test_files_beyond_the_limit_of_size(tmp_path: Path) -> None:
+    with (
+        limit(resource.RLIMIT_FSIZE, 1000),
+        pytest.raises(ScratchSpaceError, match="ulimit -f"),
+    ):
+        write_part(str(tmp_path), (0,), np.zeros(1000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_removed_in_mid_run(tmp_path: Path) -> None:
+    target = PartsTarget(str(tmp_path / "gone.wip"))
+    with pytest.raises(PathError, match="was removed while it was in use"):
+        target.write((0,), np.zeros(3))
+    with pytest.raises(PathError, match="was removed while it was in use"):
+        target.commit(str(tmp_path / "gone"), (3,), np.dtype("f8"), [])
