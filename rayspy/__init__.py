@@ -46,6 +46,11 @@ from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
 from rayspy.io.doors import load_ft_raw as load_ft_raw
+from rayspy.io.doors import load_mne as load_mne
+from rayspy.io.doors import load_nwb as load_nwb
+from rayspy.io.doors import load_tdt as load_tdt
+from rayspy.io.doors import mne_epochs_to_tldata as mne_epochs_to_tldata
+from rayspy.io.doors import raw_mne_to_adata as raw_mne_to_adata
 from rayspy.io.raw import hdf5_dataset as hdf5_dataset
 from rayspy.io.raw import raw_binary as raw_binary
 from rayspy.io.read import read as read
@@ -139,16 +144,21 @@ __all__ = [
     "load",
     "load_brainvision",
     "load_ft_raw",
+    "load_mne",
+    "load_nwb",
     "load_phy",
+    "load_tdt",
     "mean",
     "median",
     "mk_RandomAdjMat",
+    "mne_epochs_to_tldata",
     "multipanelplot",
     "neighbours_from_positions",
     "notchfilter",
     "phase_diffusion",
     "preprocessing",
     "raw_binary",
+    "raw_mne_to_adata",
     "read",
     "read_formats",
     "red_noise",

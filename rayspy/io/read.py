@@ -12,14 +12,19 @@ import numpy as np
 
 from rayspy.checks import check_choice
 from rayspy.data.analog import AnalogData
+from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError, PathError, RayspyError
+from rayspy.io.readers import bids
 from rayspy.io.readers.brainvision import open_brainvision
 from rayspy.io.readers.detect import detect
 from rayspy.io.readers.edf import open_edf
 from rayspy.io.readers.eeglab import open_eeglab
 from rayspy.io.readers.fieldtrip import open_fieldtrip
 from rayspy.io.readers.hdf5 import open_hdf5_recording, open_npy
+from rayspy.io.readers.mne_reader import open_mne
+from rayspy.io.readers.neo_reader import open_neo
 from rayspy.io.readers.nwb import open_nwb
+from rayspy.io.readers.objects import of_object
 from rayspy.io.readers.rawfile import open_raw
 from rayspy.io.readers.recording import Recording, Stream, arranged, damaged, in_unit, to_data
 from rayspy.progress import message
@@ -37,6 +42,8 @@ READERS: dict[str, Callable[..., Recording]] = {
     "eeglab": open_eeglab,
     "fieldtrip": open_fieldtrip,
     "nwb": open_nwb,
+    "mne": open_mne,
+    "neo": open_neo,
 }
 
 
@@ -54,9 +61,11 @@ def read(
 
     Parameters
     ----------
-    path : path or list of paths
-        File or folder. Several files are put one behind the other: each becomes a trial, or
-        several where it has trials of its own.
+    path : path, list of paths, or object
+        File or folder; for BIDS the folder of a subject with ``session=, task=, run=``. Objects of MNE
+        (Raw, Epochs), Neo (Block, Segment), spikeinterface, xarray, pandas and pynapple are taken over.
+        Several files are put one behind the other: each becomes a trial, or several where it has
+        trials of its own.
     format : str, optional
         What it is, if that is not to be found out: one of ``spy.read_formats()``.
     stream : str, optional
@@ -105,12 +114,19 @@ def read(
             read(one, format=format, stream=stream, unit=unit, gaps=gaps, bad=bad, **options) for one in path
         ]
         return _joined(path, each)
-    recording = open_recording(path, format, **_with_unit(unit, format, options))
-    found: dict[str, AnalogData] = {}
+    if isinstance(path, (str, os.PathLike)):
+        recording = open_recording(path, format, **_with_unit(unit, format, options))
+    else:
+        recording = of_object(path, **options)
+    found: dict[str, AnalogData | SpikeData] = {}
     for one in _picked(recording, stream):
         ready = arranged(in_unit(one, unit if one.unit is not None else None), gaps, bad)
         found[one.name] = to_data(ready, recording)
         _tell(recording, ready)
+    if recording.spikes is not None and stream in (None, "spikes"):
+        spikes = recording.spikes()
+        if spikes is not None:
+            found["spikes"] = spikes
     return next(iter(found.values())) if len(found) == 1 else found
 
 
@@ -121,6 +137,16 @@ def open_recording(path: Any, format: str | None = None, **options: Any) -> Reco
     full = Path(path).expanduser()
     if not full.exists():
         raise PathError(full.absolute(), exists=False)
+    wanted = {name: value for name, value in options.items() if bids.is_entity(name)}
+    if full.is_dir() and format is None and (full.name.startswith(("sub-", "ses-")) or wanted):
+        full = bids.find(full.resolve(), wanted) or full
+        options = {name: value for name, value in options.items() if name not in wanted}
+    if bids.is_bids(full):
+        return bids.with_sidecars(_opened(full, format, options), full.resolve())
+    return _opened(full, format, options)
+
+
+def _opened(full: Path, format: str | None, options: dict[str, Any]) -> Recording:
     kind = detect(full.resolve(), options) if format is None else format
     check_choice(kind, "format", tuple(READERS))
     reader = READERS[kind]
@@ -162,7 +188,7 @@ def _picked(recording: Recording, name: str | None) -> Sequence[Stream]:
     if name is None:
         return recording.streams
     found = [stream for stream in recording.streams if stream.name == name]
-    if not found:
+    if not found and not (name == "spikes" and recording.spikes is not None):
         names = ", ".join(repr(stream.name) for stream in recording.streams)
         raise InvalidValueError(f"one of {names}", "stream", name)
     return found

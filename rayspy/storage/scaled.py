@@ -137,3 +137,36 @@ class ApartSource:
                 shift = int(self.starts[k] - self.places[k])
                 out[low - first : high - first] = read((slice(low + shift, high + shift), *region[1:]))
         return out
+
+
+@dataclass(frozen=True)
+class TransposedSource:
+    """A two-dimensional array with its dimensions exchanged."""
+
+    source: ArraySource
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.source.shape[::-1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self.source.dtype
+
+    @property
+    def location(self) -> str:
+        """Location of the source."""
+        return self.source.location
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the source is."""
+        return self.source.in_memory
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """Yield a function that reads regions."""
+        with self.source.reader() as read:
+            yield lambda region: np.ascontiguousarray(read(region[::-1]).T)

@@ -33,15 +33,24 @@ def write(path, timestamps=None, trials=()):
     nwb.add_acquisition(pynwb.TimeSeries(name="wheel", data=RNG.normal(size=600), unit="m", rate=500.0))
     for begin, end in trials:
         nwb.add_trial(start_time=begin, stop_time=end)
+        nwb.add_unit(spike_times=[begin + 0.01, end, end + 1])
     with pynwb.NWBHDF5IO(path, "w") as io:
         io.write(nwb)
     return path
 
 
+SPIKES = [[55, 0], [150, 0], [255, 1], [450, 1]]
+
+
 def test_series_become_streams(tmp_path):
     path = write(tmp_path / "x.nwb", trials=[(2.1, 2.3), (2.5, 2.9), (9.0, 9.5)])
     found = spy.read(path)
-    assert set(found) == {"raw", "lfp", "wheel"}
+    assert set(found) == {"raw", "lfp", "wheel", "spikes"}
+    assert found["spikes"].data[:, [0, 2]].tolist() == SPIKES  # of samples that the fastest series has
+    np.testing.assert_array_equal(found["spikes"].trialdefinition, [[50, 150, 0], [250, 450, 0]])
+    early = spy.read(path, stream="spikes", spike_samplerate=1000)
+    assert early.data[:3, 0].tolist() == [2110, 2300, 2510]
+    assert set(spy.load_nwb(path)) == set(found)
     raw = found["raw"]
     expected = STORED * 2e-6 * [1, 2, 1, 0.5] + 1e-4
     np.testing.assert_allclose(raw.data[:], expected, rtol=1e-6, atol=1e-10)

@@ -15,6 +15,16 @@ _BY_SUFFIX = {
     ".hdf5": "hdf5", ".hdf": "hdf5",
 }  # fmt: skip
 _RAW = (".dat", ".bin", ".raw", ".lfp", ".i16", ".f32")
+_MNE = (
+    ".fif", ".sqd", ".con", ".cnt", ".cdt", ".dap", ".dat", ".data", ".egi", ".eeg", ".gdf", ".hdr", ".lay",
+    ".mff", ".nxe", ".snirf", ".vhdr", ".imp", ".bdat",
+)  # fmt: skip
+_MNE_FOLDERS = (".mff", ".ds", ".mefd")
+_NEO = (
+    ".abf", ".edr", ".fake", ".maf", ".mcd", ".meta", ".ncs", ".nev", ".nrd", ".nse", ".ns1", ".ns2", ".ns3",
+    ".ns4", ".ns5", ".ns6", ".oebin", ".pl2", ".plx", ".rhd", ".rhs", ".smr", ".smrx", ".trc", ".wcp", ".xml",
+)  # fmt: skip
+_NEO_IN_FOLDERS = {".meta", ".ncs", ".tsq", ".tbk", ".continuous", ".rhd", ".rhs", ".nev"}
 
 
 def detect(path: Path, options: Mapping[str, Any]) -> str:
@@ -35,7 +45,10 @@ def detect(path: Path, options: Mapping[str, Any]) -> str:
 
 
 def _of_folder(path: Path) -> str | None:
-    return None
+    if path.suffix.lower() in _MNE_FOLDERS:
+        return "mne"
+    names = {child.suffix.lower() for child in path.iterdir()}
+    return "neo" if names & _NEO_IN_FOLDERS or any(path.rglob("structure.oebin")) else None
 
 
 def _of_file(path: Path) -> str | None:
@@ -52,8 +65,14 @@ def _of_file(path: Path) -> str | None:
         return "brainvision"
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
+    if suffix in _NEO or (suffix == ".bin" and path.with_suffix(".meta").is_file()):
+        return "neo"
+    if suffix in (".dat", ".lfp", ".eeg") and path.with_suffix(".xml").is_file():
+        return "neo"
     if suffix in _RAW:
         return "raw"
+    if suffix in _MNE or path.name.lower().endswith((".fif.gz", ".mef")):
+        return "mne"
     if head.startswith(b"Brain"):
         return "brainvision"
     return "hdf5" if matlab.is_hdf5(path) else None

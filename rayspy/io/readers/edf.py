@@ -25,6 +25,7 @@ from rayspy.io.readers.recording import (
     Stream,
     damaged,
     existing,
+    step_marks,
     unique_names,
 )
 from rayspy.storage.records import RecordsSource
@@ -219,7 +220,7 @@ def _stream(
     names = unique_names((signal.label for signal in signals), notes)
     pieces = None if begun is None else _pieces(begun, header.duration, samples, rate)
     status = [k for k, signal in enumerate(signals) if signal.label in _TRIGGERS]
-    triggers = partial(_triggers, source, status[0]) if stored == "<i3" and status else None
+    triggers = partial(step_marks, source, status[0], _STATUS_BITS) if stored == "<i3" and status else None
     info: dict[str, Any] = {"start": header.date}
     info["filters"] = {n: s.filter for n, s in zip(names, signals, strict=True) if s.filter}
     if status:
@@ -311,20 +312,3 @@ def _placed(mark: _Annotation, pieces: NDArray[np.float64] | None, rate: float) 
         k = max(0, int(np.searchsorted(pieces[:, 2], sample, side="right")) - 1)
         sample = int(min(pieces[k, 0] + sample - pieces[k, 2], pieces[k, 1] - 1))
     return Mark(sample, mark.text, round(mark.duration * rate))
-
-
-def _triggers(source: RecordsSource, channel: int) -> list[Mark]:
-    """Changes of the 16 trigger bits of BDF's status channel to other than 0."""
-    marks: list[Mark] = []
-    last = 0
-    n = source.shape[0]
-    at_once = max(1, 2**20 // source.samples) * source.samples
-    with source.reader() as read:
-        for first in range(0, n, at_once):
-            region = (slice(first, min(first + at_once, n)), slice(channel, channel + 1))
-            codes = read(region)[:, 0] & _STATUS_BITS
-            before = np.concatenate([[last], codes[:-1]])
-            for k in np.flatnonzero((codes != before) & (codes != 0)):
-                marks.append(Mark(first + int(k), "", 0, int(codes[k])))
-            last = int(codes[-1])
-    return marks

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidValueError
 from rayspy.io.readers import hdf5
 from rayspy.io.readers.recording import (
@@ -20,6 +22,7 @@ from rayspy.io.readers.recording import (
     rounded_rate,
     unique_names,
 )
+from rayspy.io.spikes import spikes_from_times
 from rayspy.storage.datasets import DatasetsSource
 
 _SERIES = ("ElectricalSeries", "TimeSeries", "VoltageClampSeries", "CurrentClampSeries", "SpatialSeries")
@@ -29,14 +32,18 @@ _NAME_COLUMNS = ("channel_name", "label", "electrode_name", "name")
 _MOST_TRIALS = 10_000_000
 
 
-def open_nwb(path: Any) -> Recording:
+def open_nwb(path: Any, spike_samplerate: float | None = None) -> Recording:
     """Describe the time series of an NWB file, each of which is a stream.
 
     Parameters
     ----------
     path : path
         The file. Series in ``acquisition`` and in processing modules are found; gaps in their
-        timestamps separate pieces; the table ``trials`` (or ``epochs``) cuts them into trials.
+        timestamps separate pieces; the table ``trials`` (or ``epochs``) cuts them into trials. Sorted
+        units are the stream ``spikes``.
+    spike_samplerate : float, optional
+        Hz of the samples of spikes, which are counted from the start of the session; if left out they
+        are samples of the fastest series, cut into the same trials.
     """
     full = existing(path)
     notes = Notes(full)
@@ -45,9 +52,12 @@ def open_nwb(path: Any) -> Recording:
             raise InvalidValueError("NWB file (HDF5 with an attribute nwb_version)", "path", full)
         found = _series(file, full)
         streams = [_stream(file, name, group, full, notes) for name, group in found.items()]
-    if not streams:
-        raise InvalidValueError("NWB file with a time series of samples x channels", "path", full)
-    return Recording(str(full), "NWB", streams, notes)
+        units = "units" in file and "spike_times" in file["units"]
+    if not streams and not units:
+        raise InvalidValueError("NWB file with a time series of samples x channels, or units", "path", full)
+    fastest = max(streams, key=lambda stream: stream.samplerate, default=None)
+    spikes = partial(_spikes, full, fastest, spike_samplerate) if units else None
+    return Recording(str(full), "NWB", streams, notes, spikes)
 
 
 def _kind(node: Any) -> str:
@@ -209,6 +219,36 @@ def _sample(times: Any, rate: float, begin: float, pieces: Any) -> NDArray[np.fl
     k = np.maximum(np.searchsorted(pieces[:, 2], since, side="right") - 1, 0)
     found: NDArray[np.float64] = pieces[k, 0] + since - pieces[k, 2]
     return found
+
+
+def _spikes(path: Path, stream: Stream | None, wanted: float | None) -> SpikeData | None:
+    """Spikes of the table of units, in samples of a series."""
+    own = stream is None or wanted is not None
+    rate = wanted or (30_000.0 if stream is None else stream.samplerate)
+    with hdf5.opened(path) as file:
+        table = file["units"]
+        times, ends, ids = (table[key] for key in ("spike_times", "spike_times_index", "id"))
+        for one in (times, ends, ids):
+            hdf5.check_inside(one, path)
+        stops = ends[()].astype(np.int64)
+        if len(stops) != ids.size or (np.diff(stops, prepend=0) < 0).any() or (stops > times.size).any():
+            raise damaged(path, "units/spike_times_index does not fit units/spike_times")
+        named = "unit_name" in table
+        names = hdf5.texts(table["unit_name"], path) if named else [f"unit{k}" for k in ids[()]]
+        every = times[()]
+    begin, pieces = (0.0, None) if own or stream is None else (stream.info["starting_time"], stream.pieces)
+    samples = _sample(every, rate, begin, pieces)
+    last = np.inf if own or stream is None else stream.source.shape[0]
+    starts = np.concatenate([[0], stops[:-1]])
+    trains = [np.unique(samples[a:b]) for a, b in zip(starts, stops, strict=True)]
+    trains = [train[(train >= 0) & (train < last)] for train in trains]
+    if not sum(map(len, trains)):
+        return None
+    unique = unique_names(names, Notes(path))
+    made = spikes_from_times(dict(zip(unique, trains, strict=True)), rate, time_unit="samples")
+    if not own and stream is not None and stream.trialdefinition is not None:
+        made.trialdefinition = stream.trialdefinition
+    return made
 
 
 def _ttl(file: Any, rate: float, begin: float, path: Path) -> list[Mark]:

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from rayspy.data.analog import AnalogData
 from rayspy.data.event import EventData
+from rayspy.data.spike import SpikeData
 from rayspy.errors import DamagedDataError, InvalidValueError, MissingPackageError, PathError
 from rayspy.io.readers.units import canonical, check_unit, conversion
 from rayspy.progress import warn
 from rayspy.storage.scaled import ApartSource, ScaledSource
 from rayspy.storage.sources import ArraySource
 
+_STEPS = 2**20
+"""Samples of a trigger channel that are read at a time."""
 Trials = NDArray[np.float64]
 
 
@@ -90,6 +93,8 @@ class Recording:
     streams: Sequence[Stream]
     notes: Sequence[str] = ()
     """What was put right, in words."""
+    spikes: Callable[[], SpikeData | None] | None = None
+    """Makes the spikes of sorted units."""
 
 
 class Notes(list[str]):
@@ -199,6 +204,21 @@ def codes_of(labels: Iterable[str]) -> dict[str, int]:
         else:
             rest.append(label)
     return codes | {label: 10001 + k for k, label in enumerate(rest)}
+
+
+def step_marks(source: ArraySource, channel: int, mask: int = 0xFFFFFFFF) -> list[Mark]:
+    """Changes of a trigger channel to other than 0; its value is the code of the event."""
+    marks: list[Mark] = []
+    last, n = 0, source.shape[0]
+    with source.reader() as read:
+        for first in range(0, n, _STEPS):
+            region = (slice(first, min(first + _STEPS, n)), slice(channel, channel + 1))
+            codes = read(region)[:, 0].astype(np.int64) & mask
+            before = np.concatenate([[last], codes[:-1]])
+            changes = np.flatnonzero((codes != before) & (codes != 0))
+            marks += [Mark(first + int(k), "", 0, int(codes[k])) for k in changes]
+            last = int(codes[-1])
+    return marks
 
 
 def events_of(stream: Stream) -> EventData | None:

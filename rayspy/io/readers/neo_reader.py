@@ -1,0 +1,273 @@
+"""What Neo reads: layouts that it describes become sources of ours, all other files are read through it.
+
+SpikeGLX, Open Ephys binary, Neuroscope, Micromed, raw MCS, MaxWell, Axon, Elan, WinWCP, WinEDR and
+NeuroNexus are described; Neuralynx, Blackrock, Plexon, TDT, Intan, Spike2, AlphaOmega ... are not.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.data.spike import SpikeData
+from rayspy.errors import InvalidValueError
+from rayspy.io.readers.recording import Mark, Notes, Recording, Stream, damaged, required, unique_names
+from rayspy.io.spikes import spikes_from_times
+from rayspy.storage.derived import RunsSource
+from rayspy.storage.reading import reader_source
+from rayspy.storage.scaled import TransposedSource
+from rayspy.storage.sources import ArraySource, ConcatSource, RawSource
+
+Array = NDArray[Any]
+_FILES = {".bin": "SpikeGLX", ".meta": "SpikeGLX", ".oebin": "OpenEphysBinary", ".fake": "Example"}
+_FOLDERS = {
+    ".tsq": "Tdt", ".tbk": "Tdt", ".ncs": "Neuralynx", ".continuous": "OpenEphys", ".rhd": "Intan",
+    ".rhs": "Intan", ".meta": "SpikeGLX",
+}  # fmt: skip
+
+
+class NeoReader:
+    """An open reader of `neo.rawio`; reads one stream of one segment by ranges of samples."""
+
+    def __init__(self, raw: Any, block: int, segment: int, stream: int) -> None:
+        self.raw = raw
+        self.place = (block, segment)
+        self.stream = stream
+
+    def read(self, first: int, stop: int, channels: slice) -> Array:
+        """Return samples x channels as stored."""
+        block, segment = self.place
+        array: Array = self.raw.get_analogsignal_chunk(
+            block_index=block,
+            seg_index=segment,
+            i_start=first,
+            i_stop=stop,
+            stream_index=self.stream,
+            channel_indexes=channels,
+        )
+        return array
+
+
+def open_raw(path: str, reader: str | None = None, **options: Any) -> Any:
+    """Open a file with the class of `neo.rawio` that fits; reads its header."""
+    try:
+        from neo import rawio
+    except ImportError:
+        raise required("neo", "this format") from None
+    known = {name[:-5].lower(): made for name, made in vars(rawio).items() if name.endswith("RawIO")}
+    named = reader or _guess(Path(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = rawio.get_rawio(path) if named is None else known.get(named.lower())
+        if made is None:
+            names = ", ".join(c.__name__.removesuffix("RawIO") for c in rawio.rawiolist)
+            raise InvalidValueError(f"file that Neo reads; reader= names one of {names}", "path", path)
+        raw = made(**_place(Path(path), made), **options)
+        raw.parse_header()
+    return raw
+
+
+def _guess(path: Path) -> str | None:
+    """Name of the class for files whose suffix does not tell, and for folders."""
+    if path.is_dir():
+        if next(path.rglob("structure.oebin"), None) is not None:
+            return "OpenEphysBinary"
+        names = {child.suffix.lower() for child in path.iterdir()}
+        return next((name for suffix, name in _FOLDERS.items() if suffix in names), None)
+    suffix = path.suffix.lower()
+    if suffix in (".dat", ".lfp", ".eeg", ".xml") and path.with_suffix(".xml").is_file():
+        return "NeuroScope"
+    return {".bin": "SpikeGLX", ".meta": "SpikeGLX", ".oebin": "OpenEphysBinary", ".fake": "Example"}.get(
+        suffix
+    )
+
+
+def _place(path: Path, made: Any) -> dict[str, str]:
+    """Argument of a class that takes a file or a folder."""
+    takes = inspect.signature(made).parameters
+    if path.is_dir() or "filename" not in takes:
+        return {"dirname": str(path if path.is_dir() else path.parent)}
+    if path.suffix.lower() in (".dat", ".lfp", ".eeg") and "binary_file" in takes:
+        return {"filename": str(path.with_suffix(".xml")), "binary_file": str(path)}
+    return {"filename": str(path)}
+
+
+def open_part(path: str, block: int, segment: int, stream: int, **options: Any) -> NeoReader:
+    """Open one stream of one segment."""
+    return NeoReader(open_raw(path, **options), block, segment, stream)
+
+
+def open_neo(path: Any, reader: str | None = None, **options: Any) -> Recording:
+    """Describe a file or folder that Neo reads.
+
+    Parameters
+    ----------
+    path : path
+        File or folder.
+    reader : str, optional
+        Neo's name of the format (``"Blackrock"``, ``"TDT"`` ...) where the name of the file does not tell.
+    **options
+        For the class of `neo.rawio`.
+    """
+    full = Path(path).expanduser().resolve()
+    notes = Notes(full)
+    how = {**({"reader": reader} if reader is not None else {}), **options}
+    raw = open_raw(str(full), **how)
+    kind = type(raw).__name__.removesuffix("RawIO")
+    parts = [(b, s) for b in range(raw.block_count()) for s in range(raw.segment_count(b))]
+    if not parts:
+        raise damaged(full, "it has no segments")
+    streams = [_stream(raw, k, parts, str(full), how, notes) for k in range(raw.signal_streams_count())]
+    found = [stream for stream in streams if stream is not None]
+    if full.is_file() and kind == "SpikeGLX":
+        found = [one for one in found if f".{one.name.removesuffix('-SYNC')}." in f".{full.name}"] or found
+    spikes = partial(_spikes, raw, parts, found) if raw.spike_channels_count() else None
+    if not found and spikes is None:
+        raise InvalidValueError("recording with signals or spikes", "path", full)
+    return Recording(str(full), kind, found, notes, spikes)
+
+
+def _stream(
+    raw: Any, k: int, parts: list[tuple[int, int]], path: str, how: dict[str, Any], notes: Notes
+) -> Stream | None:
+    header = raw.header["signal_streams"][k]
+    channels = raw.header["signal_channels"]
+    channels = channels[channels["stream_id"] == header["id"]]
+    sources = [_source(raw, k, part, len(channels), path, how) for part in parts]
+    lengths = [source.shape[0] for source in sources]
+    if not len(channels) or not sum(lengths):
+        return None
+    rate = float(raw.get_signal_sampling_rate(stream_index=k))
+    names = unique_names([str(name) for name in channels["name"]], notes)
+    starts = [float(raw.get_signal_t_start(*part, stream_index=k)) for part in parts]
+    edges = np.cumsum([0, *lengths])
+    source = sources[0] if len(sources) == 1 else ConcatSource(tuple(sources))
+    pieces = None
+    if len(parts) > 1:
+        since = np.round((np.array(starts) - starts[0]) * rate)
+        apart = (np.diff(since) >= lengths[:-1]).all() and len({block for block, _ in parts}) == 1
+        pieces = np.column_stack([edges[:-1], edges[1:], since if apart else since * np.nan])
+        pieces = pieces[pieces[:, 1] > pieces[:, 0]]
+    return Stream(
+        name=str(header["name"]),
+        source=source,
+        samplerate=rate,
+        channel=names,
+        unit=[str(unit) for unit in channels["units"]],
+        scale=[float(gain) for gain in channels["gain"]],
+        bias=[float(offset) for offset in channels["offset"]],
+        pieces=pieces,
+        marks=_marks(raw, parts, rate, starts, edges),
+        info={
+            "channel_ids": {n: str(i) for n, i in zip(names, channels["id"], strict=True)},
+            "segment_starts": starts,
+            "segment_samples": lengths,
+        },
+    )
+
+
+def _source(
+    raw: Any, k: int, part: tuple[int, int], n_channels: int, path: str, how: dict[str, Any]
+) -> ArraySource:
+    """Source of a stream of a segment: of ours where Neo describes the layout."""
+    described = _described(raw, k, part)
+    if described is not None:
+        return described
+    opened = NeoReader(raw, *part, k)
+    n = int(raw.get_signal_size(*part, stream_index=k))
+    first = opened.read(0, min(1, n), slice(None))
+    options = {**how, "block": part[0], "segment": part[1], "stream": k}
+    return reader_source(opened, (n, n_channels), first.dtype, path, __name__, "open_part", options)
+
+
+def _described(raw: Any, k: int, part: tuple[int, int]) -> ArraySource | None:
+    if not raw.has_buffer_description_api():
+        return None
+    header = raw.header["signal_streams"][k]
+    layout = raw.get_analogsignal_buffer_description(*part, buffer_id=header["buffer_id"])
+    turned = layout.get("time_axis", 0) == 1
+    shape = tuple(int(n) for n in layout["shape"])
+    path = str(Path(layout["file_path"]).resolve())
+    source: ArraySource
+    if layout["type"] == "raw" and layout.get("order", "C") == "C":
+        stored = np.dtype(layout["dtype"])
+        plain = shape[::-1] if turned else shape
+        source = RawSource(path, stored, plain, "F" if turned else "C", int(layout["file_offset"]))
+    elif layout["type"] == "hdf5":
+        source = _hdf5(path, layout["hdf5_path"], shape)
+        source = TransposedSource(source) if turned else source
+    else:
+        return None
+    picked = raw._stream_buffer_slice[header["id"]]
+    if picked is None:
+        return source
+    columns = np.arange(source.shape[1])[picked]
+    rows = np.array([0], np.int64), np.array([source.shape[0]], np.int64)
+    return RunsSource(source, 0, *rows, {1: columns})
+
+
+def _hdf5(path: str, name: str, shape: tuple[int, ...]) -> ArraySource:
+    from rayspy.io.readers.hdf5 import dataset_source, opened
+
+    with opened(Path(path)) as file:
+        source = dataset_source(file, file[name], Path(path))
+    if source.shape != shape:
+        raise damaged(path, f"{name} has shape {source.shape}, not {shape}")
+    return source
+
+
+def _marks(
+    raw: Any, parts: list[tuple[int, int]], rate: float, starts: list[float], edges: Array
+) -> list[Mark]:
+    marks: list[Mark] = []
+    for k in range(raw.event_channels_count()):
+        name = str(raw.header["event_channels"][k]["name"])
+        for part, start, edge in zip(parts, starts, edges, strict=False):
+            stamps, durations, labels = raw.get_event_timestamps(*part, event_channel_index=k)
+            if not len(stamps):
+                continue
+            times = raw.rescale_event_timestamp(stamps, dtype="float64", event_channel_index=k)
+            spans = np.zeros(len(times))
+            if durations is not None:
+                spans = raw.rescale_epoch_duration(durations, dtype="float64", event_channel_index=k)
+            samples = np.round((times - start) * rate).astype(np.int64) + int(edge)
+            marks += [
+                Mark(int(sample), f"{name}/{label}", max(0, round(float(span) * rate)))
+                for sample, label, span in zip(samples, labels, spans, strict=True)
+            ]
+    return marks
+
+
+def _spikes(raw: Any, parts: list[tuple[int, int]], streams: list[Stream]) -> SpikeData | None:
+    """Spikes of all units at the samples of the fastest stream; at 30 kHz without one."""
+    fastest = max(range(len(streams)), key=lambda k: streams[k].samplerate, default=None)
+    if fastest is None:
+        rate = 30_000.0
+        starts = [float(raw.segment_t_start(*part)) for part in parts]
+        lengths = [
+            round((float(raw.segment_t_stop(*part)) - a) * rate) + 1
+            for part, a in zip(parts, starts, strict=True)
+        ]
+    else:
+        rate, info = streams[fastest].samplerate, streams[fastest].info
+        starts, lengths = info["segment_starts"], info["segment_samples"]
+    edges = np.cumsum([0, *lengths])
+    trains: dict[str, Array] = {}
+    for k in range(raw.spike_channels_count()):
+        samples = []
+        for part, start, low, high in zip(parts, starts, edges[:-1], edges[1:], strict=True):
+            stamps = raw.get_spike_timestamps(*part, spike_channel_index=k)
+            times = np.asarray(raw.rescale_spike_timestamp(stamps, dtype="float64"))
+            found = np.unique(np.round((times - start) * rate)) + low
+            samples.append(found[(found >= low) & (found < high)])
+        name = str(raw.header["spike_channels"][k]["name"])
+        trains[name if name not in trains else f"{name}-{k}"] = np.concatenate(samples)
+    if not sum(map(len, trains.values())):
+        return None
+    return spikes_from_times(trains, rate, time_unit="samples")
