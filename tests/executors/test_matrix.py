@@ -1,5 +1,7 @@
 """The same bits from every executor, for every way to cut the work."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -50,34 +52,51 @@ def settings_for(output, keeptrials, unequal, selection):
     return settings
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
-@pytest.mark.parametrize("unequal", [False, True], ids=["equal", "unequal"])
-@pytest.mark.parametrize("keeptrials", [True, False], ids=["trials", "average"])
-@pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("executor", EXECUTORS)
-def test_same_bits(executor, output, keeptrials, unequal, selection, baseline, request):
+def check(output, keeptrials, unequal, selection, baseline, options, widths=(None, 1, 3, N_CHANNELS)):
     settings = settings_for(output, keeptrials, unequal, selection)
     wanted = baseline(unequal, **settings)
     assert np.isfinite(wanted).all()
     assert (wanted != 0).any(axis=(1, 2)).all()
     data = make(unequal)
-    with run_on(executor, request) as options:
-        for chan_per_worker in (None, 1, 3, N_CHANNELS):
-            got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
-            np.testing.assert_array_equal(got.data[()], wanted)
+    for chan_per_worker in widths:
+        got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
+        np.testing.assert_array_equal(got.data[()], wanted)
 
 
-@pytest.mark.parametrize("keeptapers", [True, False])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_same_bits_for_every_cut(output, baseline, request):
+    with run_on("local-2", request) as options:
+        for keeptrials, unequal, selection in product((True, False), (True, False), SELECTIONS):
+            check(output, keeptrials, unequal, selection, baseline, options)
+
+
+REPRESENTATIVES = [
+    ("pow", True, False, "all"),
+    ("fourier", True, True, "both"),
+    ("angle", True, False, "trials"),
+    ("pow", False, False, "channels"),
+    ("complex", False, True, "both"),
+]
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_same_bits_multitaper_on_disk(executor, keeptapers, baseline, request):
-    settings = {"tapsmofrq": 5, "keeptapers": keeptapers, "foilim": [3, 40], "polyremoval": 1}
-    wanted = baseline(False, **settings)
+def test_same_bits_on_every_executor(executor, baseline, request):
+    with run_on(executor, request) as options:
+        for case in REPRESENTATIVES:
+            check(*case, baseline, options)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_same_bits_multitaper_on_disk(executor, baseline, request):
     data = make(False)
-    with run_on(executor, request) as options, spy.config.using(inmemory_bytes=100):
-        for chan_per_worker in (None, 1, 3, N_CHANNELS):
-            got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
-            assert not got.source.in_memory
-            np.testing.assert_array_equal(got.data[()], wanted)
+    for keeptapers in (True, False):
+        settings = {"tapsmofrq": 5, "keeptapers": keeptapers, "foilim": [3, 40], "polyremoval": 1}
+        wanted = baseline(False, **settings)
+        with run_on(executor, request) as options, spy.config.using(inmemory_bytes=100):
+            for chan_per_worker in (None, 3):
+                got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
+                assert not got.source.in_memory
+                np.testing.assert_array_equal(got.data[()], wanted)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -1,5 +1,7 @@
 """The same bits of filtered and resampled signals from every executor, for every way to cut the work."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -66,19 +68,21 @@ def check(call, unequal, selection, options, widths=(None, 1, 3, N_CHANNELS)):
         np.testing.assert_array_equal(got.data[()], wanted)
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
-@pytest.mark.parametrize("unequal", [False, True], ids=["equal", "unequal"])
 @pytest.mark.parametrize("call", CALLS)
-def test_same_bits(call, unequal, selection, request):
+def test_same_bits_for_every_cut(call, request):
     with run_on("local-2", request) as options:
-        check(call, unequal, selection, options)
+        for unequal, selection in product((False, True), SELECTIONS):
+            check(call, unequal, selection, options)
 
 
-@pytest.mark.parametrize("call", CALLS)
+CASES = [(False, "all", None), (True, "all", 3), (True, "both", None)]
+
+
 @pytest.mark.parametrize("executor", [name for name in EXECUTORS if name != "local-2"])
-def test_same_bits_on_every_executor(executor, call, request):
+def test_same_bits_on_every_executor(executor, request):
     with run_on(executor, request) as options:
-        for unequal, selection, width in ((False, "all", None), (True, "all", 3), (True, "both", None)):
+        for k, call in enumerate(CALLS):
+            unequal, selection, width = CASES[k % len(CASES)]
             check(call, unequal, selection, options, (width,))
 
 

@@ -1,5 +1,7 @@
 """Time-frequency methods: the same bits from every executor, for every way to cut the work."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -66,21 +68,33 @@ def baseline():
     return get
 
 
-@pytest.mark.parametrize("kind", ["equal", "unequal", "average"])
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("selection", SELECTIONS)
-@pytest.mark.parametrize("executor", EXECUTORS)
-def test_same_bits(executor, method, kind, selection, baseline, request):
+KINDS = ("equal", "unequal", "average")
+
+
+def check(method, kind, selection, baseline, options, widths):
     settings = {**METHODS[method], "keeptrials": kind != "average", "select": SELECTIONS[selection]}
     unequal = kind == "unequal"
     wanted = baseline(unequal, **settings)
     assert np.isfinite(wanted).all()
     data = make(unequal)
-    widths = (None, 1, 3, N_CHANNELS) if executor.startswith("local") else FEW_WIDTHS[selection]
+    for chan_per_worker in widths:
+        got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
+        np.testing.assert_array_equal(got.data[()], wanted)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_same_bits_for_every_cut(method, baseline, request):
+    with run_on("local-2", request) as options:
+        for kind, selection in product(KINDS, SELECTIONS):
+            check(method, kind, selection, baseline, options, (None, 1, 3, N_CHANNELS))
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_same_bits_on_every_executor(executor, baseline, request):
     with run_on(executor, request) as options:
-        for chan_per_worker in widths:
-            got = spy.freqanalysis(data, chan_per_worker=chan_per_worker, **settings, **options)
-            np.testing.assert_array_equal(got.data[()], wanted)
+        for k, method in enumerate(METHODS):
+            selection = ("all", "some")[k % 2]
+            check(method, KINDS[k % 3], selection, baseline, options, FEW_WIDTHS[selection])
 
 
 @pytest.mark.parametrize("method", METHODS)
