@@ -102,8 +102,8 @@ def connectivityanalysis(
         be factorised; those of `foi` or `foilim` are selected afterwards.
     channelcmb : list, optional
         ``[senders, receivers]``, two lists of channels: every sender with every
-        receiver; or a list of tuples: these pairs, the result has dimensions
-        (time, freq, channelcmb) and labels ``a--b``. Only wanted pairs are computed.
+        receiver; or a list of tuples, or of labels ``a--b``: these pairs, the result
+        has dimensions (time, freq, channelcmb). Only wanted pairs are computed.
         Granger causality then comes from each pair by itself.
     jackknife : bool
         Leave out each observation in turn, in a second pass: the result has
@@ -234,6 +234,9 @@ def connectivityanalysis(
     warn_unused(_NAME, kwargs)
     warn_unused(_NAME, dict.fromkeys(_without_effect(data, names, settings)))
     selection = selected(data, select)
+    entries = check_pairs(channelcmb, np.asarray(selection.labels("channel")))
+    if entries.dims == ("channelcmb",):
+        settings["channelcmb"] = list(entries.names[0])  # tuples would come back from a file as lists
     spectral = [name for name in names if name != "corr"]
     found: dict[str, CrossSpectralData] = {}
     if spectral:
@@ -322,6 +325,7 @@ def _choice(data: BaseData, selection: Selection, names: list[str], settings: Ma
         pairwise=settings["pairwise"],
         conditional=settings["conditional"],
         timereversed=settings["timereversed"],
+        left_out=int(settings["jackknife"]),
     )
 
 

@@ -73,6 +73,8 @@ class Choice:
     pairwise: bool
     conditional: bool
     timereversed: bool
+    left_out: int
+    """Trials that are left out at a time: one for the jackknife."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -153,7 +155,7 @@ def _grouped(name: str, choice: Choice) -> Estimator:
     places = np.arange(len(choice.groups))
     entries = matrix(places, places, np.array(list(choice.groups)))
     largest = max(len(group) for group in choice.groups.values())
-    _check_rows(name, choice.spectra, largest)
+    _check_rows(name, choice, largest)
     return OfGroups(
         name,
         entries,
@@ -168,15 +170,16 @@ def _grouped(name: str, choice: Choice) -> Estimator:
 
 def _enough(name: str, choice: Choice) -> tuple[str, ...]:
     """Channels, of which there must not be more than trials times tapers."""
-    _check_rows(name, choice.spectra, len(choice.names))
+    _check_rows(name, choice, len(choice.names))
     return choice.names
 
 
-def _check_rows(name: str, spectra: Spectra, n_channels: int) -> None:
-    n = spectra.n_trials * spectra.n_tapers
-    if n < n_channels:
+def _check_rows(name: str, choice: Choice, n_channels: int) -> None:
+    spectra = choice.spectra
+    if (spectra.n_trials - choice.left_out) * spectra.n_tapers < n_channels:
+        without = " without the one that the jackknife leaves out" * choice.left_out
         raise InvalidValueError(
-            f"at least as many trials times tapers as channels ({n_channels}) for method={name!r}; select "
+            f"as many trials times tapers as channels ({n_channels}){without} for method={name!r}; select "
             "fewer channels, or use more tapers (tapsmofrq) or a measure of pairs (pairwise=True)",
             "data",
             f"{spectra.n_trials} trials x {spectra.n_tapers} tapers",

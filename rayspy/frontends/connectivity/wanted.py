@@ -17,7 +17,7 @@ Labels = NDArray[Any]
 
 
 def check_pairs(channelcmb: Any, channel: Labels) -> Entries:
-    """Entries for all pairs (None), [senders, receivers], or a list of pairs (tuples).
+    """Entries for all pairs (None), [senders, receivers], or a list of pairs (tuples or labels ``a--b``).
 
     Raises
     ------
@@ -31,6 +31,8 @@ def check_pairs(channelcmb: Any, channel: Labels) -> Entries:
         raise InvalidTypeError(channelcmb, "channelcmb", "list [senders, receivers] or list of tuples;")
     if not channelcmb:
         raise InvalidValueError("[senders, receivers] or list of pairs", "channelcmb", "empty list")
+    if all(isinstance(pair, str) for pair in channelcmb):
+        return _listed([_named_pair(pair, channel) for pair in channelcmb], channel)
     if all(isinstance(pair, tuple) for pair in channelcmb):
         return _listed(channelcmb, channel)
     if len(channelcmb) != 2:
@@ -51,6 +53,16 @@ def _side(side: Any, channel: Labels, name: str) -> NDArray[np.int64]:
     if len(np.unique(found)) < len(found):
         raise InvalidValueError("each channel once", f"channelcmb[{name}]", side)
     return found
+
+
+def _named_pair(pair: str, channel: Labels) -> tuple[str, str]:
+    """Find the channels of a label ``a--b``, in which names themselves may have dashes."""
+    parts = pair.split("--")
+    for k in range(1, len(parts)):
+        first, second = "--".join(parts[:k]), "--".join(parts[k:])
+        if first in channel and second in channel:
+            return first, second
+    raise InvalidValueError(f"pairs a--b of existing channels ({_some(channel)})", "channelcmb", pair)
 
 
 def _listed(pairs: list[Any], channel: Labels) -> Entries:

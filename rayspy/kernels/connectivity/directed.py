@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.connectivity.wilson import Factors, adjoint, factorize, inverse, product
+from rayspy.kernels.connectivity.measures import partial_coherency
+from rayspy.kernels.connectivity.wilson import Factors, adjoint, factorize, inverse
 
 Array = NDArray[Any]
 
@@ -205,8 +206,6 @@ def direct_transfer(factors: Factors, s: Array) -> Array:
     Korzeniewska, A. et al. (2003). J. Neurosci. Methods 125, 195-207, eqs. 9-10:
     |H_ji|^2 / (sum over k and frequencies of |H_jk|^2) times the squared magnitude of the partial coherency.
     """
-    from rayspy.kernels.connectivity.measures import partial_coherency
-
     gain = np.abs(factors.transfer) ** 2
     full = np.swapaxes(gain / gain.sum(axis=(-1, -3), keepdims=True), -1, -2)
     found: Array = full * np.abs(partial_coherency(s)) ** 2
@@ -221,6 +220,5 @@ __all__ = [
     "group_granger",
     "pairwise_granger",
     "partial_directed",
-    "product",
     "transfer_ratio",
 ]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.connectivity.sums import Pairs, Sums
+from rayspy.kernels.connectivity.wilson import inverse
 
 Array = NDArray[Any]
 
@@ -235,9 +236,9 @@ def partial_coherency(s: Array) -> Array:
         Cross spectra of full rank.
     """
     scaled, _ = standardised(s)
-    inverse = np.linalg.inv(scaled)
-    d = np.sqrt(np.diagonal(inverse, axis1=-2, axis2=-1).real)
-    found: Array = -inverse / (d[..., :, np.newaxis] * d[..., np.newaxis, :])
+    inverted = inverse(scaled)
+    d = np.sqrt(np.diagonal(inverted, axis1=-2, axis2=-1).real)
+    found: Array = -inverted / (d[..., :, np.newaxis] * d[..., np.newaxis, :])
     places = np.arange(s.shape[-1])
     found[..., places, places] = 1.0
     return found

@@ -8,6 +8,7 @@ Spectra of real signals are known from their frequencies up to Nyquist.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,14 +69,26 @@ def product(a: Array, b: Array) -> Array:
 
 
 def inverse(a: Array) -> Array:
-    """Inverse of matrices; in closed form for two channels."""
+    """Inverse of matrices, NaN where there is none; in closed form for two channels."""
     if a.shape[-1] != 2:
-        return np.linalg.inv(a)
+        try:
+            return np.linalg.inv(a)
+        except np.linalg.LinAlgError:
+            return _inverse_one_by_one(a)
     found = np.empty_like(a)
     det = a[..., 0, 0] * a[..., 1, 1] - a[..., 0, 1] * a[..., 1, 0]
     found[..., 0, 0], found[..., 1, 1] = a[..., 1, 1] / det, a[..., 0, 0] / det
     found[..., 0, 1], found[..., 1, 0] = -a[..., 0, 1] / det, -a[..., 1, 0] / det
     return found
+
+
+def _inverse_one_by_one(a: Array) -> Array:
+    flat = a.reshape(-1, *a.shape[-2:])
+    found = np.full_like(flat, np.nan)
+    for k, matrix in enumerate(flat):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            found[k] = np.linalg.inv(matrix)
+    return found.reshape(a.shape)
 
 
 def lag_zero(a: Array, n_fft: int) -> Array:
