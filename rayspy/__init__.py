@@ -33,6 +33,12 @@ from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.resampledata import resampledata as resampledata
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
+from rayspy.frontends.spikes.isi import spike_isi as spike_isi
+from rayspy.frontends.spikes.psth import spike_fano as spike_fano
+from rayspy.frontends.spikes.psth import spike_psth as spike_psth
+from rayspy.frontends.spikes.psth import spike_rate as spike_rate
+from rayspy.frontends.spikes.xcorr import spike_density as spike_density
+from rayspy.frontends.spikes.xcorr import spike_xcorr as spike_xcorr
 from rayspy.frontends.statistics.calls import freqstatistics as freqstatistics
 from rayspy.frontends.statistics.calls import timelockstatistics as timelockstatistics
 from rayspy.frontends.statistics.neighbours import neighbours_from_positions as neighbours_from_positions
@@ -171,6 +177,12 @@ __all__ = [
     "set_loglevel",
     "show",
     "singlepanelplot",
+    "spike_density",
+    "spike_fano",
+    "spike_isi",
+    "spike_psth",
+    "spike_rate",
+    "spike_xcorr",
     "spikes_from_pandas",
     "spikes_from_times",
     "spikes_to_pandas",

@@ -352,6 +352,11 @@ def _cut(
     return trials, cut
 
 
+def latency_window(value: Any, intervals: NDArray[np.float64]) -> tuple[float, float]:
+    """First and last time of a window given as [t0, t1] or as a word, for trials with these intervals."""
+    return _window(value, intervals, True)
+
+
 def _window(value: Any, intervals: NDArray[np.float64], covering: bool) -> tuple[float, float]:
     name = "latency" if covering else "select: latency"
     if isinstance(value, str):

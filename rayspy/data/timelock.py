@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_scalar
 from rayspy.data.base import BaseData
 from rayspy.data.labels import label_property
 from rayspy.data.selection import Selection
@@ -115,6 +116,33 @@ class TimeLockData(BaseData):
     def cov(self) -> Array | None:
         """Covariance between channels, None where it was not computed."""
         return read_all(self._statistics["cov"]) if "cov" in self._statistics else None
+
+    def confidence(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Limits of the confidence interval of the average, from Student's t.
+
+        Parameters
+        ----------
+        level : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        low, high : ndarray of shape (time, channel)
+            ``avg`` minus and plus t standard errors, the variance divided by the number
+            of trials less one; NaN where fewer than two trials count.
+        """
+        from scipy.stats import t as student
+
+        level = check_scalar(level, "level")
+        if not 0 < level < 1:
+            raise InvalidValueError("number between 0 and 1", "level", level)
+        avg, var, n = self.avg, self.var, self.dof
+        if avg is None or var is None or n is None:
+            raise InvalidValueError("object with data", "data", "empty TimeLockData")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            reach = student.ppf((1 + level) / 2, n - 1) * np.sqrt(var / (n - 1))
+        reach = np.where(n > 1, reach, np.nan)
+        return avg - reach, avg + reach
 
     @property
     def attached(self) -> Mapping[str, ArraySource]:

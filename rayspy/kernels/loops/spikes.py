@@ -1,0 +1,125 @@
+"""Loops over the spikes of a trial in the order of time: intervals, and pairs that are close in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from rayspy.kernels.loops.compiling import compiled
+
+Array = NDArray[Any]
+
+
+@compiled
+def intervals(
+    samples: Array, cells: Array, width: float, refractory: float, last: Array, before: Array,
+    histogram: Array, sums: Array,
+) -> None:  # fmt: skip
+    """Add up functions of the intervals between the spikes of each cell.
+
+    Parameters
+    ----------
+    samples, cells : ndarray of int64, shape (spikes,)
+        Ascending sample numbers, and cells; negative ones are left out.
+    width : float
+        Width of the bins of the histogram in samples; bin k has intervals from k * width on.
+    refractory : float
+        Intervals below this many samples are counted as violations.
+    last, before : ndarray of int64, shape (cells,)
+        Memory: -1 to begin with.
+    histogram : ndarray of float64, shape (bins, cells)
+        Is added to; intervals beyond the last bin are not in it.
+    sums : ndarray of float64, shape (7, cells)
+        Is added to: number, sum, sum of squares, violations; pairs of neighbours,
+        their |a - b| / (a + b), and its square.
+    """
+    for i in range(len(samples)):
+        cell = cells[i]
+        if cell < 0:
+            continue
+        if last[cell] >= 0:
+            interval = samples[i] - last[cell]
+            place = int(interval / width)
+            if place < len(histogram):
+                histogram[place, cell] += 1
+            sums[0, cell] += 1
+            sums[1, cell] += interval
+            sums[2, cell] += float(interval) * float(interval)
+            if interval < refractory:
+                sums[3, cell] += 1
+            if before[cell] >= 0:
+                both = interval + before[cell]
+                if both > 0:
+                    contrast = abs(interval - before[cell]) / both
+                    sums[4, cell] += 1
+                    sums[5, cell] += contrast
+                    sums[6, cell] += contrast * contrast
+            before[cell] = interval
+        last[cell] = samples[i]
+
+
+@compiled
+def close_pairs(samples: Array, cells: Array, width: int, n_lags: int, counts: Array) -> None:
+    """Count pairs of spikes by their distance in time.
+
+    Parameters
+    ----------
+    samples, cells : ndarray of int64, shape (spikes,)
+        Ascending sample numbers, and cells; negative ones are left out.
+    width : int
+        Width of the bins in samples.
+    n_lags : int
+        Bins on either side of that around zero.
+    counts : ndarray of float64, shape (2 * n_lags + 1, cells, cells)
+        Is added to: ``counts[n_lags + k, a, b]`` are spikes of b that come k bins after
+        one of a. A spike does not count with itself.
+    """
+    furthest = (2 * n_lags + 1) * width
+    for i in range(len(samples)):
+        a = cells[i]
+        if a < 0:
+            continue
+        for j in range(i + 1, len(samples)):
+            distance = samples[j] - samples[i]
+            if 2 * distance >= furthest:
+                break
+            b = cells[j]
+            if b < 0:
+                continue
+            k = (2 * distance + width) // (2 * width)
+            counts[n_lags + k, a, b] += 1
+            counts[n_lags - k, b, a] += 1
+
+
+@compiled
+def close_pairs_of_two(
+    first: Array,
+    first_cells: Array,
+    second: Array,
+    second_cells: Array,
+    width: int,
+    n_lags: int,
+    counts: Array,
+) -> None:
+    """Count pairs of a spike of one trial and a spike of another one, as `close_pairs` does."""
+    furthest = (2 * n_lags + 1) * width
+    low = 0
+    for i in range(len(first)):
+        a = first_cells[i]
+        if a < 0:
+            continue
+        while low < len(second) and 2 * (first[i] - second[low]) >= furthest:
+            low += 1
+        for j in range(low, len(second)):
+            distance = second[j] - first[i]
+            if 2 * distance >= furthest:
+                break
+            b = second_cells[j]
+            if b < 0:
+                continue
+            if distance >= 0:
+                k = (2 * distance + width) // (2 * width)
+            else:
+                k = -((width - 2 * distance) // (2 * width))
+            counts[n_lags + k, a, b] += 1

@@ -1,0 +1,138 @@
+"""What methods on spikes share: a trial is a run of rows of a table."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.storage.rows import RowPieces
+
+Array = NDArray[Any]
+Codes = NDArray[np.int64]
+_TABLE = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Which cells are looked at, and how they are found in rows.
+
+    Attributes
+    ----------
+    pairs : ndarray of int, shape (cells, 2)
+        Codes of channel and unit.
+    columns : tuple of int
+        Columns of sample, channel and unit.
+    names : tuple of str
+        Names of the cells.
+    """
+
+    pairs: Codes
+    columns: tuple[int, int, int]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def numbers(self, rows: Codes) -> Codes:
+        """Number of the cell of each row, -1 for other cells."""
+        low, high = self.pairs.min(axis=0), self.pairs.max(axis=0)
+        sizes = high - low + 1
+        channels, units = (rows[:, column] for column in self.columns[1:])
+        inside = (channels >= low[0]) & (channels <= high[0]) & (units >= low[1]) & (units <= high[1])
+        keys = (self.pairs[:, 0] - low[0]) * sizes[1] + self.pairs[:, 1] - low[1]
+        key = (channels - low[0]) * sizes[1] + units - low[1]
+        if int(sizes[0]) * int(sizes[1]) > _TABLE:
+            order = np.argsort(keys)
+            places = np.searchsorted(keys[order], key).clip(max=len(keys) - 1)
+            return np.where(inside & (keys[order][places] == key), order[places], -1)
+        table = np.full(int(sizes[0]) * int(sizes[1]), -1, dtype=np.int64)
+        table[keys] = np.arange(len(keys))
+        if inside.all():
+            found: Codes = table[key]
+            return found
+        return np.where(inside, table[np.where(inside, key, 0)], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeMethod(Method):
+    """A method whose input is a table of spikes, one trial at a time.
+
+    Parameters
+    ----------
+    cells : Cells
+        What is counted.
+    trl : ndarray of shape (trials, 3)
+        Start, stop and offset of the selected trials, in samples of the spikes.
+    samplerate : float
+        Of the spikes, Hz.
+    """
+
+    crosses: ClassVar[frozenset[str]] = frozenset({"channel"})
+
+    cells: Cells
+    trl: NDArray[np.float64]
+    samplerate: float
+
+    @abstractmethod
+    def trial(self, k: int, samples: Codes, cells: Codes) -> Array:
+        """Result of the k-th selected trial, shape (rows, ..., channel)."""
+
+    def kernel(self, length: int) -> Kernel:
+        """Not without the number of the trial."""
+        raise TypeError("spikes need the number of their trial")
+
+    def kernel_at(self, length: int, variant: int) -> Kernel:
+        """Bind the number of the trial."""
+        return partial(self._run, variant)
+
+    def _run(self, k: int, x: Array, out: Array | None = None) -> Array:
+        rows = x[0, :-1]
+        result = self.trial(k, np.ascontiguousarray(rows[:, self.cells.columns[0]]), self.cells.numbers(rows))
+        if out is None:
+            return result[np.newaxis]
+        out[0] = result
+        return out
+
+    def working_bytes(self, length: int, itemsize: int) -> int:
+        """Samples, cells, keys and where they are, per row; the engine counts three columns."""
+        return 4 * 8 * length
+
+    def relative(self, k: int, samples: Codes) -> Codes:
+        """Samples relative to the trigger of a trial."""
+        start, _, offset = self.trl[k, :3]
+        return samples - int(start) + int(offset)
+
+    def promise(
+        self, n_rows: Any, offset: float, samplerate: float, dtype: Any = np.float64, **labels: Any
+    ) -> OutputSpec:
+        """Declare results with as many rows in each trial (or so many per trial)."""
+        n_trials = len(self.trl)
+        rows = np.broadcast_to(np.asarray(n_rows, dtype=np.int64), (n_trials,)).copy()
+        stops = np.cumsum(rows).astype(np.float64)
+        trl = np.column_stack([stops - rows, stops, np.full(n_trials, float(offset)), self.trl[:, 3:]])
+        named = {dim: np.asarray(values) for dim, values in labels.items()}
+        dims = ("time", *named)
+        return OutputSpec("TimeLockData", dims, np.dtype(dtype), rows, trl, samplerate, named)
+
+
+def rows_of_trials(table: Any, bounds: Codes, columns: list[str]) -> tuple[RowPieces, InputSpec]:
+    """Input of the engine: rows of trials one behind the other, each a 'trial' of its own variant."""
+    pieces = RowPieces(table, bounds[:, 0], bounds[:, 1])
+    edges = pieces.edges.astype(np.float64)
+    trl = np.column_stack([edges[:-1], edges[1:], np.zeros(len(bounds))])
+    spec = InputSpec(
+        kind="SpikeData",
+        dims=("time", "channel"),
+        dtype=pieces.dtype,
+        samplerate=None,
+        trialdefinition=trl,
+        labels={"channel": np.array(columns)},
+        variants=np.arange(len(bounds)),
+    )
+    return pieces, spec

@@ -1,0 +1,165 @@
+"""Kernels on spike trains against plain loops, closed forms and, where it is installed, Elephant."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rayspy.kernels.spikes.correlograms import correlogram, jittered, overlap, shift_predictor
+from rayspy.kernels.spikes.counts import counts_in_bins, fano, proportions
+from rayspy.kernels.spikes.density import SHAPES, density, smoothing_kernel
+from rayspy.kernels.spikes.intervals import interval_sums, measures
+
+trains = st.lists(st.tuples(st.integers(0, 60), st.integers(-1, 2)), max_size=40).map(
+    lambda rows: np.array(sorted(set(rows)), dtype=np.int64).reshape(-1, 2).T
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(trains, st.lists(st.integers(-5, 70), min_size=2, max_size=6, unique=True).map(sorted))
+def test_counts(train, edges):
+    samples, cells = train
+    got = counts_in_bins(samples, cells, np.array(edges), 3)
+    for cell in range(3):
+        own = samples[cells == cell]
+        wanted = [((own >= a) & (own < b)).sum() for a, b in pairwise(edges)]
+        np.testing.assert_array_equal(got[:, cell], wanted)
+    shares = proportions(got)
+    assert set(np.round(shares.sum(axis=0), 12)) <= {0.0, 1.0}
+
+
+@settings(deadline=None, max_examples=50)
+@given(trains, st.integers(1, 4), st.integers(1, 6))
+def test_intervals(train, width, n_bins):
+    samples, cells = train
+    got = interval_sums(samples, cells, 3, width, n_bins, 3)
+    found = measures(got[n_bins:])
+    for cell in range(3):
+        isi = np.diff(samples[cells == cell])
+        hist = [((isi >= k * width) & (isi < (k + 1) * width)).sum() for k in range(n_bins)]
+        np.testing.assert_array_equal(got[:n_bins, cell], hist)
+        assert found["n"][cell] == len(isi)
+        if len(isi) > 0:
+            assert found["cv"][cell] == pytest.approx(isi.std() / isi.mean(), abs=1e-7)
+            assert found["violations"][cell] == (isi < 3).mean()
+        if len(isi) > 1:
+            a, b = isi[:-1], isi[1:]
+            assert found["cv2"][cell] == pytest.approx(np.mean(2 * np.abs(a - b) / (a + b)))
+            assert found["lv"][cell] == pytest.approx(np.mean(3 * (a - b) ** 2 / (a + b) ** 2))
+        else:
+            assert np.isnan(found["lv"][cell])
+
+
+def test_known_variability():
+    """CV, CV2 and LV are 1 for Poisson trains and 0 for regular ones."""
+    rng = np.random.default_rng(1)
+    poisson = np.cumsum(np.rint(rng.exponential(1e5, 40_000)).astype(np.int64) + 1)
+    found = measures(interval_sums(poisson, np.zeros(len(poisson), np.int64), 1, 100, 1, 10)[1:])
+    for name in ("cv", "cv2", "lv"):
+        assert found[name][0] == pytest.approx(1, abs=0.03)
+    clock = np.arange(0, 10_000, 7)
+    found = measures(interval_sums(clock, np.zeros(len(clock), np.int64), 1, 100, 1, 10)[1:])
+    assert (found["cv"][0], found["cv2"][0], found["lv"][0], found["violations"][0]) == (0, 0, 0, 1)
+
+
+def brute(first, second, width, n_lags, same):
+    """Histogram of differences, halves going away from zero."""
+    counts = np.zeros((2 * n_lags + 1, 3, 3))
+    for i, (s, a) in enumerate(zip(*first, strict=True)):
+        for j, (t, b) in enumerate(zip(*second, strict=True)):
+            if a < 0 or b < 0 or (same and i == j):
+                continue
+            k = int(np.sign(t - s) * np.floor(abs(t - s) / width + 0.5))
+            if abs(k) <= n_lags:
+                counts[n_lags + k, a, b] += 1
+    return counts
+
+
+@settings(deadline=None, max_examples=40)
+@given(trains, trains, st.integers(1, 5), st.integers(1, 5))
+def test_correlograms(one, two, width, n_lags):
+    got = correlogram(*one, 3, width, n_lags)
+    np.testing.assert_array_equal(got, brute(one, one, width, n_lags, True))
+    np.testing.assert_array_equal(got, got[::-1].transpose(0, 2, 1))
+    shifted = shift_predictor(tuple(one), tuple(two), 3, width, n_lags)
+    np.testing.assert_array_equal(shifted, brute(one, two, width, n_lags, False))
+
+
+def test_sign_of_lags():
+    samples, cells = np.array([10, 13, 50, 53]), np.array([0, 1, 0, 1])
+    got = correlogram(samples, cells, 2, 1, 5)
+    assert got[5 + 3, 0, 1] == 2, "1 fires three samples after 0"
+    assert got[:, 0, 1].sum() == 2
+
+
+def test_overlap_makes_independent_trains_flat():
+    rng = np.random.default_rng(0)
+    total = np.zeros((41, 2, 2))
+    for _ in range(300):
+        samples = np.sort(rng.integers(0, 200, 80))
+        total += correlogram(samples, rng.integers(0, 2, 80), 2, 5, 20)
+    flat = total[:, 0, 1] / overlap(np.full(300, 200), 5, 20)
+    assert flat[:4].mean() == pytest.approx(flat[18:23].mean(), rel=0.05)
+    assert total[:4, 0, 1].mean() < 0.7 * total[18:23, 0, 1].mean()
+    assert np.isnan(overlap(np.array([3]), 2, 2)[[0, -1]]).all()
+
+
+def test_jitter_keeps_counts_in_windows():
+    samples = np.sort(np.random.default_rng(0).integers(0, 95, 500))
+    moved = jittered(samples, 10, np.random.default_rng(1), 95)
+    np.testing.assert_array_equal(moved // 10, samples // 10)
+    assert moved.max() < 95
+    assert np.abs(moved - samples).max() > 5
+
+
+def test_fano():
+    counts = np.random.default_rng(0).poisson(4, size=(5000, 2)).astype(float)
+    got = fano(counts.mean(axis=0), counts.var(axis=0))
+    np.testing.assert_allclose(got, 1, atol=0.05)
+    assert np.isnan(fano(np.zeros(1), np.zeros(1)))[0]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_densities(shape):
+    kernel = smoothing_kernel(shape, -6, 9, 100.0)
+    assert kernel.sum() == pytest.approx(1)
+    counts = np.random.default_rng(0).poisson(0.3, size=(50, 3))
+    got = density(counts, kernel, -6, correct=False)
+    for cell in range(3):
+        np.testing.assert_allclose(got[:, cell], np.convolve(counts[:, cell], kernel)[6:56], atol=1e-12)
+    flat = density(np.full((40, 1), 0.7), kernel, -6, correct=True)
+    np.testing.assert_allclose(flat[1:], 0.7, rtol=1e-12)
+    if shape in ("exponential", "alpha"):
+        assert (kernel[:6] == 0).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_against_elephant():
+    elephant = pytest.importorskip("elephant.statistics")
+    correlation = pytest.importorskip("elephant.spike_train_correlation")
+    conversion = pytest.importorskip("elephant.conversion")
+    import neo
+    import quantities as pq
+
+    rng = np.random.default_rng(5)
+    trains = [np.unique(rng.integers(0, 2000, 120)) for _ in range(2)]
+    isi = [np.diff(train) for train in trains]
+    samples = np.concatenate(trains)
+    cells = np.repeat([0, 1], [len(t) for t in trains])
+    order = np.argsort(samples, kind="stable")
+    found = measures(interval_sums(samples[order], cells[order], 2, 10, 1, 3)[1:])
+    for k in range(2):
+        assert found["cv"][k] == pytest.approx(elephant.cv(isi[k]))
+        assert found["cv2"][k] == pytest.approx(elephant.cv2(isi[k]))
+        assert found["lv"][k] == pytest.approx(elephant.lv(isi[k]))
+    binned = [
+        conversion.BinnedSpikeTrain(
+            neo.SpikeTrain((train + 0.5) * pq.ms, t_start=0 * pq.ms, t_stop=2000 * pq.ms), bin_size=1 * pq.ms
+        )
+        for train in trains
+    ]
+    wanted, _ = correlation.cross_correlation_histogram(*binned, window=[-20, 20], border_correction=False)
+    got = correlogram(samples[order], cells[order], 2, 1, 20)
+    np.testing.assert_array_equal(got[:, 0, 1], np.asarray(wanted.magnitude).ravel())
