@@ -10,6 +10,7 @@ from rayspy.data.crossspectral import CrossSpectralData as CrossSpectralData
 from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
 from rayspy.data.spike import SpikeData as SpikeData
+from rayspy.data.statistics import IntervalData as IntervalData
 from rayspy.data.statistics import StatData as StatData
 from rayspy.data.structdict import StructDict as StructDict
 from rayspy.data.timelock import TimeLockData as TimeLockData
@@ -39,15 +40,19 @@ from rayspy.frontends.spikes.psth import spike_psth as spike_psth
 from rayspy.frontends.spikes.psth import spike_rate as spike_rate
 from rayspy.frontends.spikes.xcorr import spike_density as spike_density
 from rayspy.frontends.spikes.xcorr import spike_xcorr as spike_xcorr
+from rayspy.frontends.statistics.calls import connectivitystatistics as connectivitystatistics
 from rayspy.frontends.statistics.calls import freqstatistics as freqstatistics
 from rayspy.frontends.statistics.calls import timelockstatistics as timelockstatistics
 from rayspy.frontends.statistics.neighbours import neighbours_from_positions as neighbours_from_positions
+from rayspy.frontends.statistics.resampling import bootstrap as bootstrap
+from rayspy.frontends.statistics.resampling import jackknife as jackknife
 from rayspy.frontends.statistics.summary import itc as itc
 from rayspy.frontends.statistics.summary import mean as mean
 from rayspy.frontends.statistics.summary import median as median
 from rayspy.frontends.statistics.summary import std as std
 from rayspy.frontends.statistics.summary import var as var
 from rayspy.frontends.statistics.testing import extend as _extend_statistics
+from rayspy.frontends.statistics.timelockanalysis import timelockanalysis as timelockanalysis
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as
 from rayspy.io.container import save as save
@@ -120,6 +125,7 @@ __all__ = [
     "CrossSpectralData",
     "EventData",
     "Explanation",
+    "IntervalData",
     "SpectralData",
     "SpikeData",
     "StatData",
@@ -128,6 +134,7 @@ __all__ = [
     "ar2_network",
     "ar2_peak_freq",
     "baseline",
+    "bootstrap",
     "cleanup",
     "cluster_info",
     "collect_trials",
@@ -135,6 +142,7 @@ __all__ = [
     "config",
     "connect",
     "connectivityanalysis",
+    "connectivitystatistics",
     "copy",
     "definetrial",
     "errors",
@@ -145,6 +153,7 @@ __all__ = [
     "harmonic",
     "hdf5_dataset",
     "itc",
+    "jackknife",
     "linear_trend",
     "linefilter",
     "load",
@@ -189,6 +198,7 @@ __all__ = [
     "spikes_to_times",
     "std",
     "synthdata",
+    "timelockanalysis",
     "timelockstatistics",
     "var",
     "white_noise",

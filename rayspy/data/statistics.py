@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import zipfile
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 
 _FORMAT = "rayspy-statistics"
 _VERSION = 1
-_ARRAYS = ("stat", "prob", "mask", "cluster", "enhanced", "effect", "distribution")
+_ARRAYS = ("stat", "prob", "mask", "cluster", "enhanced", "distribution")
 
 
 @dataclass(eq=False, repr=False)
@@ -45,8 +46,6 @@ class StatData:
         Number of the row of `clusters` that each point belongs to, from 1; 0: none.
     enhanced : ndarray of double, or None
         Threshold-free cluster enhancement of `stat`.
-    effect : ndarray of double, or None
-        Effect size: see `effect_name`.
     distribution : ndarray of double, or None
         Largest cluster or value of each relabelling besides the observed one;
         None where points were counted by themselves and for analytic tests.
@@ -76,8 +75,6 @@ class StatData:
     cluster: Array | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     enhanced: Array | None = None
-    effect: Array | None = None
-    effect_name: str = ""
     distribution: Array | None = None
     counts: Array | None = None
     """Relabellings that reached the statistic of each point, where points are counted by themselves."""
@@ -99,6 +96,33 @@ class StatData:
     def channel(self) -> Array | None:
         """Names of the channels."""
         return self.coords.get("channel")
+
+    @property
+    def cohens_d(self) -> Array | None:
+        """Effect size: difference of means over the pooled standard deviation.
+
+        Of pairs the mean difference over the standard deviation of differences, of one
+        sample the mean over the standard deviation. None for other statistics and
+        where covariates were taken out. Cohen 1988, Statistical Power Analysis, chapter 2.
+        """
+        cells = self.settings.get("cells") or []
+        statistic = self.settings.get("statistic")
+        if statistic in ("depsamplesT", "onesampleT"):
+            single: Array = self.stat / np.sqrt(cells[0])
+            return single
+        if statistic == "indepsamplesT" and self.df == (sum(cells) - 2,):
+            scaled: Array = self.stat * np.sqrt(1 / cells[0] + 1 / cells[1])
+            return scaled
+        return None
+
+    @property
+    def hedges_g(self) -> Array | None:
+        """`cohens_d` without its bias in small samples (Hedges 1981, J. Educ. Stat. 6:107, equation 6e)."""
+        d = self.cohens_d
+        if d is None or self.df[0] < 2:
+            return None
+        df = self.df[0]
+        return d * math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2) - math.log(df / 2) / 2)
 
     @property
     def clusters(self) -> Any:
@@ -136,12 +160,20 @@ class StatData:
 
         index = pd.MultiIndex.from_product([self.coords[dim] for dim in self.dimord], names=self.dimord)
         columns = {"stat": self.stat, "prob": self.prob, "mask": self.mask}
-        for name in ("cluster", "enhanced", "effect"):
+        for name in ("cluster", "enhanced"):
             if getattr(self, name) is not None:
                 columns[name] = getattr(self, name)
         return pd.DataFrame(
             {name: array.ravel() for name, array in columns.items()}, index=index
         ).reset_index()
+
+    def singlepanelplot(self, **show: Any) -> Any:
+        """Draw the statistic into one panel, with the mask on top; see `rayspy.singlepanelplot`."""
+        return actions.call("singlepanelplot", self, **show)
+
+    def multipanelplot(self, **show: Any) -> Any:
+        """Draw the statistic with a panel per channel, with the mask on top; see `rayspy.multipanelplot`."""
+        return actions.call("multipanelplot", self, **show)
 
     # -- files ---------------------------------------------------------------------
 
@@ -195,7 +227,6 @@ class StatData:
             "exact",
             "threshold",
             "rows",
-            "effect_name",
         )
         kept = {name: getattr(self, name) for name in (*names, "cfg")}
         return {"format": _FORMAT, "version": _VERSION, **_plain(kept)}
@@ -230,7 +261,7 @@ class StatData:
         dimord = tuple(told.pop("dimord"))
         coords = {dim: arrays[f"coord_{dim}"] for dim in dimord}
         shape = tuple(len(values) for values in coords.values())
-        for name in ("stat", "prob", "mask", "cluster", "enhanced", "effect"):
+        for name in ("stat", "prob", "mask", "cluster", "enhanced"):
             if name in arrays and arrays[name].shape != shape:
                 raise ValueError(f"{name} of shape {arrays[name].shape} instead of {shape}")
         told["df"] = tuple(told["df"])
@@ -256,6 +287,46 @@ class StatData:
                 f"  clusters   : {len(self.rows)}, {few} with p <= {self.settings['alpha']:g}; see .clusters"
             )
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IntervalData:
+    """How sure an average, or a difference of averages, is at every point.
+
+    Attributes
+    ----------
+    dimord : tuple of str
+        Dimensions of the arrays.
+    coords : dict of str to ndarray
+        Times, frequencies, labels.
+    estimate, se, low, high : ndarray of double
+        Average (difference), its standard error, limits of the interval.
+    level : float
+        Probability that an interval covers, for each point by itself.
+    words : str
+        Where it comes from.
+    """
+
+    dimord: tuple[str, ...]
+    coords: dict[str, Array]
+    estimate: Array
+    se: Array
+    low: Array
+    high: Array
+    level: float
+    words: str
+
+    def to_dataframe(self) -> Any:
+        """Return a table with a row per point: its coordinates, estimate, standard error and limits."""
+        import pandas as pd
+
+        index = pd.MultiIndex.from_product([self.coords[dim] for dim in self.dimord], names=self.dimord)
+        columns = {name: getattr(self, name).ravel() for name in ("estimate", "se", "low", "high")}
+        return pd.DataFrame(columns, index=index).reset_index()
+
+    def __repr__(self) -> str:
+        sizes = " x ".join(f"{len(self.coords[dim])} {dim}" for dim in self.dimord)
+        return f"rayspy IntervalData: {self.words}\n  points: {sizes}\n  level : {self.level:g}"
 
 
 def _plain(value: Any) -> Any:

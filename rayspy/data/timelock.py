@@ -113,6 +113,16 @@ class TimeLockData(BaseData):
         return self._statistic("dof")
 
     @property
+    def sem(self) -> Array | None:
+        """Standard error of the mean, from the variance divided by the number of trials less one."""
+        var, dof = self.var, self.dof
+        if var is None or dof is None:
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error: Array = np.sqrt(np.where(dof > 1, var / (dof - 1.0), np.nan))
+        return error
+
+    @property
     def cov(self) -> Array | None:
         """Covariance between channels, None where it was not computed."""
         return read_all(self._statistics["cov"]) if "cov" in self._statistics else None
@@ -167,7 +177,7 @@ class TimeLockData(BaseData):
 
     def _field_text(self, name: str) -> str:
         """What can be told without computing anything."""
-        if self._source is None or name not in ("avg", "var", "dof"):
+        if self._source is None or name not in ("avg", "var", "dof", "sem"):
             return super()._field_text(name)
         return f"[{int(self._trl[0, 1] - self._trl[0, 0])} x {self._size_of('channel')}] element ndarray"
 

@@ -9,10 +9,12 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
+from rayspy.data.statistics import StatData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.plotting import drawing
 from rayspy.plotting.raster import multi_raster, single_raster
+from rayspy.plotting.statistics import panels_of_statistic, single_statistic
 from rayspy.plotting.views import Array, View, output_of, scaled, view_of
 from rayspy.progress import warn
 
@@ -21,7 +23,7 @@ Figure = tuple[Any, Any]
 _NOTHING: Figure = (None, None)
 
 
-def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
+def singlepanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
     """Draw one trial into one panel.
 
     Recordings are drawn as lines over time, spectra as lines over frequency.
@@ -29,13 +31,14 @@ def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
 
     Parameters
     ----------
-    data : AnalogData, SpectralData, TimeLockData or SpikeData
+    data : AnalogData, SpectralData, TimeLockData, SpikeData or StatData
         Is not changed.
     **show_kwargs
         Selectors as in `selectdata`, and for recordings `shifted` (True: channels
         one below the other, False: on a common axis), for spectra `logscale`
         (True: power in decibels), for spikes `on_yaxis` ('trials': those of one
-        unit, 'channel' or 'unit': those of one trial).
+        unit, 'channel' or 'unit': those of one trial); for results of tests `channel` and
+        `quantity` ('stat', 'prob', 'enhanced', 'cohens_d', 'hedges_g').
 
     Returns
     -------
@@ -63,15 +66,17 @@ def singlepanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
     if isinstance(data, SpikeData):
         _filled(data)
         return single_raster(data, **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData or SpikeData;")
+    if isinstance(data, StatData):
+        return single_statistic(data, **show_kwargs)
+    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData, SpikeData or StatData;")
 
 
-def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
+def multipanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
     """Draw one trial with one panel per channel, 1 to 25 of them.
 
     Parameters
     ----------
-    data : AnalogData, SpectralData, TimeLockData or SpikeData
+    data : AnalogData, SpectralData, TimeLockData, SpikeData or StatData
         Is not changed.
     **show_kwargs
         Selectors as in `selectdata`, and for spectra `logscale` (True: power in
@@ -98,7 +103,9 @@ def multipanelplot(data: BaseData, **show_kwargs: Any) -> Figure:
     if isinstance(data, SpikeData):
         _filled(data)
         return multi_raster(data, max_panels=MAX_PANELS, **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData or SpikeData;")
+    if isinstance(data, StatData):
+        return panels_of_statistic(data, **show_kwargs)
+    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData, SpikeData or StatData;")
 
 
 def _filled(data: BaseData) -> BaseData:

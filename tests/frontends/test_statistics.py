@@ -331,3 +331,94 @@ def test_dataframe_has_a_row_per_point():
 def test_too_many_points_are_refused_before_anything_is_read():
     with spy.config.using(memory_budget=5000), pytest.raises(MemoryBudgetError, match="points"):
         cluster_run()
+
+
+# -- pairs of channels ---------------------------------------------------------------------------------
+
+
+def matrices(effect, seed, names=NAMES):
+    """A subject's symmetric measure (time, freq, channel, channel), larger between channels 0 and 1."""
+    x = np.random.default_rng(seed).standard_normal((1, 3, len(names), len(names)))
+    x[0, 1, 0, 1] += effect
+    x = (x + x.swapaxes(2, 3)) / 2
+    return spy.CrossSpectralData(
+        x, samplerate=1, freq=[4.0, 8.0, 12.0], channel_i=list(names), channel_j=list(names)
+    )
+
+
+def test_pairs_are_tested_once_and_named():
+    groups = [[matrices(e, k) for k in range(low, low + 7)] for e, low in ((6.0, 0), (0.0, 10))]
+    settings = {"numrandomization": 100, "parallel": False}
+    result = spy.connectivitystatistics(*groups, neighbours=CHAIN, **settings)
+    assert result.dimord == ("time", "freq", "channelcmb")
+    pairs = list(itertools.combinations(range(4), 2))
+    assert list(result.coords["channelcmb"]) == [f"{NAMES[a]}--{NAMES[b]}" for a, b in pairs]
+    values = [np.array([[d.data[0, :, a, b] for a, b in pairs] for d in group]) for group in groups]
+    wanted = stats.ttest_ind(*values).statistic.T[None]
+    np.testing.assert_allclose(result.stat, wanted, rtol=1e-9, atol=1e-12)
+    assert "ch0--ch1" in result.clusters.channelcmb.iloc[0]
+    assert result.clusters.p.iloc[0] < 0.05
+    both = spy.connectivitystatistics(*groups, directed=True, **settings)
+    assert both.stat.shape == (1, 3, 12)
+    some = spy.connectivitystatistics(*groups, channel=["ch3", "ch1"], frequency=[4, 8], **settings)
+    assert list(some.coords["channelcmb"]) == ["ch3--ch1"]
+    np.testing.assert_allclose(some.stat[0, :, 0], wanted[0, :2, pairs.index((1, 3))], rtol=1e-9)
+
+
+@pytest.mark.parametrize("directed", [False, True])
+def test_neighbours_of_pairs(directed):
+    from rayspy.frontends.statistics.neighbours import pair_graph
+
+    near = np.abs(np.subtract.outer(np.arange(4), np.arange(4))) == 1
+    pairs = list(itertools.permutations(range(4), 2) if directed else itertools.combinations(range(4), 2))
+    pointer, index = pair_graph(near, tuple(np.array(pairs).T), directed)
+    for k, (a, b) in enumerate(pairs):
+        found = {pairs[m] for m in index[pointer[k] : pointer[k + 1]]}
+        wanted = set()
+        for c, d in pairs:
+            ends = [(a, b, c, d)] if directed else [(a, b, c, d), (a, b, d, c)]
+            if any((p == r and near[q, s]) or (q == s and near[p, r]) for p, q, r, s in ends) and (c, d) != (
+                a,
+                b,
+            ):
+                wanted.add((c, d))
+        assert found == wanted
+
+
+# -- neighbours ------------------------------------------------------------------------------------------
+
+
+def test_neighbours_in_every_form_are_the_same():
+    result = cluster_run()
+    forms = [
+        np.array(_chain_matrix().toarray()),
+        _chain_matrix(),
+        {name: [b for a, b in CHAIN if a == name] for name in NAMES},
+        [{"label": a, "neighblabel": [d for c, d in CHAIN if c == a]} for a in NAMES],
+        spy.neighbours_from_positions(np.arange(8.0).reshape(4, 2), NAMES, distance=3.0),
+        [*CHAIN, ("ch0", "elsewhere")],
+    ]
+    for neighbours in forms:
+        again = frequency_test(
+            spectra(6, 1.0, 1), spectra(6, 0.0, 2), neighbours=neighbours, numrandomization=150
+        )
+        np.testing.assert_array_equal(again.cluster, result.cluster)
+    picked = {"channel": ["ch2", "ch0", "ch1"], "numrandomization": 5}
+    by_name = frequency_test(spectra(6, 1.0, 1), spectra(6, 0.0, 2), neighbours=CHAIN, **picked)
+    by_matrix = frequency_test(spectra(6, 1.0, 1), spectra(6, 0.0, 2), neighbours=forms[0], **picked)
+    np.testing.assert_array_equal(by_name.cluster, by_matrix.cluster)
+
+
+def test_positions():
+    square = np.array([[0, 0], [1, 0], [0, 1], [1, 1.1], [3, 0]])
+    near = spy.neighbours_from_positions(square)
+    assert (near == near.T).all()
+    assert near[0, 1]
+    assert near[0, 2]
+    assert not near[0, 4]
+    angles = np.linspace(0, 2 * np.pi, 7)[:-1]
+    cap = np.column_stack([np.cos(angles), np.sin(angles), np.zeros(6)])
+    cap = np.vstack([cap, [0, 0, 1.0]])
+    named = spy.neighbours_from_positions(cap, [f"e{k}" for k in range(7)])
+    assert set(named["e6"]) == {f"e{k}" for k in range(6)}
+    assert {"e1", "e5", "e6"} <= set(named["e0"])

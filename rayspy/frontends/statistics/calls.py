@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from rayspy.checks import check_bool
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.spectral import SpectralData
 from rayspy.data.statistics import StatData
+from rayspy.data.timelock import TimeLockData
+from rayspy.errors import InvalidValueError
 from rayspy.frontends.calling import accepts_cfg_only, check_parallel
 from rayspy.frontends.statistics.designs import Request, design_of
-from rayspy.frontends.statistics.neighbours import adjacency, as_graph
+from rayspy.frontends.statistics.neighbours import adjacency, as_graph, pair_graph
 from rayspy.frontends.statistics.observations import Groups, collect, gathered
 from rayspy.frontends.statistics.options import averaged_dims, check_options, is_all
 from rayspy.frontends.statistics.testing import StatTest, check_room, completed, number_of_draws, result_of
@@ -156,7 +161,7 @@ def freqstatistics(
 
 @accepts_cfg_only
 def timelockstatistics(
-    *data: AnalogData | list[AnalogData],
+    *data: AnalogData | TimeLockData | list[AnalogData] | list[TimeLockData],
     design: Any = None,
     statistic: Any = None,
     subjects: Any = None,
@@ -191,7 +196,7 @@ def timelockstatistics(
 
     Parameters
     ----------
-    *data : AnalogData, or lists of AnalogData
+    *data : AnalogData, TimeLockData, or lists of them
         As in `freqstatistics`; trials have to begin at the same time and be of equal
         length, where `latency` does not make them so.
     design, statistic, subjects, regressor, covariates, ivar, uvar, method, correctm, neighbours
@@ -214,35 +219,142 @@ def timelockstatistics(
         As in `freqstatistics`.
     """
     settings = {**locals(), "frequency": None, "avgoverfreq": False}
-    return _statistics("timelockstatistics", (AnalogData,), settings)
+    return _statistics("timelockstatistics", (AnalogData, TimeLockData), settings)
+
+
+@accepts_cfg_only
+def connectivitystatistics(
+    *data: CrossSpectralData | list[CrossSpectralData],
+    design: Any = None,
+    statistic: Any = None,
+    subjects: Any = None,
+    regressor: Any = None,
+    covariates: Any = None,
+    ivar: int | None = None,
+    uvar: int | None = None,
+    method: str = "montecarlo",
+    correctm: str = "cluster",
+    neighbours: Any = None,
+    numrandomization: int | str = 1000,
+    seed: int = 0,
+    alpha: float = 0.05,
+    tail: int | None = None,
+    clusteralpha: float = 0.05,
+    clusterstatistic: str = "maxsum",
+    clusterthreshold: str | float = "parametric",
+    clustertail: int | None = None,
+    correcttail: str | None = None,
+    wcm_weight: float = 1.0,
+    tfce_E: float = 0.5,
+    tfce_H: float = 2.0,
+    step: float | None = None,
+    start: float = 0.0,
+    latency: Any = "all",
+    frequency: Any = "all",
+    channel: Any = "all",
+    directed: bool = False,
+    avgovertime: bool = False,
+    avgoverfreq: bool = False,
+    avgoverchan: bool = False,
+    parallel: bool | None = None,
+) -> StatData:
+    """Compare measures of pairs of channels between groups or conditions, at every time, frequency and pair.
+
+    Parameters
+    ----------
+    *data : CrossSpectralData, or lists of CrossSpectralData
+        As in `freqstatistics`. Measures over trials, such as coherence, have one trial
+        per object: give lists of objects (subjects).
+    design, statistic, subjects, regressor, covariates, ivar, uvar, method, correctm
+        As in `freqstatistics`.
+    neighbours : array, list, dict or None
+        Neighbouring channels, as in `freqstatistics`. Two pairs are neighbours if they
+        share a channel and their other channels are neighbours.
+    numrandomization, seed, alpha, tail, clusteralpha, clusterstatistic, clusterthreshold, clustertail
+        As in `freqstatistics`.
+    correcttail, wcm_weight, tfce_E, tfce_H, step, start, latency, frequency
+        As in `freqstatistics`.
+    channel : list of str
+        Channels, first and second ones; of lists of pairs the names of the pairs.
+    directed : bool
+        False: of a matrix of the same channels twice each pair is tested once. True:
+        both [i, j] and [j, i]. Channels with themselves are left out.
+    avgovertime, avgoverfreq, avgoverchan, parallel
+        As in `freqstatistics`; `avgoverchan` averages over pairs.
+
+    Returns
+    -------
+    StatData
+        `.stat`, `.prob`, `.mask` with dimensions (time, freq, channelcmb), pairs named
+        ``a--b``; `.clusters`, `.distribution`.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidValueError, MemoryBudgetError, ScratchSpaceError
+        As in `freqstatistics`.
+    """
+    settings = dict(locals())
+    check_bool(directed, "directed")
+    return _statistics("connectivitystatistics", (CrossSpectralData,), settings)
 
 
 def _statistics(name: str, kinds: tuple[type[BaseData], ...], settings: dict[str, Any]) -> StatData:
     options = check_options(settings)
     check_parallel(settings["parallel"])
     averaged = averaged_dims(settings["avgovertime"], settings["avgoverfreq"], settings["avgoverchan"])
-    select = {key: settings[key] for key in ("latency", "frequency", "channel") if not is_all(settings[key])}
-    groups = collect(settings["data"], kinds, select, averaged)
+    directed = bool(settings.get("directed", False))
+    groups = collect(settings["data"], kinds, selector(settings), averaged, directed)
     names = ("design", "statistic", "subjects", "regressor", "covariates", "ivar", "uvar")
     design = design_of(Request(*(settings[key] for key in names)), groups.group)
     options = completed(options, design)
-    grid = _grid(groups, settings["neighbours"])
+    grid = _grid(groups, settings["neighbours"], directed)
     check_room(name, groups.space)
-    test = StatTest(name, options, design, groups.space, grid, None)  # type: ignore[arg-type]
     if options.method == "montecarlo":
-        number_of_draws(test, options.numrandomization)
+        number_of_draws(design, options.numrandomization)
     observations = gathered(groups, design.order, name)
     test = StatTest(name, options, design, groups.space, grid, observations)
     return result_of(test, options.numrandomization, settings["parallel"])
 
 
-def _grid(groups: Groups, neighbours: Any) -> Grid:
+def selector(settings: dict[str, Any]) -> Callable[[BaseData], dict[str, Any]]:
+    """Selection from each object; channels of pairs are selected twice."""
+    given = {key: settings[key] for key in ("latency", "frequency", "channel") if not is_all(settings[key])}
+
+    def select(data: BaseData) -> dict[str, Any]:
+        if "channel" not in given or "channel" in data.selection_keys:
+            return given
+        keys = ("channelcmb",) if "channelcmb" in data.dimord else ("channel_i", "channel_j")
+        others = {key: value for key, value in given.items() if key != "channel"}
+        return {**others, **dict.fromkeys(keys, given["channel"])}
+
+    return select
+
+
+def _grid(groups: Groups, neighbours: Any, directed: bool) -> Grid:
     space, first = groups.space, groups.observations[0]
     n_time = space.shape[space.dims.index("time")]
     n_freq = space.shape[space.dims.index("freq")] if "freq" in space.dims else 1
+    dim = space.dims[-1]
     if "channel" in space.averaged:
-        near = np.zeros((1, 1), dtype=bool)
-    else:
-        places = first.selection.index.get("channel")
-        near = adjacency(neighbours, space.coords["channel"], places)
-    return Grid(n_time, n_freq, *as_graph(near))
+        return Grid(n_time, n_freq, *as_graph(np.zeros((1, 1), dtype=bool)))
+    if dim == "channel":
+        near = adjacency(neighbours, space.coords["channel"], first.selection.index.get("channel"))
+        return Grid(n_time, n_freq, *as_graph(near))
+    ends = np.array([str(name).split("--", 1) for name in space.coords[dim]])
+    if neighbours is not None and ends.shape != (len(space.coords[dim]), 2):
+        raise InvalidValueError("None where pairs have other names than 'a--b'", "neighbours", neighbours)
+    if neighbours is None:
+        n = len(space.coords[dim])
+        return Grid(n_time, n_freq, np.zeros(n + 1, np.int64), np.empty(0, np.int64))
+    channels = space_channels(groups) if space.pairs is not None else np.unique(ends)
+    number = {str(name): k for k, name in enumerate(channels)}
+    places = np.array([[number[a], number[b]] for a, b in ends])
+    near = adjacency(neighbours, channels)
+    return Grid(n_time, n_freq, *pair_graph(near, (places[:, 0], places[:, 1]), directed))
+
+
+def space_channels(groups: Groups) -> Any:
+    """Names of all channels of pairs, in the order of the data."""
+    first = groups.observations[0].selection
+    both = [str(name) for dim in ("channel_i", "channel_j") for name in first.labels(dim)]
+    return np.array(list(dict.fromkeys(both)))

@@ -206,3 +206,29 @@ def as_graph(near: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int
     """Pointers and indices of the neighbours of each channel."""
     pointer = np.concatenate([[0], np.cumsum(near.sum(axis=1))]).astype(np.int64)
     return pointer, np.nonzero(near)[1].astype(np.int64)
+
+
+def pair_graph(
+    near: NDArray[np.bool_], places: tuple[Array, Array], directed: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Graph of pairs of channels: two are neighbours that share one channel, the others being neighbours.
+
+    Parameters
+    ----------
+    near : ndarray of bool, shape (channel, channel)
+        Neighbouring channels.
+    places : tuple of ndarray of int
+        First and second channel of each pair, as rows of `near`.
+    directed : bool
+        Whether [i, j] and [j, i] are different pairs.
+    """
+    number = {pair: k for k, pair in enumerate(zip(places[0].tolist(), places[1].tolist(), strict=True))}
+    around = [np.flatnonzero(row).tolist() for row in near]
+    pointer, index = [0], []
+    for i, j in number:
+        others = [(i, k) for k in around[j]] + [(k, j) for k in around[i]]
+        if not directed:
+            others += [(b, a) for a, b in others]
+        index += sorted({number[pair] for pair in others if pair in number} - {number[i, j]})
+        pointer.append(len(index))
+    return np.array(pointer, dtype=np.int64), np.array(index, dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ class Space:
     coords: dict[str, Array]
     averaged: tuple[str, ...]
     samplerate: float | None
+    pairs: tuple[Array, Array] | None = None
+    """Places of the first and second channel of each pair, where matrices are tested pair by pair."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,7 +85,11 @@ class Groups:
 
 
 def collect(
-    data: Sequence[Any], kinds: tuple[type[BaseData], ...], select: dict[str, Any], averaged: tuple[str, ...]
+    data: Sequence[Any],
+    kinds: tuple[type[BaseData], ...],
+    select: Callable[[BaseData], dict[str, Any]],
+    averaged: tuple[str, ...],
+    directed: bool = False,
 ) -> Groups:
     """Find the observations of a call; reads no data.
 
@@ -94,10 +100,12 @@ def collect(
         with one trial each.
     kinds : tuple of type
         Classes of objects that are accepted.
-    select : dict
-        Selection from each object.
+    select : callable
+        Gives the selection from an object.
     averaged : tuple of str
         Dimensions to average over.
+    directed : bool
+        Of matrices of channels both [i, j] and [j, i] are taken.
 
     Raises
     ------
@@ -119,7 +127,7 @@ def collect(
                 raise InvalidTypeError(item, origin, f"{names}, or list of such objects;")
             if item.data is None:
                 raise InvalidValueError("object with data", origin, f"empty {type(item).__name__}")
-            selection = selected(item, select or None)
+            selection = selected(item, select(item) or None)
             n = len(selection.trial_ids)
             if len(items) > 1 and n > 1:
                 raise InvalidValueError(
@@ -130,10 +138,10 @@ def collect(
                 )
             found += [Observation(item, selection, j, origin) for j in range(n)]
             group += [number] * n
-    return Groups(tuple(found), np.array(group, dtype=np.int64), _common_space(found, averaged))
+    return Groups(tuple(found), np.array(group, dtype=np.int64), _common_space(found, averaged, directed))
 
 
-def _common_space(found: list[Observation], averaged: tuple[str, ...]) -> Space:
+def _common_space(found: list[Observation], averaged: tuple[str, ...], directed: bool) -> Space:
     first = found[0]
     for other in found[1:]:
         _check_alike(first, other)
@@ -144,16 +152,41 @@ def _common_space(found: list[Observation], averaged: tuple[str, ...]) -> Space:
             first.origin,
             f"{first.data.source.dtype} data",
         )
+    pairs, names = None, np.empty(0)
+    if "channel_i" in dims:
+        pairs, names = _pairs_of(first, directed)
+        dims = (*dims[:-2], "channelcmb")
     coords: dict[str, Array] = {}
     for dim in dims:
-        values = _times(first) if dim == "time" else first.selection.labels(dim)
+        if pairs is not None and dim == "channelcmb":
+            values = names
+        else:
+            values = _times(first) if dim == "time" else first.selection.labels(dim)
         coords[dim] = _mean_label(values, dim) if dim in averaged else values
-    return Space(kind, dims, coords, averaged, first.data.samplerate)
+    return Space(kind, dims, coords, averaged, first.data.samplerate, pairs)
+
+
+def _pairs_of(one: Observation, directed: bool) -> tuple[tuple[Array, Array], Array]:
+    """Places and names of the pairs of a matrix; each once, unless directed, if channels are the same."""
+    first, second = one.selection.labels("channel_i"), one.selection.labels("channel_j")
+    apart = first[:, None] != second[None]
+    if not directed and np.array_equal(first, second):
+        apart = np.triu(apart, 1)
+    i, j = np.nonzero(apart)
+    if not len(i):
+        raise InvalidValueError("at least two channels", one.origin, f"{len(first)} x {len(second)} channels")
+    return (i, j), np.array([f"{first[a]}--{second[b]}" for a, b in zip(i, j, strict=True)])
+
+
+def _stored_dims(data: BaseData) -> tuple[str, ...]:
+    """All dimensions of an object, in their usual order."""
+    listed = "channelcmb" in data.dimord
+    return ("time", "freq", "channelcmb") if listed else type(data).default_dimord
 
 
 def _dims_of(data: BaseData) -> tuple[str, ...]:
-    """Dimensions of the result, in the default order; tapers are averaged over."""
-    return tuple(dim for dim in type(data).default_dimord if dim != "taper")
+    """Dimensions that observations have in common; tapers are averaged over."""
+    return tuple(dim for dim in _stored_dims(data) if dim != "taper")
 
 
 def _mean_label(values: Array, dim: str) -> Array:
@@ -251,7 +284,7 @@ def gathered(groups: Groups, order: NDArray[np.int64], name: str) -> Observation
     if n_bytes <= config.inmemory_bytes:
         array = np.empty((len(rows), space.n_points), dtype)
         for out, row in zip(array, rows, strict=True):
-            out[:] = _read(row, space, None)
+            out[:] = read_points(row, space)
         width = max(1, PIECE_BYTES // row_bytes)
         edges = (*range(0, space.n_points, width), space.n_points)
         return Observations(MemorySource(array), edges)
@@ -272,7 +305,7 @@ def _stored(
         width = space.n_points // space.shape[piece[0]] * (piece[2] - piece[1])
         block = np.empty((len(rows), width), dtype)
         for out, row in zip(block, rows, strict=True):
-            out[:] = _read(row, space, piece)
+            out[:] = read_points(row, space, piece)
         parts.append(target.write((0, edges[-1]), block))
         edges.append(edges[-1] + width)
     shape = (len(rows), space.n_points)
@@ -305,24 +338,28 @@ def _n_tapers(one: Observation) -> int:
     return len(one.selection.labels("taper"))
 
 
-def _read(one: Observation, space: Space, piece: tuple[int, int, int] | None) -> Array:
+def read_points(one: Observation, space: Space, piece: tuple[int, int, int] | None = None) -> Array:
     """Points of one observation, flat; `piece` is a range along one dimension of the result."""
     data, selection = one.data, one.selection
     start, stop = (int(s) for s in selection.trialdefinition[one.trial, :2])
     index: dict[str, Any] = {"time": slice(start, stop), **selection.index}
-    if piece is not None and space.dims[piece[0]] not in space.averaged:
+    late = piece is not None and space.pairs is not None and space.dims[piece[0]] == "channelcmb"
+    if piece is not None and not late and space.dims[piece[0]] not in space.averaged:
         dim, low, high = space.dims[piece[0]], piece[1], piece[2]
         if dim == "time":
             index["time"] = slice(start + low, start + high)
         else:
             index[dim] = index[dim][low:high] if dim in index else slice(low, high)
     array = ArrayView(data.source)[tuple(index.get(dim, slice(None)) for dim in data.dimord)]
-    default = type(data).default_dimord
+    default = _stored_dims(data)
     array = array.transpose([data.dimord.index(dim) for dim in default])
+    if space.pairs is not None:
+        first, second = space.pairs
+        array, default = array[..., first, second], (*default[:-2], "channelcmb")
     averaged = tuple(
         k for k, dim in enumerate(default) if dim in space.averaged or (dim == "taper" and array.shape[k] > 1)
     )
     if averaged:
         array = array.mean(axis=averaged, dtype=np.float64)
     flat: Array = array.reshape(-1)
-    return flat
+    return flat[piece[1] : piece[2]] if late and piece is not None else flat

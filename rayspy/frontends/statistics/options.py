@@ -131,7 +131,8 @@ def averaged_dims(avgovertime: Any, avgoverfreq: Any, avgoverchan: Any) -> tuple
         "freq": check_bool(avgoverfreq, "avgoverfreq"),
         "channel": check_bool(avgoverchan, "avgoverchan"),
     }
-    return tuple(dim for dim, average in wanted.items() if average)
+    dims = tuple(dim for dim, average in wanted.items() if average)
+    return (*dims, "channelcmb") if "channel" in dims else dims
 
 
 def is_all(value: Any) -> bool:

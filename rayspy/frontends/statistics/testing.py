@@ -90,7 +90,7 @@ def check_room(name: str, space: Space) -> None:
         )
 
 
-def number_of_draws(test: StatTest, wanted: int | None) -> tuple[int, bool]:
+def number_of_draws(design: Design, wanted: int | None) -> tuple[int, bool]:
     """How many relabellings to make besides the observed one, and whether these are all.
 
     Raises
@@ -98,7 +98,7 @@ def number_of_draws(test: StatTest, wanted: int | None) -> tuple[int, bool]:
     InvalidValueError
         All are wanted and there are too many.
     """
-    total = test.design.relabelling.total
+    total = design.relabelling.total
     if wanted is None and total > MOST_RELABELLINGS:
         raise InvalidValueError(
             f"a number: {float(total):.3g} relabellings are too many to make all of them",
@@ -135,7 +135,7 @@ def result_of(
         model = test.design.model
         p = probabilities.of_model(observed, model.kind, model.df1, model.df2, test.options.signs)
         return _with_prob(result, test, probabilities.corrected(p, test.options.correctm))
-    n, exact = number_of_draws(test, numrandomization)
+    n, exact = number_of_draws(test.design, numrandomization)
     _warn_of_few(test, n)
     done = 0 if before is None or before.exact != exact else before.n_permutations
     result.n_permutations, result.exact = n, exact
@@ -202,6 +202,7 @@ def _blank(test: StatTest, observed: Array) -> StatData:
         "alpha": o.alpha,
         "tail": o.signs,
         "seed": o.seed,
+        "cells": list(test.design.cells),
         "clusterstatistic": o.clusterstatistic,
     }
     shape = test.space.shape
