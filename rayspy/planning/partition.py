@@ -258,6 +258,7 @@ def partition_reduced(
     together: bool = False,
     trials_per_step: int = 1,
     ranges_first: bool = False,
+    least: int = 0,
 ) -> Blocks:
     """Split the work of a reduction: groups of trials, each in the same ranges of channels and frequencies.
 
@@ -273,8 +274,10 @@ def partition_reduced(
         All trials are one group.
     ranges_first : bool
         See `Blocks`.
+    least : int
+        Groups are not made smaller than this for the sake of more blocks, within `block_bytes`.
     """
-    target = block_target(int(trial_bytes.sum()), block_bytes)
+    target = max(block_target(int(trial_bytes.sum()), block_bytes), min(least, block_bytes))
     groups = [(0, len(trial_bytes))] if together else trial_groups(trial_bytes, target, trials_per_step)
     first, stop = np.ascontiguousarray(np.array(groups, dtype=np.int64).T)
     whole = np.full(len(first), -1, dtype=np.int64)

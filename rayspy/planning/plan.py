@@ -32,6 +32,7 @@ from rayspy.planning.work import (
     block_bytes,
     kernel_at,
     largest_state,
+    least_block,
     piece_kernel_at,
     samples_at,
     trials_per_step,
@@ -561,6 +562,7 @@ def _ranges_of_trials(
         reduction.together,
         trials_per_step(plan.method, width),
         ranges_first=whole > config.inmemory_bytes,
+        least=least_block(whole),
     )
 
 

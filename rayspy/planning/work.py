@@ -37,6 +37,11 @@ def block_bytes(state_bytes: int) -> int:
     return wanted if state_bytes < _SMALL_STATE else max(wanted, 4 * min(state_bytes, largest_state()))
 
 
+def least_block(state_bytes: int) -> int:
+    """Size that blocks should have for any number of cores: four times what they send back, if it is much."""
+    return 0 if state_bytes < _SMALL_STATE else 4 * state_bytes
+
+
 def largest_state() -> int:
     """Size that states of one range of channels and frequencies should not exceed."""
     return 4 * int(config.block_bytes)

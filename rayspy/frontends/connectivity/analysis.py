@@ -16,7 +16,7 @@ from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.selection import Selection
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
+from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
 from rayspy.frontends.compute import compute_results, input_spec, selected
 from rayspy.frontends.connectivity.choices import (
     FACTORED,
@@ -29,6 +29,7 @@ from rayspy.frontends.connectivity.choices import (
 from rayspy.frontends.connectivity.spectra import (
     Spectra,
     check_data,
+    for_pairs,
     padded_spectra,
     spectra_of,
     unused_of,
@@ -75,7 +76,7 @@ def connectivityanalysis(
     timereversed: bool = False,
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
-    **kwargs: Any,
+    chan_per_worker: int | None = None,
 ) -> Result:
     r"""Measures of how channels belong together: coherence, phase locking, Granger causality ...
 
@@ -134,9 +135,9 @@ def connectivityanalysis(
         'granger': of the reversed time; a check, true directions turn round.
     parallel, select
         As in `freqanalysis`.
-    **kwargs
-        Unknown options are reported with a warning. A dictionary of settings may
-        be given as `cfg`.
+    chan_per_worker : int, optional
+        For compatibility, without effect: pairs need all channels. A dictionary of
+        settings may be given as `cfg`.
 
     Returns
     -------
@@ -230,8 +231,7 @@ def connectivityanalysis(
     check_choice(output, "output", OUTPUTS)
     check_choice(lags, "lags", (None, "all"))
     _check_together(names, settings)
-    kwargs.pop("chan_per_worker", None)
-    warn_unused(_NAME, kwargs)
+    check_chan_per_worker(chan_per_worker)
     warn_unused(_NAME, dict.fromkeys(_without_effect(data, names, settings)))
     selection = selected(data, select)
     entries = check_pairs(channelcmb, np.asarray(selection.labels("channel")))
@@ -354,7 +354,8 @@ def _run(
     if settings["keeptrials"]:
         return _single_trials(data, spectra, estimators, settings, parallel)
     sums = PairSums(estimators, n_channels, settings["observations"] == "tapers", keeps_sums=jackknife)
-    plan = make_plan(_NAME, spectra.method, data.source, spec, index, sums)
+    method = for_pairs(spectra.method, n_channels, len(sums.pairs))
+    plan = make_plan(_NAME, method, data.source, spec, index, sums)
     logged = {**settings, "foi": spectra.freq}
     results = compute_results(plan, data, settings, parallel, log_settings=logged)
     n = sums.n_observations(plan.output)
@@ -362,9 +363,7 @@ def _run(
         totals = {name: _total(results.pop(TOTALS + name)) for name in sums.needs}
         second = replace(sums, keeps_sums=False)
         freq = tuple(float(f) for f in plan.output.labels["freq"])
-        again = make_plan(
-            _NAME, spectra.method, data.source, spec, index, LeaveOneOut(second, n, totals, freq)
-        )
+        again = make_plan(_NAME, method, data.source, spec, index, LeaveOneOut(second, n, totals, freq))
         spread = compute_results(again, data, settings, parallel)
         for estimator in estimators:
             results[estimator.name].jackknife = {

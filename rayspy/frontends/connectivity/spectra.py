@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from rayspy.frontends.spectral.checks import (
 )
 from rayspy.frontends.spectral.request import Given, lengths_of
 from rayspy.methods.base import Method
+from rayspy.methods.connectivity.spectra import PairSpectra
 from rayspy.methods.copying import Copying
 from rayspy.methods.mtmfft import Mtmfft, Taper
 
@@ -148,6 +149,14 @@ def padded_spectra(data: BaseData, selection: Selection, given: Given) -> tuple[
         polyremoval=check_polyremoval(given["polyremoval"]),
     )
     return Spectra(method, selection, method.freq, 1, 1, n_fft), length
+
+
+def for_pairs(method: Method, n_channels: int, n_pairs: int) -> Method:
+    """Tell a method how much work its spectra will make."""
+    if not isinstance(method, Mtmfft):
+        return method
+    known = {f.name: getattr(method, f.name) for f in fields(method)}
+    return PairSpectra(**{**known, "n_channels": n_channels, "n_pairs": n_pairs})
 
 
 def segmented(selection: Selection, segments: Any, rate: float) -> Selection:

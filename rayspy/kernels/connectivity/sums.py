@@ -99,6 +99,10 @@ def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False) -> None:
     add_pairs(re, im, pairs.first, pairs.second, units, 1.0 / re.shape[2], *wanted)
 
 
+_SKIPPED, _SEEN = 8, 256
+"""To see how large a channel is, one of so many rows is enough; at least so many are looked at."""
+
+
 def separated(z: Array, apart: bool = False) -> tuple[Array, Array, Array]:
     """Real and imaginary parts (channel, observation, taper, time x freq), and the unit of each channel.
 
@@ -109,7 +113,8 @@ def separated(z: Array, apart: bool = False) -> tuple[Array, Array, Array]:
 
     n, n_times, n_tapers, n_freq, n_channels = z.shape
     largest = np.zeros(n_channels)
-    peaks(np.ascontiguousarray(z).reshape(-1, n_channels), largest)
+    rows = z.reshape(-1, n_channels)
+    peaks(rows[:: max(1, min(_SKIPPED, len(rows) // _SEEN))], largest)
     units = np.exp2(np.where(largest > 0, np.frexp(largest)[1], 0).astype(np.float64))
     shape = (n_channels, n, n_tapers, n_times * n_freq)
     re, im = np.empty(shape, np.float32), np.empty(shape, np.float32)

@@ -1,0 +1,43 @@
+"""Spectra that pairs are made of: several trials at a time, and weighed by the work that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rayspy.methods.mtmfft import Mtmfft
+
+_TOGETHER = 8
+"""Trials, at least, whose pairs are best summed together."""
+_BYTES = 2**24
+"""Unless their spectra are larger than this."""
+_OF_PAIRS = 0.05
+"""Work of a product and its sum, compared to the share of a bin in a transform."""
+
+
+@dataclass(frozen=True)
+class PairSpectra(Mtmfft):
+    """Fourier coefficients of all tapers, whose products are summed.
+
+    Attributes
+    ----------
+    n_channels : int
+        Number of channels.
+    n_pairs : int
+        Number of pairs that are summed.
+    """
+
+    name: ClassVar[str] = "mtmfft"
+
+    n_channels: int = 1
+    n_pairs: int = 1
+
+    @property
+    def lanes(self) -> int:
+        """Lines of a few trials."""
+        size = self.taper.n_tapers * len(self.freq) * self.n_channels * 8
+        return self.n_channels * max(1, min(_TOGETHER, _BYTES // size))
+
+    def weight(self, length: int) -> float:
+        """Work per byte of coefficients, compared to their transform."""
+        return 1.0 + _OF_PAIRS * self.n_pairs / self.n_channels
