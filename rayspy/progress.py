@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import sys
 import threading
 import time
@@ -13,42 +15,71 @@ from typing import Any
 
 from rayspy.config import config
 
+_TELL_DELAY = 0.2
+"""Runs shorter than this, in seconds, are not told of,"""
+_TELL_BYTES = 16 * 2**20
+"""unless they have so many bytes to read and write."""
 _BAR_DELAY = 0.5
-"""Runs shorter than this, in seconds, show nothing."""
+"""Runs shorter than this, in seconds, show no bar."""
+IMPORTANT = 25
+"""Syncopy's level between INFO and WARNING."""
 
 
 def logger() -> logging.Logger:
-    """Return the ``rayspy`` logger; it gets a handler at its first message unless the user set one up."""
+    """Return the ``rayspy`` logger; it gets a handler at its first message.
+
+    The handler keeps still as soon as the user has set up one here or at the root.
+    """
     log = logging.getLogger("rayspy")
-    if not log.handlers and not logging.getLogger().handlers:
-        handler = _CurrentStderr()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        log.addHandler(handler)
-        log.propagate = False
+    if not any(isinstance(handler, _CurrentStderr) for handler in log.handlers):
+        if logging.getLevelName(IMPORTANT) == f"Level {IMPORTANT}":
+            logging.addLevelName(IMPORTANT, "IMPORTANT")
+        log.addHandler(_CurrentStderr())
     if log.level == logging.NOTSET:
         log.setLevel(_LEVELS.get(config.log_level, logging.INFO))
     return log
 
 
-_LEVELS = {"DEBUG": 10, "INFO": 20, "IMPORTANT": 25, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+_LEVELS = {"DEBUG": 10, "INFO": 20, "IMPORTANT": IMPORTANT, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
 
 class _CurrentStderr(logging.StreamHandler[Any]):
-    """Writes to whatever ``sys.stderr`` is now, clear of a progress bar."""
+    """Writes to whatever ``sys.stderr`` is now, clear of a bar; in notebooks only warnings, as it is red."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
+        self._level = logging.NOTSET
 
     @property
     def stream(self) -> Any:
-        return sys.stderr
+        return sys.stdout if self._level < logging.WARNING and in_notebook() else sys.stderr
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"{time.strftime('%H:%M:%S')} {text}" if _in_file(self.stream) else text
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _user_listens():
+            return
+        self._level = record.levelno
         tqdm = sys.modules.get("tqdm")
         if tqdm is not None and in_terminal():
             tqdm.tqdm.write(self.format(record), file=sys.stderr)
         else:
             super().emit(record)
+
+
+def _user_listens() -> bool:
+    """Whether somebody has set up a handler."""
+    handlers = (*logging.getLogger("rayspy").handlers, *logging.getLogger().handlers)
+    return any(not isinstance(handler, _CurrentStderr) for handler in handlers)
+
+
+def _in_file(stream: Any) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def message(function: str, text: str, level: int = logging.INFO) -> None:
@@ -90,21 +121,22 @@ def in_notebook() -> bool:
 
 # --- waiting -----------------------------------------------------------------------------------------------
 
-_TICK_SECONDS = 1.0
-
 
 class _Ticker:
-    """Calls a function every second, in a thread of its own, until it is stopped."""
+    """Calls a function now and then, in a thread of its own, until it is stopped."""
 
-    def __init__(self, tick: Callable[[], None]) -> None:
+    def __init__(self, tick: Callable[[], None], first: float, seconds: float) -> None:
         self._tick = tick
+        self._first, self._seconds = first, seconds
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rayspy-progress", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._end.wait(_TICK_SECONDS):
+        wait = self._first
+        while not self._end.wait(wait):
             self._tick()
+            wait = self._seconds
 
     def stop(self) -> None:
         """Returns when the function is not called any more."""
@@ -119,7 +151,7 @@ def waiting(function: str, text: str) -> Iterator[None]:
     A terminal shows one line that counts the seconds; elsewhere there is a line
     every ``spy.config.progress_interval`` seconds.
     """
-    if in_terminal() and config.progress and logger().isEnabledFor(logging.INFO):
+    if _on_screen() and logger().isEnabledFor(logging.INFO):
         with _counting(f"rayspy <{function}>: {text} .."):
             yield
         return
@@ -132,11 +164,16 @@ def waiting(function: str, text: str) -> Iterator[None]:
             shown = time.monotonic()
             message(function, f"{text}, {shown - began:.0f} s so far ..")
 
-    ticker = _Ticker(tick)
+    ticker = _Ticker(tick, 1.0, 1.0)
     try:
         yield
     finally:
         ticker.stop()
+
+
+def _on_screen() -> bool:
+    """Whether a line can be shown that changes."""
+    return bool(config.progress) and in_terminal()
 
 
 @contextmanager
@@ -146,7 +183,7 @@ def _counting(text: str) -> Iterator[None]:
 
     began = time.monotonic()
     bar = tqdm(bar_format="{desc}", desc=text, file=sys.stderr, leave=False)
-    ticker = _Ticker(lambda: bar.set_description_str(f"{text} {time.monotonic() - began:.0f} s"))
+    ticker = _Ticker(lambda: bar.set_description_str(f"{text} {time.monotonic() - began:.0f} s"), 1.0, 1.0)
     try:
         yield
     finally:
@@ -159,7 +196,7 @@ def _counting(text: str) -> Iterator[None]:
 
 @dataclass
 class Progress:
-    """Progress of one run, shown only if it takes more than half a second.
+    """Progress of one run: from its start on, but not of runs that are over at once.
 
     Parameters
     ----------
@@ -171,22 +208,49 @@ class Progress:
         Bytes to read in all, for the rate.
     n_before : int
         Blocks that were done before.
+    intro : str
+        What is computed where. Said at once if there are many bytes, else if
+        the run takes long enough to wonder.
+    unit : str
+        What is counted.
     """
 
     function: str
     n_blocks: int
     n_bytes: int
     n_before: int = 0
+    intro: str = ""
+    unit: str = "blocks"
     _done: int = 0
     _bytes: int = 0
     _began: float = field(default_factory=time.monotonic)
+    _first: tuple[float, int] | None = None
+    """When the first one was done, and its bytes: it takes longer than others."""
     _shown: float = 0.0
     _bar: Any = None
+    _ticker: _Ticker | None = None
+
+    def start(self) -> Progress:
+        """Begin to tell."""
+        if self.n_bytes >= _TELL_BYTES:
+            self._tell()
+        self._ticker = _Ticker(self._tick, _TELL_DELAY, _BAR_DELAY)
+        return self
 
     def update(self, n_bytes: int) -> None:
-        """Count one finished block."""
+        """Count one that is done."""
         self._done += 1
         self._bytes += n_bytes
+        if self._first is None:
+            self._first = time.monotonic(), n_bytes
+
+    def _tell(self, level: int = logging.INFO) -> None:
+        intro, self.intro = self.intro, ""
+        if intro:
+            message(self.function, intro, level)
+
+    def _tick(self) -> None:
+        self._tell()
         now = time.monotonic()
         if not config.progress or now - self._began < _BAR_DELAY:
             return
@@ -203,33 +267,49 @@ class Progress:
             self._bar = tqdm(
                 total=self.n_blocks,
                 desc=f"rayspy <{self.function}>",
-                unit="block",
                 file=None if in_notebook() else sys.stderr,
                 initial=self.n_before,
                 leave=False,
+                bar_format=f"{{desc}}: {{bar}} {{n_fmt}}/{{total_fmt}} {self.unit}{{postfix}}",
             )
-            self._bar.start_t -= time.monotonic() - self._began
-        self._bar.set_postfix_str(f"{self.rate():.0f} MB/s", refresh=False)
-        self._bar.update(self.n_before + self._done - self._bar.n)
+        self._bar.n = self.n_before + self._done
+        self._bar.set_postfix_str(self._pace(), refresh=True)
 
     def rate(self) -> float:
-        """Megabytes per second since the start."""
+        """Megabytes per second, the first block left out once there are others."""
+        if self._first is not None and self._done > 1:
+            return (self._bytes - self._first[1]) / 1e6 / max(1e-9, time.monotonic() - self._first[0])
         return self._bytes / 1e6 / max(1e-9, time.monotonic() - self._began)
+
+    def left(self) -> float | None:
+        """Seconds that are left; None before the second block: the first has compiled what all use."""
+        if self._first is None or self._done < 2:
+            return None
+        each = (time.monotonic() - self._first[0]) / (self._done - 1)
+        return each * (self.n_blocks - self.n_before - self._done)
+
+    def _pace(self) -> str:
+        left = self.left()
+        rate = f"{_digits(self.rate())} MB/s, " if self._bytes else ""
+        ahead = "" if left is None else f", about {_clock(left)} left"
+        return f"{rate}{_clock(time.monotonic() - self._began)} elapsed{ahead}"
 
     def line(self) -> str:
         """One line for a log file."""
-        elapsed = time.monotonic() - self._began
-        total = self.n_before + self._done
-        left = elapsed / max(1, self._done) * (self.n_blocks - total)
-        return (
-            f"{total} of {self.n_blocks} blocks, {self.rate():.0f} MB/s, "
-            f"{_clock(elapsed)} elapsed, about {_clock(left)} left"
-        )
+        return f"{self.n_before + self._done} of {self.n_blocks} {self.unit}, {self._pace()}"
 
     def close(self) -> None:
         """Take the bar off the screen."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        self._tell(logging.INFO if time.monotonic() - self._began >= _TELL_DELAY else logging.DEBUG)
         if self._bar is not None:
             self._bar.close()
+
+
+def _digits(value: float) -> str:
+    """Two or three digits that say something."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _clock(seconds: float) -> str:

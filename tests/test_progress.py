@@ -14,17 +14,17 @@ import time
 import pytest
 
 import rayspy as spy
-from rayspy.progress import Progress, message
+from rayspy.progress import Progress, _digits, message
 
 PROGRAM = """
 import time
 import rayspy as spy
 from rayspy.progress import Progress, message
-spy.config.progress_interval = 0.2
-progress = Progress("freqanalysis", 10, 10 * 10**6)
+spy.config.progress_interval = 0.3
+progress = Progress("freqanalysis", 10, 10**6, intro="10 blocks on 1 thread").start()
 for _ in range(10):
-    time.sleep(0.15)
-    progress.update(10**6)
+    time.sleep(0.25)
+    progress.update(10**5)
 message("freqanalysis", "in between")
 progress.close()
 """
@@ -36,10 +36,11 @@ def test_lines_in_a_log_file():
     )
     lines = done.stderr.splitlines()
     assert done.stdout == ""
-    assert 2 <= len(lines) <= 9
-    pattern = r"rayspy <freqanalysis> INFO: \d+ of 10 blocks, \d+ MB/s, 0:0\d elapsed, about 0:0\d left"
-    assert all(re.fullmatch(pattern, line) for line in lines[:-1])
+    assert lines[0] == "rayspy <freqanalysis> INFO: 10 blocks on 1 thread"
     assert lines[-1] == "rayspy <freqanalysis> INFO: in between"
+    assert len(lines) >= 4
+    pattern = r"rayspy <freqanalysis> INFO: \d+ of 10 blocks, 0\.\d+ MB/s, 0:0\d elapsed(, about 0:0\d left)?"
+    assert all(re.fullmatch(pattern, line) for line in lines[1:-1])
 
 
 def test_a_bar_in_a_terminal():
@@ -62,23 +63,74 @@ def test_a_bar_in_a_terminal():
     assert process.wait(60) == 0
     text = shown.decode()
     assert "rayspy <freqanalysis>:" in text
-    assert re.search(r"\d+/10 ", text)
+    assert re.search(r"\d+/10 blocks", text)
     assert "MB/s" in text
     assert text.count("in between") == 1
 
 
-def test_short_runs_show_nothing(caplog):
-    with caplog.at_level(logging.INFO, logger="rayspy"), spy.config.using(progress=True):
-        progress = Progress("f", 2, 2)
+@pytest.mark.parametrize(("n_bytes", "level"), [(2, "DEBUG"), (2**24, "INFO")])
+def test_short_runs_are_told_of_if_they_are_large(caplog, n_bytes, level):
+    with caplog.at_level(logging.DEBUG, logger="rayspy"), spy.config.using(progress=True):
+        progress = Progress("f", 2, n_bytes, intro="2 blocks").start()
         progress.update(1)
         progress.update(1)
         progress.close()
-    assert caplog.messages == []
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (level, f"rayspy <f> {level}: 2 blocks")
+    ]
 
 
-def test_time_left():
-    progress = Progress("f", 100, 100 * 10**6, _done=10, _bytes=10**7, _began=time.monotonic() - 600)
-    assert progress.line() == "10 of 100 blocks, 0 MB/s, 10:00 elapsed, about 1:30:00 left"
+def test_nothing_is_estimated_from_the_first_block():
+    now = time.monotonic()
+    progress = Progress("f", 100, 10**8, _done=1, _bytes=10**7, _began=now - 600, _first=(now, 10**7))
+    assert progress.line() == "1 of 100 blocks, 0.017 MB/s, 10:00 elapsed"
+    progress = Progress("f", 100, 10**8, _done=11, _bytes=10**8, _began=now - 600, _first=(now - 20, 10**7))
+    assert progress.line() == "11 of 100 blocks, 4.5 MB/s, 10:00 elapsed, about 2:58 left"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1234.5, "1234"), (99.94, "99.9"), (0.125, "0.125"), (0.00421, "0.0042"), (0, "0")]
+)
+def test_rates_have_digits_that_say_something(number, text):
+    assert _digits(number) == text
+
+
+IN_FILE = """
+import logging, time
+import rayspy as spy
+from rayspy.progress import message, waiting
+spy.config.progress_interval = 0.5
+with waiting("f", "starting Ray"):
+    time.sleep(2.2)
+logging.getLogger("rayspy").addHandler(logging.NullHandler())
+message("f", "for the handler of the user only")
+"""
+
+
+def test_waiting_is_told_at_once_and_with_the_time_in_files(tmp_path):
+    with (tmp_path / "log").open("w") as log:
+        subprocess.run([sys.executable, "-c", IN_FILE], stderr=log, timeout=60, check=True)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d rayspy <f> INFO: starting Ray \.\.", lines[0])
+    assert all(re.search(r"starting Ray, \d s so far \.\.$", line) for line in lines[1:])
+    assert len(lines) > 1
+
+
+def test_ctrl_c_shows_the_line_of_the_user():
+    code = """
+import signal, threading, time
+import rayspy as spy
+from rayspy.executors import driver
+driver._execute = lambda *_: signal.raise_signal(signal.SIGINT)
+data = spy.white_noise(nTrials=2)
+spy.freqanalysis(data, parallel=False)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "KeyboardInterrupt" in done.stderr
+    assert done.stderr.count("  File ") == 2
+    assert "driver.py" not in done.stderr
 
 
 def test_messages_go_to_handlers_of_the_user(caplog):

@@ -40,8 +40,9 @@ def detect(memory: Memory) -> Choice | None:
     client = clients.running_client()
     if client is None:
         return None
-    workers = clients.check_workers_available(client)
-    message("check_workers_available", f"..attaching to running Dask client:\n\t{client!r}")
+    level = logging.DEBUG if _current is not None and _current.client_id == client.id else logging.INFO
+    workers = clients.check_workers_available(client, level=level)
+    message("check_workers_available", f"..attaching to running Dask client:\n\t{client!r}", level)
     return attach(client, workers).choice(workers, memory)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -169,7 +170,7 @@ def wake(client: Any) -> Any | None:
     return client.submit(int, pure=False, key=f"rayspy-wake-{time.monotonic_ns()}")
 
 
-def check_workers_available(client: Any, timeout: float | None = None) -> Workers:
+def check_workers_available(client: Any, timeout: float | None = None, level: int = logging.INFO) -> Workers:
     """Wait until a client has at least one worker.
 
     Parameters
@@ -178,6 +179,8 @@ def check_workers_available(client: Any, timeout: float | None = None) -> Worker
         The client.
     timeout : float, optional
         In seconds; default: ``spy.config.worker_timeout``.
+    level : int
+        Of the line that tells how many there are.
 
     Raises
     ------
@@ -185,7 +188,7 @@ def check_workers_available(client: Any, timeout: float | None = None) -> Worker
         There was no worker in all that time, or the scheduler is gone; names the cluster.
     """
     patience = config.worker_timeout if timeout is None else timeout
-    began, lines = time.monotonic(), 1
+    began, lines = time.monotonic(), 0
     nudge = None
     while not (found := workers_now(client)).workers:
         elapsed = time.monotonic() - began
@@ -198,7 +201,7 @@ def check_workers_available(client: Any, timeout: float | None = None) -> Worker
         time.sleep(_LOOK_SECONDS)
     n = len(found.workers)
     total = max(n, requested_workers(client) or n)
-    message("check_workers_available", f"{n}/{total} workers available, starting computation..")
+    message("check_workers_available", f"{n}/{total} workers available, starting computation..", level)
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from rayspy import cluster
 from rayspy.errors import MemoryBudgetError, ParallelError
 from rayspy.planning.memory import Memory
+from rayspy.progress import waiting
 from rayspy_compat import client as clients
 from rayspy_compat.node import PLUGIN_NAME, Invitation, make_plugin, node_problem
 
@@ -48,10 +49,11 @@ class RayNodes:
         try:
             invitation = Invitation(info.address, _token(), self.label)
             plugin = make_plugin(invitation)
-            clients.ask(
-                client, client._register_worker_plugin, plugin, PLUGIN_NAME, False, timeout=_START_SECONDS
-            )
-            self._wait(client)
+            with waiting("attach", "starting Ray inside the Dask workers"):
+                clients.ask(
+                    client, client._register_worker_plugin, plugin, PLUGIN_NAME, False, timeout=_START_SECONDS
+                )
+                self._wait(client)
         except BaseException:
             self.stop()
             raise

@@ -18,11 +18,13 @@ from rayspy.errors import ParallelError, WorkerError
 from rayspy.executors.base import Collect
 from rayspy.executors.ray_actors import release_actors
 from rayspy.planning.plan import Plan
+from rayspy.progress import waiting
 from rayspy_compat.blocks import Outcome, StoredPlan, run_one
 from rayspy_compat.flow import Flow, Lost
 
 _LOOK_SECONDS = 1.0
 """How often nodes are counted."""
+_SILENT_SECONDS = 0.5
 _KILL_SECONDS = 5.0
 """How long to wait for cancelled blocks to be gone."""
 
@@ -216,12 +218,12 @@ def ray_dask_get() -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def importing_meanwhile() -> Iterator[None]:
-    """Import Dask-on-Ray, which takes two seconds, while something else is waited for."""
-    cluster.import_ray()
+    """Import Ray and Dask-on-Ray, which takes seconds, while something else is waited for."""
     failed: list[BaseException] = []
 
     def load() -> None:
         try:
+            cluster.import_ray()
             ray_dask_get()
         except BaseException as error:
             failed.append(error)
@@ -231,7 +233,10 @@ def importing_meanwhile() -> Iterator[None]:
     try:
         yield
     finally:
-        thread.join()
+        thread.join(_SILENT_SECONDS)
+        if thread.is_alive():
+            with waiting("attach", "importing Dask-on-Ray"):
+                thread.join()
     if failed:
         raise failed[0]
 

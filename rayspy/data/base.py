@@ -562,10 +562,10 @@ class BaseData(Operators):
         """Draw one trial with a panel per channel; see `rayspy.multipanelplot`."""
         return actions.call("multipanelplot", self, **show_kwargs)
 
-    def record(self, function: str, settings: Mapping[str, Any], parallel: bool) -> None:
-        """Append what a front-end did to the history."""
+    def record(self, function: str, settings: Mapping[str, Any], parallel: bool, where: str = "") -> None:
+        """Append what a front-end did, and on what, to the history."""
         lines = [f"\t{key} = {_abbreviated(value)}" for key, value in settings.items()]
-        lines.append(f"\tused_parallel = {parallel}")
+        lines.append(f"\tused_parallel = {parallel}{f' ({where})' if where else ''}")
         self.log = f"computed {function} with settings\n" + "\n".join(lines)
 
     # -- repr ------------------------------------------------------------------
@@ -630,12 +630,27 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+_LINE = 79
+"""Longest text of a setting in the history."""
+
+
 def _abbreviated(value: Any) -> str:
+    """Text of a setting; long lists lose whole items in the middle."""
     try:
         text = str(serializable(value))
     except InvalidTypeError:
         text = str(value)
-    return text if len(text) <= 79 else f"{text[:30]}, ..., {text[-30:]}"
+    if len(text) <= _LINE:
+        return text
+    pieces = text.split(", ")
+    first, last = pieces[:1], pieces[-1:]
+    if len(pieces) < 3 or len(first[0]) + len(last[0]) > _LINE:
+        return f"{text[: _LINE // 2]} ... {text[-_LINE // 4 :]}"
+    while len(", ".join([*first, pieces[len(first)], *last])) < _LINE // 2:
+        first.append(pieces[len(first)])
+    while len(", ".join([*first, pieces[-len(last) - 1], *last])) < _LINE:
+        last.insert(0, pieces[-len(last) - 1])
+    return ", ".join([*first, "...", *last])
 
 
 def _value_text(value: Any) -> str:

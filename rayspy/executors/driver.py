@@ -58,8 +58,6 @@ def run_results(
     end_if_imported_again(plan.name)
     end_if_planning(plan, parallel)
     choice = choose(parallel, plan.memory, plan.name)
-    why = choice.reason + advice(plan, choice.executor.name, choice.executor.n_workers)
-    message(plan.name, f"{_work(plan)} on {_workers(choice, plan.n_blocks)} ({why})")
     return _run(plan, choice, observe), choice
 
 
@@ -76,12 +74,18 @@ def _run(plan: Plan, choice: Choice, observe: Collect | None) -> dict[str, Array
         raise
 
 
+def _intro(plan: Plan, choice: Choice) -> str:
+    why = choice.reason + advice(plan, choice.executor.name, choice.executor.n_workers)
+    return f"{_work(plan)} on {where(choice, plan.n_blocks)} ({why})"
+
+
 def _work(plan: Plan) -> str:
     n, sizes = plan.n_blocks, plan.memory
     return f"{n} block{'s' * (n != 1)}, {sizes.input / 1e6:.1f} MB in, {sizes.output / 1e6:.1f} MB out"
 
 
-def _workers(choice: Choice, n_blocks: int) -> str:
+def where(choice: Choice, n_blocks: int) -> str:
+    """Say what so many blocks run on."""
     n = min(choice.executor.n_workers, n_blocks)
     kind = {"local": "local thread", "ray": "Ray actor"}.get(
         choice.executor.name, f"{choice.executor.name} worker"
@@ -96,7 +100,7 @@ def _ignore(receipt: Receipt) -> None:
 def _execute(choice: Choice, journal: Journal, done: set[int]) -> None:
     sink = journal.sink
     plan = sink.plan
-    progress = Progress(plan.name, plan.n_blocks, plan.memory.input, len(done))
+    progress = Progress(plan.name, plan.n_blocks, plan.memory.input, len(done), _intro(plan, choice)).start()
     left = np.ones(plan.n_blocks, dtype=bool)
     left[list(done)] = False
 

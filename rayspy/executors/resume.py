@@ -58,6 +58,7 @@ class Journal:
     key: str = ""
     _marked: bool = False
     _done_without: bool = False
+    _n_done: int = 0
     _notes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
@@ -71,6 +72,7 @@ class Journal:
         done = self.sink.restore(target, self._told(target))
         self._marked = True
         scratch.stay_alive(scratch.session())
+        self._n_done = len(done)
         message(self.sink.plan.name, f"resuming: {len(done)} of {self.sink.plan.n_blocks} blocks done")
         return done
 
@@ -104,6 +106,7 @@ class Journal:
     def note(self, receipt: Receipt) -> None:
         """After every block: make the run one that can be resumed when it has lasted long enough."""
         self.observe(receipt)
+        self._n_done += 1
         if self._tells:
             self._notes[receipt.block] = receipt.nan_trials
         if not self._marked:
@@ -140,7 +143,9 @@ class Journal:
             scratch.ended_early(os.getpid())
         self.sink.abandon()
         if self._marked and isinstance(error, _WORTH_KEEPING) and self._kept():
-            message(self.sink.plan.name, "the finished blocks are kept: the same call goes on with them")
+            plan = self.sink.plan
+            n = f"{self._n_done} of {plan.n_blocks} blocks are finished"
+            message(plan.name, f"{n} and kept: the same call goes on with them")
         else:
             discard(self.sink)
 

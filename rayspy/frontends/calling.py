@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import traceback
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import wraps
@@ -13,7 +15,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.choose import check_parallel
-from rayspy.progress import warn
+from rayspy.progress import message, warn
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,7 +43,10 @@ def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
         if not isinstance(keywords[first], BaseData):
             raise InvalidTypeError(keywords[first], first, "rayspy data object;")
         run: Callable[..., R] = function
-        return run(**keywords)
+        try:
+            return run(**keywords)
+        except KeyboardInterrupt as error:
+            raise _cut_short(function.__name__, error) from None
 
     return called
 
@@ -52,11 +57,26 @@ def accepts_cfg_only(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> R:
         positional, keywords = _merged(function.__name__, args, kwargs)
-        _refuse_unknown(function, keywords)
+        if not _takes_any(function):
+            _refuse_unknown(function, keywords)
         run: Callable[..., R] = function
-        return run(*positional, **keywords)
+        try:
+            made = run(*positional, **keywords)
+        except KeyboardInterrupt as error:
+            raise _cut_short(function.__name__, error) from None
+        if isinstance(made, BaseData):
+            settings = inspect.signature(function).bind(*positional, **keywords)
+            settings.apply_defaults()
+            made.record(function.__name__, settings.arguments, False)
+        return made
 
     return called
+
+
+def _cut_short(function: str, error: KeyboardInterrupt) -> KeyboardInterrupt:
+    """A Ctrl-C that shows the user's line; where it came upon us is told at level DEBUG."""
+    message(function, "".join(traceback.format_exception(error)), logging.DEBUG)
+    return KeyboardInterrupt(f"{function} was interrupted")
 
 
 _options: set[str] = set()
@@ -67,10 +87,14 @@ def _refuse_unknown(function: Callable[..., Any], keywords: Mapping[str, Any]) -
     """Refuse a keyword that no function has; the nearest one is named."""
     parameters = inspect.signature(function).parameters
     own = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    others = _options if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else set()
+    others = _options if _takes_any(function) else set()
     for name in keywords:
         if name not in own and name not in others:
             raise InvalidValueError(_nearest(name, own), f"option of {function.__name__}", name)
+
+
+def _takes_any(function: Callable[..., Any]) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 
 
 def _nearest(name: str, options: list[str]) -> str:
@@ -96,7 +120,7 @@ def _merged(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tupl
     if isinstance(settings.get(name), Mapping):
         settings = dict(settings[name])
     for key, value in settings.items():
-        if key in keywords:
+        if key in keywords and key != "parallel":  # the same on another engine
             raise InvalidValueError(
                 f"`{key}` not set in both `cfg` and via explicit keyword", f"cfg/{key}", value
             )

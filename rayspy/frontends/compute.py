@@ -10,7 +10,7 @@ from rayspy.data.classes import BY_NAME
 from rayspy.data.selection import Selection, resolve
 from rayspy.errors import InvalidValueError
 from rayspy.executors.base import Collect
-from rayspy.executors.driver import run_results
+from rayspy.executors.driver import run_results, where
 from rayspy.frontends.calling import check_chan_per_worker, check_parallel, recorded
 from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.reductions import Reduction
@@ -107,6 +107,7 @@ def compute_results(
         made.cfg = cfg
         made.info.update(data.info)
         made._log = list(data._log)
-        made.record(f"{plan.name} ({plan.method.name})", log_settings or settings, used_parallel)
+        shown, used = log_settings or settings, where(choice, plan.n_blocks)
+        made.record(f"{plan.name} ({plan.method.name})", shown, used_parallel, used)
         found[name] = made
     return found

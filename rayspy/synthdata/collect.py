@@ -15,6 +15,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.reimport import end_if_imported_again
 from rayspy.frontends.calling import accepts_cfg_only
+from rayspy.progress import Progress
 
 Array = NDArray[Any]
 Seed = int | None
@@ -76,7 +77,19 @@ def collect(
         return next(trials([seed]))
     n = check_integer(n_trials, "nTrials", 1)
     end_if_imported_again("synthdata")
-    return AnalogData(trials(trial_seeds(seed, n, seed_per_trial)), samplerate=rate)
+    made = trials(trial_seeds(seed, n, seed_per_trial))
+    return AnalogData(_counted(made, n), samplerate=rate)
+
+
+def _counted(trials: Iterator[Array], n: int) -> Iterator[Array]:
+    """Show how many trials are made."""
+    progress = Progress("synthdata", n, 0, unit="trials").start()
+    try:
+        for trial in trials:
+            progress.update(trial.nbytes)
+            yield trial
+    finally:
+        progress.close()
 
 
 def collect_trials(trial_func: Callable[..., Array]) -> Callable[..., AnalogData | Array]:

@@ -34,7 +34,7 @@ def remote(on_nodes):
 def test_same_bits_and_a_node_in_each_worker(remote, caplog):
     data = make(False)
     wanted = spy.freqanalysis(data, parallel=False).data[()]
-    with caplog.at_level("INFO", logger="rayspy"):
+    with caplog.at_level("DEBUG", logger="rayspy"):
         np.testing.assert_array_equal(spy.freqanalysis(data, chan_per_worker=3).data[()], wanted)
     assert "Ray nodes inside the workers" in caplog.text
     wait_until(lambda: len(attach._current.nodes.alive()) == 2, 30)

@@ -167,7 +167,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"latency": [-10, 10]}, InvalidValueError, "latency"),
     ({"frequency": [1, 2]}, InvalidValueError, "selection arguments"),
     ({"taper": 0}, InvalidValueError, "selection arguments"),
-    ({"foo": 1}, InvalidValueError, "selection kwargs"),
+    ({"foo": 1}, InvalidValueError, "option of selectdata"),
     ({"toilim": [0, 1]}, InvalidValueError, "selection kwargs"),
     ({"select": {"trials": [0]}}, InvalidValueError, "selection kwargs"),
     ({"chan_per_worker": 1}, InvalidValueError, "selection kwargs"),
@@ -313,7 +313,7 @@ def test_show_takes_names_in_the_order_of_the_data() -> None:
         ({"channel": ["c", "a"]}, InvalidValueError, "show kwargs"),
         ({"latency": 0.1}, InvalidTypeError, "latency"),
         ({"squeeze": 1}, InvalidTypeError, "squeeze"),
-        ({"foo": 1}, InvalidValueError, "selection kwargs"),
+        ({"foo": 1}, InvalidValueError, "option of selectdata"),
         ({"latency": [5, 6]}, InvalidValueError, "latency"),
     ],
 )

@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_nothing_and_the_pool_usable(local_ray, scratch):
 
 
 def test_the_choice_says_why(local_ray, caplog):
-    with caplog.at_level("INFO", logger="rayspy"):
+    with caplog.at_level("DEBUG", logger="rayspy"):
         spy.freqanalysis(noise())
         spy.freqanalysis(noise(), parallel=False)
     assert any("Ray actor" in m and "connected" in m for m in caplog.messages)

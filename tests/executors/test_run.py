@@ -210,10 +210,10 @@ def test_choice_without_a_cluster():
 
 
 def test_the_choice_is_logged_with_its_reason(caplog):
-    with caplog.at_level("INFO", logger="rayspy"):
+    with caplog.at_level("DEBUG", logger="rayspy"):
         spy.freqanalysis(noise(), parallel=False)
     assert any("1 local thread (parallel=False)" in message for message in caplog.messages)
-    assert all(message.startswith("rayspy <freqanalysis> INFO: ") for message in caplog.messages)
+    assert all(message.startswith("rayspy <freqanalysis> DEBUG: ") for message in caplog.messages)
 
 
 def test_parallel_takes_only_bools():

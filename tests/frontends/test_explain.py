@@ -190,7 +190,7 @@ HINT = "parallel=True (Ray actors) is faster"
 def test_threads_that_wait_for_each_other_are_told(caplog):
     pytest.importorskip("specparam")
     data = make()
-    with spy.config.using(num_cpus=2), caplog.at_level("INFO", logger="rayspy"):
+    with spy.config.using(num_cpus=2), caplog.at_level("DEBUG", logger="rayspy"):
         assert HINT in spy.explain(spy.freqanalysis, data, **MODELS).reason
         assert HINT in str(spy.explain(spy.freqanalysis, data, **MODELS))
         spy.freqanalysis(data, **MODELS)

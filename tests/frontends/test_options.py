@@ -68,3 +68,23 @@ def test_names_that_are_not_built_say_so():
             getattr(spy, name)
     with pytest.raises(AttributeError, match=r"has no attribute 'frequanalysis'$"):
         spy.frequanalysis  # noqa: B018
+
+
+def test_a_replay_may_use_another_engine(data):
+    made = spy.freqanalysis(data, tapsmofrq=10, parallel=False)
+    again = spy.freqanalysis(data, cfg=made.cfg, parallel=None)
+    np.testing.assert_array_equal(again.data[:], made.data[:])
+    with pytest.raises(InvalidValueError, match="tapsmofrq"):
+        spy.freqanalysis(data, cfg=made.cfg, tapsmofrq=5)
+
+
+def test_histories(data):
+    assert "computed white_noise with settings" in data.log
+    assert "nTrials = 2" in data.log
+    made = spy.freqanalysis(data, foi=np.arange(1, 90.5, 0.5), parallel=False)
+    assert "used_parallel = False (1 local thread)" in made.log
+    line = next(line for line in made.log.splitlines() if "foi = " in line)
+    items = line.split("= ")[1].strip("[]").split(", ")
+    assert "..." in items
+    assert [float(item) for item in items if item != "..."][-1] == 90
+    assert all(float(item) in np.arange(1, 90.5, 0.5) for item in items if item != "...")

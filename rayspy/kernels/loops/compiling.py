@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
+import numba.core.event
 
 Loop = TypeVar("Loop", bound=Callable[..., object])
 
@@ -25,3 +27,22 @@ def compiled(loop: Loop) -> Loop:
         fresh: Loop = numba.njit(**options)(loop)
         return fresh
     return kept
+
+
+class _Told(numba.core.event.Listener):  # type: ignore[misc]
+    """Says once per process that loops are compiled, which takes seconds; what is kept on disk is not."""
+
+    told = False
+
+    def on_start(self, event: Any) -> None:
+        """Compiling begins."""
+        if not self.told and event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            self.told = True
+            text = "rayspy <loops> INFO: compiling inner loops, once per machine .."
+            logging.getLogger("rayspy").info(text)
+
+    def on_end(self, event: Any) -> None:
+        """Do nothing."""
+
+
+numba.core.event.register("numba:compile", _Told())
