@@ -21,7 +21,7 @@ Array = NDArray[Any]
 N_FIXED = 6
 """Numbers per model besides its peaks: offset, knee, exponent, error, r squared, number of peaks."""
 _TOLERANCE = 1e-8
-"""Of the fits, as SciPy's default; with specparam's own, 1e-5, curves are up to 1 % off the converged ones."""
+"""Of the fits, as SciPy's default; with specparam's own, 1e-5, curves are up to 1 % off."""
 
 
 def n_numbers(n_peaks: int) -> int:
