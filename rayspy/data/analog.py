@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
 from rayspy.data.event import EventData
-from rayspy.data.labels import check_names, label_property
-from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.data.labels import label_property
+from rayspy.data.quantity import Measured
+from rayspy.errors import InvalidTypeError
 from rayspy.progress import warn
 from rayspy.storage.sources import ArraySource
 
 
-class AnalogData(BaseData):
+class AnalogData(Measured):
     """Multi-channel recording on a regular time grid (LFP, ECoG, EEG, MEG, ...).
 
     Parameters
@@ -59,7 +59,6 @@ class AnalogData(BaseData):
     extension: ClassVar[str] = ".analog"
     _hidden: ClassVar[tuple[str, ...]] = (*BaseData._hidden, "events")
 
-    _unit: str | NDArray[np.str_] | None = None
     _events: EventData | Callable[[], EventData | None] | None = None
 
     def __init__(
@@ -90,28 +89,6 @@ class AnalogData(BaseData):
     channel = label_property("channel", "Names of the channels.")
 
     @property
-    def unit(self) -> str | NDArray[np.str_] | None:
-        """Physical unit of the numbers: one for all, an array with one per channel, None if unknown."""
-        return self._unit
-
-    @unit.setter
-    def unit(self, value: Any) -> None:
-        if value is None or isinstance(value, str):
-            self._unit = value
-            return
-        if not isinstance(value, (list, np.ndarray)):
-            raise InvalidTypeError(value, "unit", "str, or list or array of str")
-        if self._source is None:
-            raise InvalidValueError("one text for an object without data", "unit", value)
-        self._unit = merged_unit(check_names(value, "unit", self._size_of("channel")))
-
-    def unit_of(self, channels: NDArray[np.int64] | None) -> str | NDArray[np.str_] | None:
-        """Unit of some channels, by their numbers; of all with None."""
-        if channels is None or not isinstance(self._unit, np.ndarray):
-            return self._unit
-        return merged_unit(self._unit[channels])
-
-    @property
     def events(self) -> EventData | None:
         """Events of the recording this was read from, at sample numbers of this object."""
         if callable(self._events):
@@ -129,23 +106,6 @@ class AnalogData(BaseData):
         self._events = how
 
     def _place(self, source: ArraySource) -> None:
-        """Take over an array; units of other channels and events of another recording go."""
+        """Take over an array; events of another recording go."""
         super()._place(source)
         self._events = None
-        if isinstance(self._unit, np.ndarray) and len(self._unit) != self._size_of("channel"):
-            self._unit = None
-
-    def _mismatch(self, other: BaseData) -> str:
-        problem = super()._mismatch(other)
-        theirs = other._unit if isinstance(other, AnalogData) else None
-        if problem or self._unit is None or theirs is None or np.array_equal(self._unit, theirs):
-            return problem
-        return f"unit {theirs} instead of {self._unit}"
-
-
-def merged_unit(units: NDArray[np.str_]) -> str | NDArray[np.str_]:
-    """One text where all channels have the same unit."""
-    if len(units) and (units == units[0]).all():
-        return str(units[0])
-    units.flags.writeable = False
-    return units

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
 from rayspy.data.labels import NUMBERS, label_property
+from rayspy.data.quantity import Measured
 from rayspy.errors import InvalidValueError
 from rayspy.storage.sources import ArraySource
 
@@ -38,7 +39,7 @@ def _label_of(dim: str, doc: str) -> Any:
     return property(get, assign, doc=doc)
 
 
-class CrossSpectralData(BaseData):
+class CrossSpectralData(Measured):
     """Measures of pairs of channels, possibly resolved in time or, for correlations, along lags.
 
     Entry ``[..., i, j]`` belongs to channel i of `channel_i` and channel j of `channel_j`;

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from rayspy.data.base import BaseData
 from rayspy.data.labels import NUMBERS, label_property
 from rayspy.data.models import join_models
+from rayspy.data.quantity import Measured
 from rayspy.data.trials import TrialIndexer
 from rayspy.errors import InvalidTypeError
 from rayspy.storage.sources import ArraySource
 
 
-class SpectralData(BaseData):
+class SpectralData(Measured):
     """Real or complex spectra of trials, possibly resolved in time.
 
     Parameters

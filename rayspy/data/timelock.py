@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rayspy.checks import check_scalar
 from rayspy.data.base import BaseData
 from rayspy.data.labels import label_property
+from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidValueError
 from rayspy.storage.sources import ArraySource, MemorySource, read_all
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 STATISTICS = ("avg", "var", "dof", "cov")
 
 
-class TimeLockData(BaseData):
+class TimeLockData(Measured):
     """Trials of equal length and offset, time x channel, with statistics over them.
 
     Parameters

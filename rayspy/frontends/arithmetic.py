@@ -13,6 +13,8 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.labels import default_names
+from rayspy.data.quantity import Measured
+from rayspy.data.quantity import combined as meaning_of
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
@@ -78,6 +80,10 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
     combined: BaseData = wrapped(
         "arithmetic", base, result, own.trialdefinition, labels, settings, used_parallel
     )
+    if isinstance(combined, Measured):
+        combined.quantity, unit = meaning_of(operation, left, right)
+        fits = not isinstance(unit, np.ndarray) or len(unit) == len(labels["channel"])
+        combined.unit = unit if fits else None
     return combined
 
 

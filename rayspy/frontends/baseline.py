@@ -40,7 +40,7 @@ def baseline(
     Parameters
     ----------
     data : AnalogData or SpectralData
-        Recordings or time-resolved spectra with a samplerate.
+        Recordings or time-resolved spectra; their times need not be equidistant.
     baseline : (t0, t1)
         Closed window in seconds that every selected trial covers. None: from the
         first, or to the last, time that all selected trials have.
@@ -92,12 +92,12 @@ def baseline(
         "baseline": list(baseline) if isinstance(baseline, tuple) else baseline,
         "mode": mode, "select": select, "chan_per_worker": chan_per_worker,
     }  # fmt: skip
-    rate = _check_input(data, mode)
+    _check_input(data, mode)
     check_parallel(parallel)
     width = check_chan_per_worker(chan_per_worker)
     warn_unused("baseline", kwargs)
     selection = selected(data, select)
-    first, n_window = _window(baseline, selection.trialdefinition, rate)
+    first, n_window = _window(baseline, data, selection)
     if mode == "zscore" and n_window < 2:
         raise InvalidValueError("window of at least two samples for 'zscore'", "baseline", baseline)
     source, spec = _with_baselines(data, selection, first, n_window)
@@ -106,39 +106,53 @@ def baseline(
     return compute(plan, data, settings, parallel)
 
 
-def _check_input(data: BaseData, mode: Any) -> float:
-    """Accept data that a baseline can be taken of; returns the samplerate."""
+def _check_input(data: BaseData, mode: Any) -> None:
+    """Accept data that a baseline can be taken of."""
     if not isinstance(data, (AnalogData, SpectralData)):
         raise InvalidTypeError(data, "data", "AnalogData or SpectralData;")
     if data.data is None:
         raise InvalidValueError("object with data", "data", f"empty {type(data).__name__}")
-    if data.samplerate is None:
-        raise InvalidValueError("object with a samplerate", "data", "samplerate None")
+    if data.samplerate is None and data.time is None:
+        raise InvalidValueError("object with a samplerate or times", "data", "samplerate None")
     check_choice(mode, "mode", tuple(MODES))
     if data.source.dtype.kind == "c" and mode != "absolute":
         raise InvalidValueError("'absolute' for complex numbers", "mode", mode)
-    return data.samplerate
 
 
-def _window(value: Any, trl: NDArray[np.float64], rate: float) -> tuple[Numbers, int]:
+def _window(value: Any, data: BaseData, selection: Selection) -> tuple[Numbers, int]:
     """First sample of the baseline in each trial, and its length, which is the same for all."""
+    trl, lengths = selection.trialdefinition, selection.lengths
     low, high = _limits(value)
-    offsets, lengths = trl[:, 2], trl[:, 1] - trl[:, 0]
-    low = offsets.max() / rate if low is None else low
-    high = (offsets + lengths - 1).min() / rate if high is None else high
-    first = np.ceil(low * rate - offsets - SAMPLE_SLACK).astype(np.int64)
-    stop = np.floor(high * rate - offsets + SAMPLE_SLACK).astype(np.int64) + 1
+    if data.samplerate is None:
+        each = [np.asarray(data.time[int(k)]) for k in selection.trial_ids] if data.time is not None else []
+        spans = np.array([[t[0], t[-1]] for t in each])
+    else:
+        rate, offsets = data.samplerate, trl[:, 2]
+        spans = np.column_stack([offsets, offsets + lengths - 1]) / rate
+    low = float(spans[:, 0].max()) if low is None else low
+    high = float(spans[:, 1].min()) if high is None else high
+    if data.samplerate is None:
+        first = np.array([np.searchsorted(t, low - _slack(t)) for t in each])
+        stop = np.array([np.searchsorted(t, high + _slack(t), "right") for t in each])
+    else:
+        first = np.ceil(low * rate - offsets - SAMPLE_SLACK).astype(np.int64)
+        stop = np.floor(high * rate - offsets + SAMPLE_SLACK).astype(np.int64) + 1
     n_window = int((stop - first).min())
     if n_window < 1:
         raise InvalidValueError("window with at least one sample", "baseline", value)
     outside = (first < 0) | (first + n_window > lengths)
     if outside.any():
         k = int(np.flatnonzero(outside)[0])
-        span = f"{offsets[k] / rate:g} to {(offsets[k] + lengths[k] - 1) / rate:g} s"
+        span = f"{spans[k, 0]:g} to {spans[k, 1]:g} s"
         raise InvalidValueError(
             f"window that all trials cover; selected trial {k} spans {span}", "baseline", value
         )
     return first, n_window
+
+
+def _slack(times: NDArray[np.float64]) -> float:
+    """Rounding of times: a millionth of the smallest step."""
+    return SAMPLE_SLACK * float(np.diff(times).min()) if len(times) > 1 else 0.0
 
 
 def _limits(value: Any) -> tuple[float | None, float | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rayspy.data.base import BaseData
 from rayspy.data.classes import BY_NAME
+from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection, resolve
 from rayspy.errors import InvalidValueError
 from rayspy.executors.base import Collect
@@ -105,6 +106,9 @@ def compute_results(
             sources[name], out.trialdefinition, out.samplerate, out.labels, out.dims
         )
         made.cfg = cfg
+        if isinstance(made, Measured) and isinstance(data, Measured):
+            unit = data.unit_of(plan.index.get("channel"))
+            made.quantity, made.unit = out.meaning.of(data.quantity, unit)
         made.info.update(data.info)
         made._log = list(data._log)
         shown, used = log_settings or settings, where(choice, plan.n_blocks)

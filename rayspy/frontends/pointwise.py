@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
+from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidValueError
 from rayspy.executors.driver import run_plan
@@ -73,10 +74,15 @@ def wrapped(
     settings: Mapping[str, Any],
     used_parallel: bool,
     cfg: dict[str, Any] | None = None,
+    channels: NDArray[np.int64] | None = None,
 ) -> Any:
-    """Make an object of a result that otherwise is like `base`."""
-    made = type(base).from_parts(source, trl, base.samplerate, labels, tuple(base.dimord))
+    """Make an object of a result that otherwise is like `base`, or like these channels of it."""
+    made: BaseData = type(base).from_parts(source, trl, base.samplerate, labels, tuple(base.dimord))
     made.cfg = {} if cfg is None else cfg
+    if isinstance(base, Measured) and isinstance(made, Measured):
+        made.quantity, unit = base.quantity, base.unit_of(channels)
+        fits = not isinstance(unit, np.ndarray) or len(unit) == len(labels["channel"])
+        made.unit = unit if fits else None
     made.info.update(base.info)
     made._log = list(base._log)
     made.record(name, settings, used_parallel)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rayspy.checks import check_bool
 from rayspy.config import config
-from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.discrete import DiscreteData
@@ -125,8 +124,6 @@ def selectdata(
         data.restrict(made, selection)
     if isinstance(data, SpectralData):
         made.metadata = _selected_models(data, selection)
-    if isinstance(data, AnalogData):
-        made.unit = data.unit_of(selection.index.get("channel"))
     if isinstance(data, CrossSpectralData):
         made.jackknife = _selected_jackknife(data, selection)
     return made
@@ -175,7 +172,8 @@ def _selected_samples(
     rows = stack_of(data, selection)
     source, used = run_pointwise("selectdata", Copying(), data, rows.source, rows.labels, parallel)
     name = "selectdata (copy)"
-    return wrapped(name, data, source, rows.trialdefinition, rows.labels, settings, used, cfg)
+    channels = selection.index.get("channel")
+    return wrapped(name, data, source, rows.trialdefinition, rows.labels, settings, used, cfg, channels)
 
 
 def check_selectors(data: BaseData, select: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:

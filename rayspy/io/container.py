@@ -31,6 +31,7 @@ from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.event import EventData
 from rayspy.data.labels import tell_repeated
+from rayspy.data.quantity import Measured
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.data.structdict import StructDict, serializable
@@ -198,7 +199,8 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         "class": type(data).__name__,
         "dimord": data.dimord,
         "samplerate": data.samplerate,
-        **_units_and_events(data),
+        **_meaning_of(data),
+        **_events_of(data),
         **({"coordinates": data.coordinates()} if isinstance(data, DiscreteData) else {}),
         "attached": sorted(attached),
         "labels": _labels_of(data),
@@ -221,13 +223,19 @@ def _labels_of(data: BaseData) -> dict[str, Any]:
     return {dim: serializable(values, dim) for dim, values in data.describe().labels.items()}
 
 
-def _units_and_events(data: BaseData) -> dict[str, Any]:
-    """What recordings have besides."""
+def _meaning_of(data: BaseData) -> dict[str, Any]:
+    """What the numbers are."""
+    if not isinstance(data, Measured):
+        return {}
+    return {"quantity": data.quantity, "unit": serializable(data.unit, "unit")}
+
+
+def _events_of(data: BaseData) -> dict[str, Any]:
+    """Events of a recording."""
     if not isinstance(data, AnalogData):
         return {}
     events = data.events
-    table = None if events is None or events.data is None else _event_table(events, events.data[:])
-    return {"unit": serializable(data.unit, "unit"), "events": table}
+    return {"events": None if events is None or events.data is None else _event_table(events, events.data[:])}
 
 
 def _event_table(events: EventData, rows: NDArray[Any]) -> dict[str, Any]:
@@ -471,10 +479,10 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     if isinstance(data, DiscreteData) and description.get("coordinates") is not None:
         data.set_coordinates(description["coordinates"])
     _attach_arrays(data, folder, description.get("attached", []))
-    if isinstance(data, AnalogData):
-        data.unit = description.get("unit")
-        if description.get("events") is not None:
-            data.events = _read_event_table(description["events"])
+    if isinstance(data, Measured):
+        data.quantity, data.unit = description.get("quantity"), description.get("unit")
+    if isinstance(data, AnalogData) and description.get("events") is not None:
+        data.events = _read_event_table(description["events"])
     if isinstance(data, SpectralData) and _MODELS in description["files"]:
         data.metadata = read_models(folder / _MODELS)
     return data

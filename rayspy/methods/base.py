@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.quantity import KEPT, Meaning
+
 Array = NDArray[Any]
 
 
@@ -57,7 +59,8 @@ class OutputSpec:
 
     `rows` is the length along time that each trial contributes; the lengths of
     all other dimensions are those of their labels. Inside the engine they have
-    one order, see `inner_dims`; `dims` is the order in the stored result.
+    one order, see `inner_dims`; `dims` is the order in the stored result. `meaning`
+    tells what the numbers are.
     """
 
     kind: str
@@ -67,6 +70,7 @@ class OutputSpec:
     trialdefinition: NDArray[np.float64]
     samplerate: float | None
     labels: Mapping[str, NDArray[Any]]
+    meaning: Meaning = KEPT
 
     @property
     def inner(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from rayspy.data.quantity import BASELINES
 from rayspy.kernels.baseline import baseline_corrected
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.reference import single
@@ -28,8 +29,8 @@ class Baseline(Method):
         trl = spec.trialdefinition.copy()
         stops = np.cumsum(rows)
         trl[:, 0], trl[:, 1] = stops - rows, stops
-        dtype = single(spec.dtype)
-        return OutputSpec(spec.kind, spec.dims, dtype, rows, trl, spec.samplerate, spec.labels)
+        dtype, meaning = single(spec.dtype), BASELINES[self.mode]
+        return OutputSpec(spec.kind, spec.dims, dtype, rows, trl, spec.samplerate, spec.labels, meaning)
 
     def kernel(self, length: int) -> Kernel:
         """Bind the length of the baseline."""

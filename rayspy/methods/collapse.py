@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rayspy.data.quantity import KEPT
 from rayspy.kernels.collapse import collapsed
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, inner_dims
 from rayspy.methods.copying import Copying, floating
+from rayspy.methods.reductions.moments import spread
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Collapse(Method):
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """One place instead of many, named after the statistic; frequencies become 0 Hz."""
-        out = Copying().output(spec)
+        out = replace(Copying().output(spec), meaning=spread(self.statistic, KEPT))
         dtype = floating(spec.dtype)
         if self.statistic in ("std", "var"):
             dtype = np.empty(0, dtype).real.dtype

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.quantity import SPECTRA
 from rayspy.kernels.detrend import detrended
 from rayspy.kernels.filterbank import BUFFER_BYTES, Spectra, row_bytes, segments, transform_length
 from rayspy.kernels.mtmconvol import (
@@ -74,6 +75,7 @@ class Mtmconvol(Method):
                 "freq": self.freq,
                 "channel": spec.labels["channel"],
             },
+            meaning=SPECTRA[self.output_kind],
         )
 
     def kernel(self, length: int) -> Kernel:

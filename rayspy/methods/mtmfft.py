@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.quantity import SPECTRA
 from rayspy.kernels.mtmfft import tapered_spectra, working_dtype
 from rayspy.kernels.tapers import power_norm, slepian, window
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
@@ -95,6 +96,7 @@ class Mtmfft(Method):
                 "freq": self.freq,
                 "channel": spec.labels["channel"],
             },
+            meaning=SPECTRA[self.output_kind],
         )
 
     def kernel(self, length: int) -> Kernel:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.quantity import BASELINES, SPECTRA
 from rayspy.kernels.analytic import analytic, standardized
 from rayspy.kernels.detrend import detrended
 from rayspy.kernels.lengths import LANES
@@ -35,7 +36,10 @@ class Preprocessing(Method):
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As the input, with trials counted anew."""
-        return like_input(spec, np.dtype(np.complex64 if self.hilbert == "complex" else np.float32))
+        out = like_input(spec, np.dtype(np.complex64 if self.hilbert == "complex" else np.float32))
+        if self.hilbert is not None:
+            return replace(out, meaning=SPECTRA[self.hilbert])
+        return replace(out, meaning=BASELINES["zscore"]) if self.zscore else out
 
     @property
     def lanes(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.quantity import SPECTRA
 from rayspy.kernels.filterbank import (
     BATCH_BYTES,
     BUFFER_BYTES,
@@ -81,6 +82,7 @@ class Wavelet(Method):
             trialdefinition=self.times.trialdefinition(spec),
             samplerate=self.times.samplerate(spec.samplerate),
             labels={"taper": np.array(["None"]), "freq": self.freq, "channel": spec.labels["channel"]},
+            meaning=SPECTRA[self.output_kind],
         )
 
     def durations(self) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -88,12 +89,44 @@ def _edges(centres: Array) -> Array:
     return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
 
 
-def draw_image(ax: Any, time: Array, freq: Array, values: Array, limits: tuple[float, float]) -> Any:
+@dataclass(frozen=True)
+class Colours:
+    """What numbers become: a range of colours, around zero for changes."""
+
+    low: float
+    high: float
+    diverging: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As matplotlib wants them."""
+        cmap = "RdBu_r" if self.diverging else "magma"
+        return {"cmap": cmap, "vmin": self.low, "vmax": self.high}
+
+
+def colours_for(values: Array, diverging: bool) -> Colours:
+    """Colours for all finite values; of changes, zero is in the middle."""
+    low, high = finite_range(values)
+    if diverging:
+        most = max(abs(low), abs(high)) or 1.0
+        return Colours(-most, most, True)
+    return Colours(low, high)
+
+
+_SPREAD = 5.0
+"""Panels whose ranges differ by more than this have colours of their own."""
+
+
+def have_common_colours(panels: Sequence[Array]) -> bool:
+    """Whether panels can be compared in the same colours."""
+    ranges = [high - low for low, high in map(finite_range, panels)]
+    smallest, largest = min(ranges), max(ranges)
+    return largest <= _SPREAD * smallest or largest == 0
+
+
+def draw_image(ax: Any, time: Array, freq: Array, values: Array, colours: Colours) -> Any:
     """Values of shape (time, freq) as colours; every cell is centred on its time and frequency."""
-    low, high = limits
-    return ax.pcolormesh(
-        _edges(time), _edges(freq), values.T, cmap="magma", vmin=low, vmax=high, rasterized=True
-    )
+    return ax.pcolormesh(_edges(time), _edges(freq), values.T, rasterized=True, **colours.options)
 
 
 def finite_range(values: Array) -> tuple[float, float]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from rayspy.checks import check_bool
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.quantity import Measured, is_change
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.data.statistics import StatData
@@ -15,7 +18,7 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.plotting import drawing
 from rayspy.plotting.raster import multi_raster, single_raster
 from rayspy.plotting.statistics import panels_of_statistic, single_statistic
-from rayspy.plotting.views import Array, View, output_of, scaled, view_of
+from rayspy.plotting.views import Array, View, axis_label, scaled, view_of
 from rayspy.progress import warn
 
 MAX_PANELS = 25
@@ -60,9 +63,11 @@ def singlepanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
     >>> fig, ax = spy.singlepanelplot(data, trials=0, channel=["channel1", "channel3"])
     """
     if isinstance(data, (AnalogData, TimeLockData)):
-        return _single_analog(_filled(data), **show_kwargs)
+        _filled(data)
+        return _single_analog(data, **show_kwargs)
     if isinstance(data, SpectralData):
-        return _single_spectral(_filled(data), **show_kwargs)
+        _filled(data)
+        return _single_spectral(data, **show_kwargs)
     if isinstance(data, SpikeData):
         _filled(data)
         return single_raster(data, **show_kwargs)
@@ -97,9 +102,11 @@ def multipanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
         A selector cannot be used; the message names it.
     """
     if isinstance(data, (AnalogData, TimeLockData)):
-        return _multi_analog(_filled(data), **show_kwargs)
+        _filled(data)
+        return _multi_analog(data, **show_kwargs)
     if isinstance(data, SpectralData):
-        return _multi_spectral(_filled(data), **show_kwargs)
+        _filled(data)
+        return _multi_spectral(data, **show_kwargs)
     if isinstance(data, SpikeData):
         _filled(data)
         return multi_raster(data, max_panels=MAX_PANELS, **show_kwargs)
@@ -108,13 +115,12 @@ def multipanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
     raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData, SpikeData or StatData;")
 
 
-def _filled(data: BaseData) -> BaseData:
+def _filled(data: BaseData) -> None:
     if data.data is None:
         raise InvalidValueError("object with data", "data", f"empty {type(data).__name__}")
-    return data
 
 
-def _single_analog(data: BaseData, shifted: bool = True, **select: Any) -> Figure:
+def _single_analog(data: Measured, shifted: bool = True, **select: Any) -> Figure:
     check_bool(shifted, "shifted")
     view = view_of(data, "singlepanelplot", select)
     if view is None:
@@ -123,21 +129,25 @@ def _single_analog(data: BaseData, shifted: bool = True, **select: Any) -> Figur
     draw = drawing.draw_stacked if shifted and len(view.channels) > 1 else drawing.draw_lines
     draw(ax, view.time, view.values, view.channels)
     ax.set_xlabel(_time_label(data))
+    if draw is drawing.draw_lines and not (data.quantity is None and data.unit is None):
+        ax.set_ylabel(axis_label(data.quantity, data.unit))
     return fig, ax
 
 
-def _multi_analog(data: BaseData, **select: Any) -> Figure:
+def _multi_analog(data: Measured, **select: Any) -> Figure:
     view = view_of(data, "multipanelplot", select)
     if view is None or not _can_have_panels(view):
         return _NOTHING
-    return _line_panels(view, view.time, view.values[:, None, :], _time_label(data), "")
+    known = data.quantity is not None or data.unit is not None
+    label = axis_label(data.quantity, data.unit) if known else ""
+    return _line_panels(view, view.time, view.values[:, None, :], _time_label(data), label)
 
 
-def _single_spectral(data: BaseData, logscale: bool = True, **select: Any) -> Figure:
+def _single_spectral(data: Measured, logscale: bool = True, **select: Any) -> Figure:
     view = _spectral_view(data, "singlepanelplot", select)
     if view is None:
         return _NOTHING
-    values, label = scaled(view.values, output_of(data), check_bool(logscale, "logscale"))
+    values, label = scaled(view.values, data, check_bool(logscale, "logscale"))
     if len(view.time) > 1:
         return _single_image(data, view, values, label)
     columns, names = values[0], view.channels
@@ -152,24 +162,24 @@ def _single_spectral(data: BaseData, logscale: bool = True, **select: Any) -> Fi
     return fig, ax
 
 
-def _single_image(data: BaseData, view: View, values: Array, label: str) -> Figure:
+def _single_image(data: Measured, view: View, values: Array, label: str) -> Figure:
     if len(view.channels) > 1 or values.shape[1] > 1:
         warn("singlepanelplot", "please select a single channel and taper for time-frequency plots")
         return _NOTHING
     fig, ax = drawing.single_panel()
-    limits = drawing.finite_range(values)
-    image = drawing.draw_image(ax, view.time, view.labels["freq"], values[:, 0, :, 0], limits)
+    colours = drawing.colours_for(values, is_change(data.quantity))
+    image = drawing.draw_image(ax, view.time, view.labels["freq"], values[:, 0, :, 0], colours)
     fig.colorbar(image, ax=ax, label=label)
     ax.set(xlabel=_time_label(data), ylabel="frequency (Hz)")
     ax.set_title(view.channels[0], parse_math=False)
     return fig, ax
 
 
-def _multi_spectral(data: BaseData, logscale: bool = True, **select: Any) -> Figure:
+def _multi_spectral(data: Measured, logscale: bool = True, **select: Any) -> Figure:
     view = _spectral_view(data, "multipanelplot", select)
     if view is None or not _can_have_panels(view):
         return _NOTHING
-    values, label = scaled(view.values, output_of(data), check_bool(logscale, "logscale"))
+    values, label = scaled(view.values, data, check_bool(logscale, "logscale"))
     if len(view.time) == 1:
         tapers = [str(name) for name in view.labels["taper"]] if values.shape[1] > 1 else None
         return _line_panels(
@@ -178,7 +188,7 @@ def _multi_spectral(data: BaseData, logscale: bool = True, **select: Any) -> Fig
     if values.shape[1] > 1:
         warn("multipanelplot", "please select a single taper for time-frequency plots")
         return _NOTHING
-    return _image_panels(view, values, _time_label(data), label)
+    return _image_panels(view, values, data, label)
 
 
 def _spectral_view(data: BaseData, function: str, select: dict[str, Any]) -> View | None:
@@ -217,14 +227,20 @@ def _line_panels(
     return fig, axs
 
 
-def _image_panels(view: View, values: Array, xlabel: str, label: str) -> Figure:
+def _image_panels(view: View, values: Array, data: Measured, label: str) -> Figure:
+    """Panels in the same colours, unless units differ or some would show nothing in them."""
     fig, axs, used = drawing.panel_grid(len(view.channels))
-    limits = drawing.finite_range(values)
-    for k, (ax, channel) in enumerate(zip(used, view.channels, strict=True)):
-        image = drawing.draw_image(ax, view.time, view.labels["freq"], values[:, 0, :, k], limits)
+    panels, diverging = list(values[:, 0].transpose(2, 0, 1)), is_change(data.quantity)
+    common = not isinstance(data.unit, np.ndarray) and drawing.have_common_colours(panels)
+    for ax, channel, panel in zip(used, view.channels, panels, strict=True):
+        colours = drawing.colours_for(values if common else panel, diverging)
+        image = drawing.draw_image(ax, view.time, view.labels["freq"], panel, colours)
         ax.set_title(channel, fontsize="medium", parse_math=False)
-    fig.colorbar(image, ax=used, label=label)
-    fig.supxlabel(xlabel, fontsize="medium")
+        if not common:
+            fig.colorbar(image, ax=ax)
+    if common:
+        fig.colorbar(image, ax=used, label=label)
+    fig.supxlabel(_time_label(data), fontsize="medium")
     fig.supylabel("frequency (Hz)", fontsize="medium")
     return fig, axs
 

@@ -121,8 +121,7 @@ def _image(
     ax: Any, result: StatData, values: Array, mask: Array, limits: tuple[float, float], fig: Any
 ) -> None:
     time, freq = result.coords["time"], result.coords["freq"]
-    image = drawing.draw_image(ax, time, freq, values, limits)
-    image.set_cmap("RdBu_r" if limits[0] < 0 else "viridis")
+    image = drawing.draw_image(ax, time, freq, values, drawing.Colours(*limits, diverging=limits[0] < 0))
     image.set_alpha(np.where(mask, 1.0, 0.35).T)
     if mask.any() and not mask.all() and min(mask.shape) > 1:
         ax.contour(time, freq, mask.T.astype(float), levels=[0.5], colors="k", linewidths=1.0)

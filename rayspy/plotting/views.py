@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.base import BaseData
+from rayspy.data.quantity import Measured, Unit
 from rayspy.data.selection import LATENCY_WORDS, Selection, resolve, trial_times
 from rayspy.errors import InvalidValueError
 from rayspy.progress import warn
 
 Array = NDArray[Any]
-_DECIBEL_OUTPUTS = ("pow",)
-_SYMBOLS = {"abs": "amplitude", "absreal": "|real part|", "absimag": "|imaginary part|", "real": "real part",
-            "imag": "imaginary part", "angle": "phase (rad)"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,18 +88,17 @@ def _selection(data: BaseData, select: Mapping[str, Any]) -> Selection:
     return resolve(given, data.describe(), covering=isinstance(latency, str) and latency in LATENCY_WORDS)
 
 
-def output_of(data: BaseData) -> str | None:
-    """Output option of the analysis that the object comes from, None if it has no such history."""
-    settings = data.cfg.get("freqanalysis")
-    return str(settings.get("output", "pow")) if isinstance(settings, Mapping) else None
-
-
-def scaled(values: Array, output: str | None, logscale: bool) -> tuple[Array, str]:
+def scaled(values: Array, data: Measured, logscale: bool) -> tuple[Array, str]:
     """Spectra as they are drawn, and the label of their axis; power in decibels with `logscale`."""
-    if output in _DECIBEL_OUTPUTS:
-        if not logscale:
-            return values, "power (a.u.)"
-        with np.errstate(divide="ignore"):
+    quantity, unit = data.quantity, data.unit
+    if quantity == "power" and unit != "dB" and logscale:
+        with np.errstate(divide="ignore", invalid="ignore"):
             return 10 * np.log10(values), "power (dB)"
-    label = _SYMBOLS.get(str(output), "value")
-    return values, label if output == "angle" else f"{label} (a.u.)"
+    return values, axis_label(quantity, unit)
+
+
+def axis_label(quantity: str | None, unit: Unit) -> str:
+    """``power (V²)``; arbitrary units where the unit is not known or not the same for all."""
+    if unit == "1":
+        return quantity or "value"
+    return f"{quantity or 'value'} ({unit if isinstance(unit, str) and unit else 'a.u.'})"

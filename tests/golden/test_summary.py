@@ -13,7 +13,7 @@ CASES = json.loads((FOLDER / "summary.json").read_text())["cases"]
 
 
 def test_the_cases_are_there():
-    assert len(CASES) == 19
+    assert len(CASES) == 20
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -32,6 +32,8 @@ def check(case, options):
     if case["id"] == "var_trials_complex":
         assert data.dtype == np.float32
         data = data.astype(np.complex64)
+    if case["id"] == "itc_time_frequency":
+        data = where_phases_are_known(case, data, wanted["data"])
     assert_close(case, "data", data, wanted["data"])
     assert (type(result).__name__, result.dimord) == (case["class"], case["dimord"]), case["id"]
     assert result.samplerate == case["samplerate"]
@@ -41,3 +43,13 @@ def check(case, options):
     if case["class"] == "SpectralData":
         assert list(result.taper) == case["taper"]
         np.testing.assert_allclose(result.freq, wanted["freq"], rtol=1e-12)
+
+
+def where_phases_are_known(case, data, wanted):
+    """Numbers without those that hang on a trial of a thousandth of the largest spectrum, which come near."""
+    spectra = spy.freqanalysis(golden_input(case["input"]), **case["steps"][0]["kwargs"])
+    size = np.abs(np.stack(list(spectra.trials)))
+    known = (size > 1e-3 * size.max()).all(axis=0)
+    assert known.mean() > 0.98
+    np.testing.assert_allclose(data, wanted, atol=1e-4)
+    return np.where(known, data, wanted)

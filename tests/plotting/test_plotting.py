@@ -46,7 +46,7 @@ def spectral(analog):
 def resolved():
     values = np.random.default_rng(4).random((30, 2, 5, 3)).astype("f4") + 0.5
     made = spy.SpectralData(values, samplerate=50, freq=[1.0, 2.0, 4.0, 8.0, 16.0])
-    made.cfg = {"freqanalysis": {"output": "pow"}}
+    made.quantity = "power"
     return made
 
 

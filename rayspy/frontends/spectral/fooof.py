@@ -103,6 +103,8 @@ def parameterized(
     plan = make_plan("freqanalysis", Copying(), packed, _spec_of(spectra), curves)
     logged = {**logged, "fooof_opt": {k: str(v) for k, v in options.items()}}
     made: SpectralData = compute(plan, data, settings, parallel, log_settings=logged)
+    unit = data.unit_of(spectra.index.get("channel"))
+    made.quantity, made.unit = spectra.results[""].meaning.of(data.quantity, unit)
     made.metadata = _metadata(packed, method)
     return made
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.quantity import SQUARED, Meaning
 from rayspy.errors import InvalidValueError
 from rayspy.kernels.connectivity import directed, groups, measures
 from rayspy.kernels.connectivity.sums import Pairs, Sums
@@ -22,6 +23,17 @@ _AT_ONCE = 2**18
 """Numbers that are made at a time."""
 _PAIRS_AT_ONCE = 8
 """Pairs that are factorised at a time."""
+
+
+PHASE = Meaning("phase", "rad")
+MEASURES: dict[str, Meaning] = {
+    "csd": Meaning("cross-spectral density", SQUARED),
+    "coh": Meaning("coherence", "1"),
+    "corr": Meaning("correlation", "1"),
+    "granger": Meaning("Granger causality", "1"),
+    "psi": Meaning("phase slope index", "1"),
+}
+"""What measures are; others go by their names."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,12 @@ class Estimator(ABC):
     dtype: str = "f4"
     bands: tuple[Band, ...] = ()
     bins: tuple[int, ...] | None = None
+
+    @property
+    def meaning(self) -> Meaning:
+        """What its numbers are."""
+        phase = getattr(self, "output", None) == "angle"
+        return PHASE if phase else MEASURES.get(self.name, Meaning(self.name, "1"))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -140,6 +158,12 @@ class OfPairs(Estimator):
     """Measures of single bins of pairs, see `rayspy.kernels.connectivity.measures.MEASURES`."""
 
     output: str = ""
+
+    @property
+    def meaning(self) -> Meaning:
+        """What its numbers are."""
+        phase = getattr(self, "output", None) == "angle"
+        return PHASE if phase else MEASURES.get(self.name, Meaning(self.name, "1"))
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
+from rayspy.data.quantity import SAME, SQUARED, Meaning
 from rayspy.methods.base import OutputSpec
 from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over_trials, shape_of, wide
+
+
+def spread(statistic: str, meaning: Meaning) -> Meaning:
+    """What a mean, median, variance or standard deviation of numbers is."""
+    if statistic in ("mean", "median"):
+        return meaning
+    name = {"var": "variance", "std": "standard deviation"}[statistic]
+    unit = meaning.unit if statistic == "std" else SQUARED if meaning.unit == SAME else ""
+    return Meaning(f"{name} of {meaning.quantity or '{}'}", unit)
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,10 @@ class Moments(Reduction):
 
     def outputs(self, each: OutputSpec) -> dict[str, OutputSpec]:
         """As the result of one trial each; variances are real."""
-        found = {what: over_trials(each, self._dtype(what, each)) for what in self.wanted}
+        found = {
+            what: replace(over_trials(each, self._dtype(what, each)), meaning=spread(what, each.meaning))
+            for what in self.wanted
+        }
         return found if len(found) > 1 else {"": next(iter(found.values()))}
 
     @staticmethod

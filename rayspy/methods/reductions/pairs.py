@@ -135,6 +135,7 @@ def spec_of(estimator: Estimator, each: OutputSpec) -> OutputSpec:
         kind="CrossSpectralData",
         dims=("time", "freq", *estimator.entries.dims),
         labels={"freq": estimator.freq_of(each.labels["freq"]), **estimator.entries.labels},
+        meaning=estimator.meaning,
     )
 
 

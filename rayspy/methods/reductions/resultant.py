@@ -7,8 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from rayspy.data.quantity import Meaning
 from rayspy.methods.base import OutputSpec
 from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over_trials, shape_of
+
+_COHERENCE = Meaning("inter-trial coherence", "1")
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Resultant(Reduction):
     def outputs(self, each: OutputSpec) -> dict[str, OutputSpec]:
         """As the result of one trial, real, with one taper."""
         labels = {**each.labels, "taper": np.array(["taper1"])} if "taper" in each.labels else each.labels
-        return {"": replace(over_trials(each, np.float32), labels=labels)}
+        return {"": replace(over_trials(each, np.float32), labels=labels, meaning=_COHERENCE)}
 
     def state(self, each: OutputSpec) -> dict[str, Layout]:
         """The sum of unit vectors."""
