@@ -34,6 +34,9 @@ from rayspy.frontends.rereference import rereference as rereference
 from rayspy.frontends.resampledata import resampledata as resampledata
 from rayspy.frontends.selectdata import selectdata as selectdata
 from rayspy.frontends.selectdata import show as show
+from rayspy.frontends.spikes.fields import spikefieldcoherence as spikefieldcoherence
+from rayspy.frontends.spikes.fields import spiketriggeredaverage as spiketriggeredaverage
+from rayspy.frontends.spikes.fields import spiketriggeredspectrum as spiketriggeredspectrum
 from rayspy.frontends.spikes.isi import spike_isi as spike_isi
 from rayspy.frontends.spikes.psth import spike_fano as spike_fano
 from rayspy.frontends.spikes.psth import spike_psth as spike_psth
@@ -192,10 +195,13 @@ __all__ = [
     "spike_psth",
     "spike_rate",
     "spike_xcorr",
+    "spikefieldcoherence",
     "spikes_from_pandas",
     "spikes_from_times",
     "spikes_to_pandas",
     "spikes_to_times",
+    "spiketriggeredaverage",
+    "spiketriggeredspectrum",
     "std",
     "synthdata",
     "timelockanalysis",
