@@ -14,6 +14,7 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, warn_unused
 from rayspy.frontends.compute import compute, plan_for, selected
 from rayspy.frontends.spectral.checks import check_input, check_polyremoval
+from rayspy.kernels.padding import PADTYPES
 from rayspy.methods.base import Method
 from rayspy.methods.filters import Butterworth, Recursive, Sinc
 from rayspy.methods.preprocessing import Preprocessing
@@ -45,6 +46,7 @@ def preprocessing(
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
+    padtype: str = "mean",
     **kwargs: Any,
 ) -> AnalogData:
     """Filter, detrend, standardise, rectify signals or take their envelope.
@@ -87,6 +89,12 @@ def preprocessing(
         'angle' the phase in rad.
     parallel, select, chan_per_worker
         As in `freqanalysis`.
+    padtype : {'mean', 'constant', 'line', 'odd', 'even', 'edge'}
+        What a windowed sinc filter finds before and after a trial. 'mean': the mean of
+        the trial, which is subtracted before and comes back times the gain at 0 Hz.
+        'constant': zero, as in Syncopy. 'line': the line through the first and the last
+        sample. 'odd', 'even': mirrored samples, turned upside down about the last one
+        or not. 'edge': the last sample. Names are those of SciPy.
     **kwargs
         Options of other functions are reported with a warning, unknown ones are
         refused. A dictionary of settings may be given as `cfg`.
@@ -110,18 +118,20 @@ def preprocessing(
     Butterworth filters are second-order sections, computed in double precision; in
     both directions with odd extension of the ends and the initial state of a
     constant input [1]_. What rings on below 1e-200 becomes zero. Windowed sinc
-    filters are convolutions, in single precision for float32 and int16 data, in
-    which all before and after a trial counts as zero. NaNs spread over a whole
+    filters are convolutions, in single precision for float32 and int16 data; with
+    `padtype` 'mean', 'constant' and 'line', what the first of two passes brings beyond
+    the ends of a trial is left out before the second. NaNs spread over a whole
     trial and channel with a Butterworth filter in both directions, over all that
     follows in one, over the length of the response with a windowed sinc; in long
     trials, with a Butterworth filter, over the pieces that they touch.
 
     Long trials (more than 65,536 samples) are filtered in pieces with margins if
     a filter and at most `rectify` is asked for. For windowed sinc filters that
-    changes nothing but rounding; for Butterworth filters a margin is as long as
-    it takes for what lies before it to die down to 1e-12. Trends, z-score and the
-    Hilbert transform depend on the whole trial: long trials are then taken whole,
-    a few channels at a time.
+    changes nothing but rounding, and the mean that is taken for either end, which is
+    that of its piece (32,768 samples or more); for Butterworth filters a margin is as
+    long as it takes for what lies before it to die down to 1e-12. Trends, z-score, the
+    Hilbert transform and ``padtype="line"`` depend on the whole trial: long trials are
+    then taken whole, a few channels at a time.
 
     References
     ----------
@@ -139,7 +149,7 @@ def preprocessing(
     settings = {
         "filter_class": filter_class, "filter_type": filter_type, "freq": freq, "order": order,
         "direction": direction, "window": window, "polyremoval": polyremoval, "zscore": zscore,
-        "rectify": rectify, "hilbert": hilbert,
+        "rectify": rectify, "hilbert": hilbert, "padtype": padtype,
         "select": select, "chan_per_worker": chan_per_worker,
     }  # fmt: skip
     check_input(data)
@@ -188,6 +198,9 @@ def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) ->
             )
         warn_unused("preprocessing", {name: None for name in ("freq", "order") if given[name] is not None})
         return Preprocessing(None, polyremoval, zscore, rectify, hilbert)
+    check_choice(given["padtype"], "padtype", PADTYPES)
+    if filter_class == "but" and given["padtype"] != "mean":
+        warn_unused("preprocessing", {"padtype": None})
     make = _butterworth if filter_class == "but" else _sinc
     return Preprocessing(make(rate, lengths, given), polyremoval, zscore, rectify, hilbert)
 
@@ -270,7 +283,7 @@ def _sinc(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) -> S
     check_choice(given["window"], "window", WINDOWS)
     order = sinc_order(given["order"], lengths)
     cutoffs = _cutoffs(rate, given, rate / 2)
-    return Sinc(given["filter_type"], cutoffs, order, given["window"], direction)
+    return Sinc(given["filter_type"], cutoffs, order, given["window"], direction, given["padtype"])
 
 
 def sinc_order(order: Any, lengths: NDArray[np.float64]) -> int:
@@ -293,6 +306,7 @@ def _logged(method: Preprocessing, given: dict[str, Any]) -> dict[str, Any]:
         logged["order"] = method.filter.order
         if isinstance(method.filter, Sinc):
             logged["direction"], logged["window"] = method.filter.direction, method.filter.window
+            logged["padtype"] = method.filter.padtype
         else:
             logged["direction"] = "twopass" if method.filter.twopass else "onepass"
         logged.update(filter_type=method.filter.kind, freq=given["freq"])

@@ -15,6 +15,7 @@ from rayspy.frontends.calling import accepts_cfg, warn_unused
 from rayspy.frontends.compute import compute, plan_for, selected
 from rayspy.frontends.preprocessing import sinc_order
 from rayspy.frontends.spectral.checks import check_input
+from rayspy.kernels.padding import PADTYPES
 from rayspy.methods.filters import Sinc
 from rayspy.methods.resample import Downsample, Resample
 from rayspy.progress import message, warn
@@ -37,6 +38,7 @@ def resampledata(
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
+    padtype: str = "mean",
     **kwargs: Any,
 ) -> AnalogData:
     """Bring signals to a lower sampling rate.
@@ -60,6 +62,8 @@ def resampledata(
         length of the shortest trial if that is less. Odd numbers are raised by one.
     parallel, select, chan_per_worker
         As in `freqanalysis`.
+    padtype : {'mean', 'constant', 'line', 'odd', 'even', 'edge'}
+        What the low-pass filter finds before and after a trial, see `preprocessing`.
     **kwargs
         Options of other functions are reported with a warning, unknown ones are
         refused. A dictionary of settings may be given as `cfg`.
@@ -81,9 +85,10 @@ def resampledata(
     Notes
     -----
     Row k of a trial stands at the time of its sample k times old / new rate.
-    Before and after a trial there are zeros. For 'downsample' the low-pass is
-    applied twice, as in ``preprocessing(filter_class="firws")``. Long trials are
-    computed in pieces with margins; that changes nothing but rounding.
+    For 'downsample' the low-pass is applied twice, as in
+    ``preprocessing(filter_class="firws")``. Long trials are computed in pieces with
+    margins; that changes nothing but rounding, and the mean that is taken for either
+    end, see `preprocessing`.
 
     References
     ----------
@@ -97,7 +102,7 @@ def resampledata(
     (450, 2)
     """
     settings = {
-        "resamplefs": resamplefs, "method": method, "lpfreq": lpfreq, "order": order,
+        "resamplefs": resamplefs, "method": method, "lpfreq": lpfreq, "order": order, "padtype": padtype,
         "select": select, "chan_per_worker": chan_per_worker,
     }  # fmt: skip
     check_input(data)
@@ -116,15 +121,18 @@ def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) ->
     new = check_scalar(given["resamplefs"], "resamplefs", 1, rate)
     lpfreq = _check_lpfreq(given["lpfreq"], new)
     order = sinc_order(given["order"], lengths)
+    padtype = check_choice(given["padtype"], "padtype", PADTYPES)
     if method == "resample":
-        return _resample(rate, new, new / 2 if lpfreq is None else lpfreq, order)
+        return _resample(rate, new, new / 2 if lpfreq is None else lpfreq, order, padtype)
     step = _check_step(rate, new, given["resamplefs"])
     if lpfreq is None:
         if given["order"] is not None:
             warn("resampledata", "option `order` has no effect without `lpfreq`!")
+        if padtype != "mean":
+            warn("resampledata", "option `padtype` has no effect without `lpfreq`!")
         return Downsample(new, step)
     _warn_short(order)
-    return Downsample(new, step, Sinc("lp", (lpfreq / rate,), order, "hamming", "twopass"))
+    return Downsample(new, step, Sinc("lp", (lpfreq / rate,), order, "hamming", "twopass", padtype))
 
 
 def _check_lpfreq(value: Any, new: float) -> float | None:
@@ -147,7 +155,7 @@ def _check_step(rate: float, new: float, given: Any) -> int:
     return step
 
 
-def _resample(rate: float, new: float, cutoff: float, order: int) -> Resample:
+def _resample(rate: float, new: float, cutoff: float, order: int, padtype: str) -> Resample:
     ratio = Fraction(new / rate).limit_denominator(_LARGEST_DENOMINATOR)
     if abs(ratio * rate - new) > _RATE_ERROR * new:
         raise InvalidValueError(
@@ -165,7 +173,7 @@ def _resample(rate: float, new: float, cutoff: float, order: int) -> Resample:
             f"a filter of order {order} is too short for the ratio {ratio}: frequencies above {new / 2:g} Hz "
             f"will alias; order={int(np.ceil(20 * ratio.numerator * rate / new))} would do",
         )
-    return Resample(new, ratio.numerator, ratio.denominator, cutoff / rate, order)
+    return Resample(new, ratio.numerator, ratio.denominator, cutoff / rate, order, padtype)
 
 
 def _warn_short(order: int) -> None:
@@ -177,7 +185,9 @@ def _logged(bound: Resample | Downsample, rate: float, given: dict[str, Any]) ->
     """What goes into the history."""
     logged = {"method": given["method"], "resamplefs": given["resamplefs"], "origfs": rate}
     if isinstance(bound, Resample):
-        return {**logged, "lpfreq": bound.cutoff * rate, "order": bound.order}
-    return (
-        logged if bound.filter is None else {**logged, "lpfreq": given["lpfreq"], "order": bound.filter.order}
-    )
+        return {**logged, "lpfreq": bound.cutoff * rate, "order": bound.order, "padtype": bound.padtype}
+    if bound.filter is None:
+        return logged
+    return {
+        **logged, "lpfreq": given["lpfreq"], "order": bound.filter.order, "padtype": bound.filter.padtype,
+    }  # fmt: skip

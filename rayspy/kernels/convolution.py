@@ -1,8 +1,8 @@
 """Convolution of signals with finite responses, by fast Fourier transforms of 32 lines side by side.
 
-What lies outside of a trial counts as zero. About the mean is taken out before the
-transform and the response to it, which is known, is added afterwards: so single
-precision is enough for signals with a large offset. Long trials are cut into
+What lies outside of a trial counts as zero, or as what `rayspy.kernels.padding` says.
+About the mean is taken out before the transform and the response to it, which is known,
+is added afterwards: so single precision is enough for signals with a large offset. Long trials are cut into
 overlapping segments (overlap-save). A number that is not finite shows in all
 that comes from a transform; only then its signals are looked through.
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.lengths import LANES, fast_length
 from rayspy.kernels.lines import Lines, counts_before, lines_of
+from rayspy.kernels.padding import end_lines, extended
 
 Array = NDArray[Any]
 
@@ -65,15 +66,16 @@ def put_filtered(
     length: int,
     rows: slice,
     out: Array,
+    padtype: str = "constant",
 ) -> None:
-    """Rows of trials that were convolved once or twice; after each time they are cut to their length.
+    """Rows of trials that were convolved once or twice.
 
     Parameters
     ----------
     x : ndarray, real, shape (trial, time, channel)
-        Samples `start` and following of trials, at least those that `reach` names.
-        All before and after a trial are zero. Numbers that are not finite spread
-        over the length of the response.
+        Samples `start` and following of trials, at least those that `reach` names; all
+        of them for 'line'. Numbers that are not finite spread over the length of the
+        response.
     dtype : dtype
         Precision of the computation, floating point.
     response : Response
@@ -86,6 +88,11 @@ def put_filtered(
         Rows wanted, in steps if it has any.
     out : ndarray, floating point, shape (trial, row, channel)
         Where to put them.
+    padtype : str
+        One of `rayspy.kernels.padding.PADTYPES`. 'constant': all before and after a trial
+        is zero, also what a first pass brings there. 'mean', 'line': the same for what is
+        left without the mean of `x` or the line, which come back times the gain at 0. Others:
+        both passes run over what is added to the trial.
 
     Raises
     ------
@@ -94,14 +101,60 @@ def put_filtered(
     """
     if passes == 2 and not response.is_symmetric:
         raise ValueError("a response that is used twice has to be symmetric")
-    low, high = reach(response, passes, length, rows.start, rows.stop)
-    lines = lines_of(x[:, low - start : high - start], dtype)
     total = response if passes == 1 else _squared(response)
-    ones = _of_ones(response, passes, length, rows.start, rows.stop)[:: rows.step].astype(dtype)
+    if padtype == "line":
+        _put_with_line(x, dtype, response, passes, length, rows, out)
+        return
+    if padtype not in ("mean", "constant"):
+        _put_extended(x, dtype, total, padtype, start, length, rows, out)
+        return
+    low, high = reach(response, passes, length, rows.start, rows.stop)
+    lines = lines_of(x[:, low - start : high - start], dtype, padtype == "mean")
+    if padtype == "mean":
+        ones = np.full(len(range(rows.start, rows.stop, rows.step or 1)), gain(response, passes), dtype)
+    else:
+        ones = _of_ones(response, passes, length, rows.start, rows.stop)[:: rows.step].astype(dtype)
     _convolve(lines, total, low, rows, ones, out)
     if passes == 2:
         _cut_in_between(lines, response, low, length, rows, out)
     lines.spoil(lambda holes: _reached(holes, response, passes, low, length, rows), out)
+
+
+def gain(response: Response, passes: int) -> float:
+    """What becomes of a constant."""
+    found = float(response.taps.sum()) ** passes
+    return 0.0 if abs(found) < NOTHING else found
+
+
+def _put_with_line(
+    x: Array, dtype: np.dtype[Any], response: Response, passes: int, length: int, rows: slice, out: Array
+) -> None:
+    """Filter what is left without the line from the first to the last sample, which goes on for ever."""
+    level, slope = end_lines(x)
+    rest = (x - (level + slope * np.arange(length)[:, np.newaxis])).astype(dtype, copy=False)
+    put_filtered(rest, dtype, response, passes, 0, length, rows, out)
+    lags = np.arange(len(response.taps)) - response.lead
+    delay = float(lags @ response.taps) if passes == 1 else 0.0
+    at = np.arange(rows.start, rows.stop, rows.step or 1)[:, np.newaxis]
+    np.add(out, gain(response, passes) * (level + slope * at) - delay * slope, out=out, casting="same_kind")
+
+
+def _put_extended(
+    x: Array,
+    dtype: np.dtype[Any],
+    total: Response,
+    padtype: str,
+    start: int,
+    length: int,
+    rows: slice,
+    out: Array,
+) -> None:
+    """Filter trials to which as many samples as are needed have been added."""
+    before = max(0, total.tail - rows.start)
+    after = max(0, rows.stop + total.lead - length)
+    longer = extended(x.astype(dtype, copy=False), padtype, before, after)
+    moved = slice(rows.start + before, rows.stop + before, rows.step)
+    put_filtered(longer, dtype, total, 1, start, length + before + after, moved, out)
 
 
 def _convolve(lines: Lines, response: Response, start: int, rows: slice, ones: Array, out: Array) -> None:
@@ -230,8 +283,7 @@ def _of_ones(response: Response, passes: int, length: int, first: int, stop: int
         low, high = reach(response, k, length, first, stop)
         begin = low - at + response.lead
         ones, at = oaconvolve(ones, response.taps)[begin : begin + high - low], low
-    gain = float(response.taps.sum()) ** passes
-    return np.where(np.abs(ones) < NOTHING, 0.0, ones) if abs(gain) < NOTHING else ones
+    return np.where(np.abs(ones) < NOTHING, 0.0, ones) if gain(response, passes) == 0 else ones
 
 
 NOTHING = 1e-12

@@ -84,14 +84,17 @@ class Lines:
                 out[trial, bad, channel] = np.nan
 
 
-def lines_of(x: Array, dtype: np.dtype[Any]) -> Lines:
-    """Lines of samples (trial, time, channel), to be filtered in some precision."""
-    from rayspy.kernels.loops.rows import take_levels
+def lines_of(x: Array, dtype: np.dtype[Any], means: bool = False) -> Lines:
+    """Lines of samples (trial, time, channel), to be filtered in some precision.
+
+    With `means` their levels are the means of all samples that are finite.
+    """
+    from rayspy.kernels.loops.rows import take_finite_means, take_levels
 
     x = readable(x)
     n_lines = x.shape[0] * x.shape[2]
     levels = np.empty(n_lines, dtype)
-    take_levels(x, levels)
+    (take_finite_means if means else take_levels)(x, levels)
     return Lines(x, levels, np.zeros(n_lines, bool))
 
 

@@ -3,7 +3,8 @@
 Crochiere, R. E. & Rabiner, L. R. (1983). Multirate digital signal processing,
 ch. 2: the signal is thought of with up - 1 zeros after each sample, low-pass
 filtered, and every down-th sample of that is kept. Row k stands where sample
-k * down / up of the input stands; before and after a trial there are zeros.
+k * down / up of the input stands. Before and after a trial there are zeros, or what
+`rayspy.kernels.padding` says.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.lengths import LANES, fast_length
 from rayspy.kernels.lines import as_lines, as_samples, counts_before, lines_of
+from rayspy.kernels.padding import end_lines, extended
 
 Array = NDArray[Any]
 
@@ -44,6 +46,11 @@ class Polyphase:
         return len(self.taps) // 2
 
     @property
+    def gain(self) -> float:
+        """What becomes of a constant of 1."""
+        return float(self.taps.sum()) / self.up
+
+    @property
     def by_transform(self) -> bool:
         """Whether a Fourier transform is faster than adding up the products for each row."""
         small = self.up <= _LARGEST_UP and self.down <= _LARGEST_DOWN
@@ -68,15 +75,23 @@ def samples_for_rows(factor: Polyphase, length: int, first: int, stop: int) -> t
 
 
 def put_resampled(
-    x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
+    x: Array,
+    dtype: np.dtype[Any],
+    factor: Polyphase,
+    start: int,
+    first: int,
+    stop: int,
+    out: Array,
+    padtype: str = "constant",
+    length: int | None = None,
 ) -> None:
     """Rows `first` to `stop` of resampled trials.
 
     Parameters
     ----------
     x : ndarray, real, shape (trial, time, channel)
-        Samples `start` and following, all others are zero. Numbers that are not
-        finite spread over the length of the filter.
+        Samples `start` and following, at least those that `samples_for_rows` names; all
+        of them for 'line'. Numbers that are not finite spread over the length of the filter.
     dtype : dtype
         Precision of the computation, floating point.
     factor : Polyphase
@@ -85,12 +100,62 @@ def put_resampled(
         First sample in `x` and the rows wanted.
     out : ndarray, floating point, shape (trial, row, channel)
         Where to put the rows.
+    padtype : str
+        What trials are beyond their ends, one of `rayspy.kernels.padding.PADTYPES`.
+        'mean', 'line': zero, but without the mean of `x` or the line, which are put back.
+    length : int, optional
+        Samples of a trial; by default it ends with `x`.
     """
-    if factor.by_transform:
-        _put_transformed(x, dtype, factor, start, first, stop, out)
+    if padtype == "line":
+        _put_with_line(x, dtype, factor, first, stop, out)
+    elif padtype not in ("mean", "constant"):
+        length = start + x.shape[1] if length is None else length
+        before, after = _beyond(factor, length, first, stop)
+        longer = extended(x.astype(dtype, copy=False), padtype, before, after)
+        put_resampled(longer, dtype, factor, start - before, first, stop, out)
+    elif factor.by_transform:
+        _put_transformed(x, dtype, factor, start, first, stop, out, padtype == "mean")
     else:
-        summed = _summed(as_lines(x, dtype), factor, start, first, stop)
-        np.copyto(out, as_samples(summed), casting="same_kind")
+        _put_summed(x, dtype, factor, start, first, stop, out, padtype == "mean")
+
+
+def _beyond(factor: Polyphase, length: int, first: int, stop: int) -> tuple[int, int]:
+    """How many samples before and after a trial some rows depend on."""
+    low = (first * factor.down - factor.half) // factor.up
+    high = ((stop - 1) * factor.down + factor.half) // factor.up + 1
+    return max(0, -low), max(0, high - length)
+
+
+def _put_with_line(
+    x: Array, dtype: np.dtype[Any], factor: Polyphase, first: int, stop: int, out: Array
+) -> None:
+    """Resample what is left without the line from the first to the last sample, which goes on for ever."""
+    level, slope = end_lines(x)
+    rest = (x - (level + slope * np.arange(x.shape[1])[:, np.newaxis])).astype(dtype, copy=False)
+    put_resampled(rest, dtype, factor, 0, first, stop, out)
+    at = np.arange(first, stop)[:, np.newaxis] * factor.down / factor.up
+    np.add(out, factor.gain * (level + slope * at), out=out, casting="same_kind")
+
+
+def _put_summed(
+    x: Array,
+    dtype: np.dtype[Any],
+    factor: Polyphase,
+    start: int,
+    first: int,
+    stop: int,
+    out: Array,
+    without_means: bool,
+) -> None:
+    """Rows as sums of products; means are taken out before and put back after."""
+    lines, levels = as_lines(x, dtype), np.zeros((), dtype)
+    if without_means:
+        levels = lines_of(x, dtype, means=True).levels.reshape(len(x), -1, 1)
+        lines -= levels
+    summed = _summed(lines, factor, start, first, stop)
+    if without_means:
+        summed += levels * dtype.type(factor.gain)
+    np.copyto(out, as_samples(summed), casting="same_kind")
 
 
 def _summed(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> Array:
@@ -110,7 +175,14 @@ def _summed(x: Array, factor: Polyphase, start: int, first: int, stop: int) -> A
 
 
 def _put_transformed(
-    x: Array, dtype: np.dtype[Any], factor: Polyphase, start: int, first: int, stop: int, out: Array
+    x: Array,
+    dtype: np.dtype[Any],
+    factor: Polyphase,
+    start: int,
+    first: int,
+    stop: int,
+    out: Array,
+    without_means: bool = False,
 ) -> None:
     """Filter all phases of the input for each phase of the output, by Fourier transforms."""
     from rayspy.kernels.loops.lanes import backward, forward, kept, line_groups
@@ -129,8 +201,11 @@ def _put_transformed(
         for k in (0, 1)
     ]
     transfer = _transfer(factor, frame, phase, dtype.char)
-    ones = _of_ones(factor, start, x.shape[1], first, stop).astype(dtype)
-    lines = lines_of(x, dtype)
+    if without_means:
+        ones = np.full(stop - first, factor.gain, dtype)
+    else:
+        ones = _of_ones(factor, start, x.shape[1], first, stop).astype(dtype)
+    lines = lines_of(x, dtype, without_means)
     shape = down + up, frame.n_fft, 2 * LANES
     memory = kept(math.prod(shape), dtype).reshape(shape)
     phases, results = memory[:down], memory[down:]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rayspy.kernels.convolution import Response, put_filtered, reach, room_in_bytes
 from rayspy.kernels.design import Sections, butterworth, minimum_phase, notch, sinc_filter
 from rayspy.kernels.mtmfft import working_dtype
+from rayspy.kernels.padding import added_bytes
 from rayspy.kernels.recursion import both_ways, one_way
 from rayspy.kernels.recursion import room_in_bytes as recursion_bytes
 
@@ -31,6 +32,11 @@ class Filter(Protocol):
     @property
     def margin(self) -> int:
         """Samples before and after a piece on which it depends."""
+        ...
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether trials cannot be cut."""
         ...
 
     def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
@@ -56,6 +62,7 @@ class Filter(Protocol):
 class Recursive:
     """What filters made of second-order sections have in common."""
 
+    needs_whole = False
     twopass: bool
 
     @property
@@ -142,11 +149,18 @@ class Sinc:
     order: int
     window: str
     direction: str
+    padtype: str = "mean"
+    """What trials are beyond their ends, see `rayspy.kernels.padding`."""
 
     @property
     def response(self) -> Response:
         """Coefficients and where they stand."""
         return _response(self.kind, self.cutoffs, self.order, self.window, self.direction)
+
+    @property
+    def needs_whole(self) -> bool:
+        """A line goes from the first sample of a trial to the last."""
+        return self.padtype == "line"
 
     @property
     def passes(self) -> int:
@@ -165,11 +179,13 @@ class Sinc:
     def put(self, x: Array, start: int, length: int, first: int, out: Array, step: int = 1) -> None:
         """Convolve, and keep every `step`-th row."""
         rows = slice(first, first + (out.shape[1] - 1) * step + 1, step)
-        put_filtered(x, working_dtype(x.dtype), self.response, self.passes, start, length, rows, out)
+        dtype = working_dtype(x.dtype)
+        put_filtered(x, dtype, self.response, self.passes, start, length, rows, out, self.padtype)
 
     def working_bytes(self, length: int, itemsize: int) -> int:
-        """Marks of holes, should there be any; a copy of input that loops do not take as it is."""
-        return 6 * length + (4 * length if itemsize == 2 else 0)
+        """Marks of holes, should there be any; a copy of input that loops do not take as it is; padding."""
+        padding = added_bytes(self.padtype, length, self.margin, itemsize)
+        return 6 * length + (4 * length if itemsize == 2 else 0) + padding
 
     def shared_bytes(self, length: int) -> int:
         """A segment of 32 lines and its margins."""

@@ -54,7 +54,7 @@ class Preprocessing(Method):
         """Trials are cut if nothing but a filter, or nothing that has a memory, is applied to them."""
         if self.polyremoval is not None or self.zscore or self.hilbert is not None or self.filter is None:
             return None
-        return piece_length(length, self.filter.margin)
+        return None if self.filter.needs_whole else piece_length(length, self.filter.margin)
 
     def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
         """Those that the filter needs."""
@@ -102,13 +102,25 @@ def _preprocessed(
     filter_ = method.filter
     if filter_ is None:
         return _finished(x, method, out)
-    start = filter_.samples_for(length, first, stop)[0]
-    if method.hilbert is None:
-        filter_.put(x, start, length, first, out)
-        return _finished(out, method, out)
-    filtered = as_samples(np.empty((x.shape[0], x.shape[2], stop - first), working_dtype(x.dtype)))
-    filter_.put(x, start, length, first, filtered)
+    filtered = out
+    if method.hilbert is not None:
+        filtered = as_samples(np.empty((x.shape[0], x.shape[2], stop - first), working_dtype(x.dtype)))
+    if stop - first == length:
+        _put_whole(filter_, x, filtered)
+    else:
+        filter_.put(x, filter_.samples_for(length, first, stop)[0], length, first, filtered)
     return _finished(filtered, method, out)
+
+
+def _put_whole(filter_: Butterworth | Sinc | Notch, x: Array, out: Array) -> None:
+    """Filter whole trials; a windowed sinc treats long ones in pieces as it does elsewhere."""
+    length = x.shape[1]
+    whole = filter_.needs_whole or not isinstance(filter_, Sinc)
+    rows = None if whole else piece_length(length, filter_.margin)
+    for first in range(0, length, rows or length):
+        stop = min(first + (rows or length), length)
+        low, high = filter_.samples_for(length, first, stop)
+        filter_.put(x[:, low:high], low, length, first, out[:, first:stop])
 
 
 def _prepared(method: Preprocessing, x: Array) -> Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rayspy.kernels.design import windowed_sinc
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.mtmfft import working_dtype
+from rayspy.kernels.padding import added_bytes
 from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, room_in_bytes, samples_for_rows
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
@@ -30,6 +31,8 @@ class Resample(Method):
     down: int
     cutoff: float
     order: int
+    padtype: str = "mean"
+    """What trials are beyond their ends, see `rayspy.kernels.padding`."""
 
     @property
     def factor(self) -> Polyphase:
@@ -47,7 +50,8 @@ class Resample(Method):
 
     def piece_rows(self, length: int) -> int | None:
         """A multiple of `up`, so that all pieces are alike."""
-        return _piece_rows(length, self.factor.half // self.up + 1, self.up, self.down)
+        margin = self.factor.half // self.up + 1
+        return None if self.padtype == "line" else _piece_rows(length, margin, self.up, self.down)
 
     def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
         """Exactly those that the filter reaches."""
@@ -56,7 +60,7 @@ class Resample(Method):
     def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
         """Bind to rows of a trial."""
         start = self.samples_for(length, first, stop)[0]
-        bound: Kernel = partial(_resampled, self.factor, start, first, stop)
+        bound: Kernel = partial(_resampled, self.factor, self.padtype, length, start, first, stop)
         return bound
 
     @property
@@ -66,11 +70,12 @@ class Resample(Method):
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Marks of holes, or signals as lines and twice the result; a copy of input in half precision."""
+        padding = added_bytes(self.padtype, length, self.factor.half // self.up + 1, itemsize)
         if self.factor.by_transform:
-            return 6 * length + (4 * length if itemsize == 2 else 0)
+            return 6 * length + (4 * length if itemsize == 2 else 0) + padding
         wide = 8 if itemsize > 4 else 4
         rows = n_rows(length, self.up, self.down)
-        return wide * 2 * (length + rows) + 16 * (self.factor.half // self.down + 32)
+        return wide * 2 * (length + rows) + 16 * (self.factor.half // self.down + 32) + padding
 
     def shared_bytes(self, length: int) -> int:
         """Phases of 32 pairs of segments and their filters."""
@@ -85,12 +90,19 @@ def _factor(up: int, down: int, cutoff: float, order: int) -> Polyphase:
 
 
 def _resampled(
-    factor: Polyphase, start: int, first: int, stop: int, x: Array, out: Array | None = None
+    factor: Polyphase,
+    padtype: str,
+    length: int,
+    start: int,
+    first: int,
+    stop: int,
+    x: Array,
+    out: Array | None = None,
 ) -> Array:
     dtype = working_dtype(x.dtype)
     if out is None:
         out = np.empty((x.shape[0], stop - first, x.shape[2]), dtype)
-    put_resampled(x, dtype, factor, start, first, stop, out)
+    put_resampled(x, dtype, factor, start, first, stop, out, padtype, length)
     return out
 
 
@@ -122,6 +134,8 @@ class Downsample(Method):
 
     def piece_rows(self, length: int) -> int | None:
         """As many rows as a piece has samples to be filtered for."""
+        if self.filter is not None and self.filter.needs_whole:
+            return None
         return _piece_rows(length, 0 if self.filter is None else self.filter.margin, 1, self.step)
 
     def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:

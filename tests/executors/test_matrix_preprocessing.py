@@ -13,7 +13,10 @@ CALLS = {
     "but": ("preprocessing", {"freq": [10, 20], "filter_type": "bp"}),
     "but_onepass": ("preprocessing", {"freq": 10, "filter_type": "hp", "direction": "onepass"}),
     "firws": ("preprocessing", {"filter_class": "firws", "freq": 20, "order": 10}),
-    "firws_long": ("preprocessing", {"filter_class": "firws", "freq": 20, "direction": "onepass"}),
+    "firws_long": (
+        "preprocessing",
+        {"filter_class": "firws", "freq": 20, "direction": "onepass", "padtype": "line"},
+    ),
     "minphase": (
         "preprocessing",
         {"filter_class": "firws", "freq": 20, "order": 30, "direction": "onepass-minphase"},
@@ -26,7 +29,10 @@ CALLS = {
     "resample": ("resampledata", {"resamplefs": 30.0, "order": 100}),
     "resample_few_taps": ("resampledata", {"resamplefs": 37.0}),
     "downsample": ("resampledata", {"resamplefs": 25, "method": "downsample"}),
-    "downsample_lpfreq": ("resampledata", {"resamplefs": 25, "method": "downsample", "lpfreq": 10}),
+    "downsample_lpfreq": (
+        "resampledata",
+        {"resamplefs": 25, "method": "downsample", "lpfreq": 10, "padtype": "odd"},
+    ),
 }
 SELECTIONS = {
     "all": None,

@@ -90,21 +90,58 @@ def taps_by_scipy(kind, freqs, order):
     return {"lp": low, "hp": delta - low, "bp": high - low, "bs": low + delta - high}[kind]
 
 
+ADDED = {
+    "odd": {"mode": "reflect", "reflect_type": "odd"}, "even": {"mode": "reflect"}, "edge": {"mode": "edge"},
+}  # fmt: skip
+
+
+def padded(x, padtype, n):
+    """n samples more at either end, and what was taken out before: a constant or a line."""
+    x, level = x.astype(float), np.zeros((len(x), x.shape[1]))
+    if padtype == "mean":
+        level = level + x.mean(axis=0)
+    if padtype == "line":
+        level = np.linspace(x[0], x[-1], len(x))
+    return np.pad(x - level, ((n, n), (0, 0)), **ADDED.get(padtype, {"mode": "constant"})), level
+
+
+def filtered_by_hand(x, taps, padtype, passes):
+    from scipy.signal import oaconvolve
+
+    half = len(taps) // 2
+    y, level = padded(x, padtype, passes * half if padtype in ADDED else 0)
+    for _ in range(passes):
+        y = oaconvolve(y, taps[:, None], axes=0)
+        y = y[2 * half : len(y) - 2 * half] if padtype in ADDED else y[half : len(y) - half]
+    return y + level * taps.sum() ** passes
+
+
 @pytest.mark.parametrize("n_samples", [300, 900, 6000, 150_000])
 @pytest.mark.parametrize("direction", ["onepass", "twopass"])
 @pytest.mark.parametrize(("kind", "freq"), [("lp", 30), ("hp", 20), ("bp", [20, 40]), ("bs", [45, 55])])
 def test_windowed_sinc_is_a_convolution(kind, freq, direction, n_samples):
-    from scipy.signal import oaconvolve
-
     x = recording(n_samples)
     taps = taps_by_scipy(kind, np.atleast_1d(freq), 500)
-    wanted = x.astype(float)
-    for _ in range(1 if direction == "onepass" else 2):
-        wanted = oaconvolve(wanted, taps[:, None], axes=0)[250:-250]
-    got = spy.preprocessing(
-        one_trial(x), filter_class="firws", filter_type=kind, freq=freq, order=500, direction=direction
-    )
+    settings_ = {"filter_class": "firws", "filter_type": kind, "freq": freq, "order": 500}
+    wanted = filtered_by_hand(x, taps, "constant", 1 if direction == "onepass" else 2)
+    got = spy.preprocessing(one_trial(x), direction=direction, padtype="constant", **settings_)
     assert relative(got.data[()], wanted) < 1e-6
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 300, 900, 150_000])
+@pytest.mark.parametrize("direction", ["onepass", "twopass"])
+@pytest.mark.parametrize("padtype", ["mean", "line", "odd", "even", "edge"])
+def test_what_a_windowed_sinc_finds_beyond_the_ends(padtype, direction, n_samples):
+    x = recording(n_samples) + np.linspace(0, 100, n_samples, dtype=np.float32)[:, np.newaxis]
+    for kind, freq in (("lp", 30), ("hp", 20)):
+        taps = taps_by_scipy(kind, [freq], 500)
+        wanted = filtered_by_hand(x, taps, padtype, 1 if direction == "onepass" else 2)
+        settings_ = {"filter_type": kind, "freq": freq, "order": 500, "padtype": padtype}
+        got = spy.preprocessing(one_trial(x), filter_class="firws", direction=direction, **settings_)
+        # The mean of a long trial is that of its piece at either end.
+        rows = slice(500, -500) if padtype == "mean" and n_samples > 65536 else slice(None)
+        level = max(np.abs(x).max(), np.abs(padded(x, padtype, 500)[0]).max())
+        assert np.abs(got.data[()] - wanted)[rows].max() < 1e-6 * level
 
 
 @pytest.mark.parametrize("n_samples", [500, 150_000])
@@ -116,15 +153,25 @@ def test_minimum_phase_is_causal_and_has_the_same_magnitude(n_samples):
     taps, linear = low.response.taps, Sinc("lp", (0.03,), 200, "hann", "onepass").response.taps
     np.testing.assert_allclose(np.abs(np.fft.rfft(taps, 4096)), np.abs(np.fft.rfft(linear, 4096)), atol=1e-4)
     assert np.argmax(np.abs(taps)) < np.argmax(np.abs(linear)) / 2
-    got = spy.preprocessing(
-        one_trial(x), filter_class="firws", freq=30, order=200, window="hann", direction="onepass-minphase"
-    )
-    assert relative(got.data[()], oaconvolve(x.astype(float), taps[:, None], axes=0)[:n_samples]) < 1e-6
+    settings_ = {
+        "filter_class": "firws", "freq": 30, "order": 200, "window": "hann", "direction": "onepass-minphase",
+    }  # fmt: skip
+    for padtype in ("constant", "mean", "odd", "even", "edge"):
+        got = spy.preprocessing(one_trial(x), padtype=padtype, **settings_).data[()]
+        y, level = padded(x, padtype, 200)
+        wanted = oaconvolve(y, taps[:, None], axes=0)[200 : 200 + n_samples] + level * taps.sum()
+        rows = slice(200 if padtype == "mean" and n_samples > 65536 else 0, None)
+        assert relative(got[rows], wanted[rows]) < 1e-6
+    ramp = np.arange(-200.0, n_samples)[:, np.newaxis]
+    wanted = oaconvolve(ramp, taps[:, None], axes=0)[200 : 200 + n_samples]
+    got = spy.preprocessing(one_trial(ramp[200:]), padtype="line", **settings_).data[()]
+    assert relative(got, wanted) < 1e-6
     impulse = np.zeros((400, 1), np.float32)
     impulse[200] = 1
     response = spy.preprocessing(
-        one_trial(impulse), filter_class="firws", freq=30, order=100, direction="onepass-minphase"
-    ).data[()]
+        one_trial(impulse), filter_class="firws", freq=30, order=100, direction="onepass-minphase",
+        padtype="constant",
+    ).data[()]  # fmt: skip
     assert np.abs(response[:200]).max() < 1e-7
 
 
@@ -135,7 +182,7 @@ def test_resampling_is_that_of_scipy(rate, n_samples):
 
     spy.set_loglevel("ERROR")
     x = recording(n_samples)
-    got = spy.resampledata(one_trial(x), resamplefs=rate)
+    got = spy.resampledata(one_trial(x), resamplefs=rate, padtype="constant")
     up, down = {300.0: (3, 10), 333.0: (333, 1000), 250.0: (1, 4), 999.0: (999, 1000), 80.3: (803, 10000)}[
         rate
     ]
@@ -143,9 +190,62 @@ def test_resampling_is_that_of_scipy(rate, n_samples):
     wanted = resample_poly(x.astype(float), up, down, axis=0, window=taps)
     assert got.data.shape == (-(-n_samples * up // down), 2)
     assert relative(got.data[()], wanted) < 1e-6
-    wide = spy.resampledata(one_trial(x.astype(float)), resamplefs=rate)
+    wide = spy.resampledata(one_trial(x.astype(float)), resamplefs=rate, padtype="constant")
     assert wide.data.dtype == np.float64
     assert relative(wide.data[()], wanted) < 1e-12
+
+
+@pytest.mark.parametrize("n_samples", [2, 40, 1500, 150_000])
+@pytest.mark.parametrize(("rate", "up", "down", "order"), [(300.0, 3, 10, 500), (370.0, 37, 100, 1200)])
+@pytest.mark.parametrize("padtype", ["mean", "line", "odd", "even", "edge"])
+def test_what_resampling_finds_beyond_the_ends(padtype, rate, up, down, order, n_samples):
+    from scipy.signal import firwin, resample_poly
+
+    x = recording(n_samples, dtype=np.float64)
+    taps = firwin(order + 1, rate / 1000 / up, window="hamming")
+    y, _ = padded(x, padtype, 10 * down)
+    rows = -(-n_samples * up // down)
+    wanted = resample_poly(y, up, down, axis=0, window=taps)[10 * up : 10 * up + rows]
+    if padtype == "line":
+        slope = (x[-1] - x[0]) / (n_samples - 1)
+        wanted = wanted + x[0] + slope * np.arange(rows)[:, np.newaxis] * down / up
+    if padtype == "mean":
+        wanted = wanted + x.mean(axis=0)
+    got = spy.resampledata(one_trial(x), resamplefs=rate, order=order, padtype=padtype).data[()]
+    if n_samples > 65536 and padtype == "mean":  # of the piece at either end; a short filter tells
+        np.testing.assert_allclose(got[600:-600], wanted[600:-600], atol=2e-3 * np.abs(x).max())
+    else:
+        np.testing.assert_allclose(got, wanted, atol=1e-12 * np.abs(y).max())
+
+
+CONSTANT = [
+    lambda d: spy.preprocessing(d, filter_class="firws", freq=30, order=100),
+    lambda d: spy.preprocessing(d, filter_class="firws", freq=[20, 60], filter_type="bs"),
+    lambda d: spy.preprocessing(d, filter_class="firws", freq=30, order=80, direction="onepass-minphase"),
+    lambda d: spy.resampledata(d, resamplefs=300),
+    lambda d: spy.resampledata(d, resamplefs=250, method="downsample", lpfreq=90),
+    lambda d: spy.preprocessing(d, freq=30),
+    lambda d: spy.notchfilter(d, freq=50),
+    lambda d: spy.linefilter(d, freq=50),
+]
+NOTHING = [
+    lambda d: spy.preprocessing(d, filter_class="firws", freq=30, filter_type="hp", order=100),
+    lambda d: spy.preprocessing(d, filter_class="firws", freq=[20, 60], filter_type="bp"),
+    lambda d: spy.preprocessing(d, freq=[20, 60], filter_type="bp"),
+    lambda d: spy.preprocessing(d, filter_class="firws", freq=30, polyremoval=0),
+    lambda d: spy.preprocessing(d, filter_class=None, zscore=True),
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 12), st.integers(100, 700), st.floats(-1e5, 1e5), st.integers(-40, 30))
+def test_a_constant_stays_itself_or_changes_nothing(which, n_samples, level, scale):
+    run, gain = [*((run, 1) for run in CONSTANT), *((run, 0) for run in NOTHING)][which]
+    spy.set_loglevel("ERROR")
+    x = recording(n_samples, 2, n_samples, np.float64) - 50
+    plain, shifted = (run(one_trial(some * 2.0**scale)).data[()].astype(float) for some in (x, x + level))
+    tolerance = 2.0**scale * (1e-5 * np.abs(x).max() + 1e-6 * abs(level))
+    np.testing.assert_allclose(shifted, plain + gain * level * 2.0**scale, rtol=0, atol=tolerance)
 
 
 @settings(max_examples=40, deadline=None)
@@ -499,10 +599,14 @@ PIECEWISE = [
     lambda d, **k: spy.linefilter(d, freq=50, n_harmonics=2, window=1.003, **k),
     lambda d, **k: spy.resampledata(d, resamplefs=300, **k),
     lambda d, **k: spy.resampledata(d, resamplefs=250, method="downsample", lpfreq=90, **k),
+    lambda d, **k: spy.preprocessing(d, freq=30, filter_class="firws", padtype="odd", **k),
+    lambda d, **k: spy.resampledata(d, resamplefs=300, padtype="line", **k),
 ]
 
 
-@pytest.mark.parametrize("run", PIECEWISE, ids=["but", "firws", "notch", "line", "resample", "downsample"])
+@pytest.mark.parametrize(
+    "run", PIECEWISE, ids=["but", "firws", "notch", "line", "resample", "downsample", "odd", "line-padding"]
+)
 def test_the_same_bits_however_a_long_recording_is_cut(run):
     rows = 130_000
     trl = np.array([[100, rows, -7], [5, 400, 0]])
@@ -547,13 +651,13 @@ METHODS = [
     Preprocessing(Butterworth("bp", (0.02, 0.04), 4, True)),
     Preprocessing(Butterworth("hp", (0.02,), 4, False), rectify=True),
     Preprocessing(Sinc("bp", (0.02, 0.04), 1000, "hamming", "twopass")),
-    Preprocessing(Sinc("lp", (0.02,), 1000, "hamming", "onepass-minphase")),
+    Preprocessing(Sinc("lp", (0.02,), 1000, "hamming", "onepass-minphase", "odd")),
     Preprocessing(Butterworth("bp", (0.02, 0.04), 4, True), hilbert="complex", polyremoval=1, zscore=True),
     Preprocessing(None, polyremoval=1, zscore=True),
     Preprocessing(Notch((0.05, 0.1), 0.002, True)),
     LineFilter((0.05, 0.1), 1000),
     Resample(300.0, 3, 10, 0.15, 1000),
-    Resample(333.0, 333, 1000, 0.1665, 1000),
+    Resample(333.0, 333, 1000, 0.1665, 1000, "edge"),
     Downsample(250.0, 4, Sinc("lp", (0.1,), 1000, "hamming", "twopass")),
     Downsample(250.0, 4),
 ]

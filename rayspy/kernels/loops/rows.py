@@ -22,6 +22,8 @@ _LOOKED_AT = 256
 """Samples, at least, that tell about where a line runs."""
 _RUN = 256
 """Samples that are added one to the other."""
+_FOLD = 8
+"""Samples of a line that are added before their sum is, however many channels there are."""
 FEW = 8
 """Neighbouring channels that are copied at once."""
 
@@ -101,6 +103,47 @@ def take_means(x: Array, means: Array) -> None:
                     run[channel] += row[channel]
             sums += run
         sums /= n_samples
+
+
+@compiled
+def take_finite_means(x: Array, levels: Array) -> None:
+    """Mean of all samples of each line.
+
+    Parameters
+    ----------
+    x, levels
+        As in `take_levels`; numbers that are not finite are left out.
+    """
+    n_samples, n_channels = x.shape[1], x.shape[2]
+    whole, zero = n_samples - n_samples % _FOLD, np.float64(0)
+    sums = np.empty(n_channels)
+    for trial in range(len(x)):
+        sums[:] = 0.0
+        for t in range(0, whole, _FOLD):
+            for q in range(n_channels):
+                a = zero + x[trial, t, q] + x[trial, t + 1, q]
+                b = zero + x[trial, t + 2, q] + x[trial, t + 3, q]
+                c = zero + x[trial, t + 4, q] + x[trial, t + 5, q]
+                d = zero + x[trial, t + 6, q] + x[trial, t + 7, q]
+                sums[q] += (a + b) + (c + d)
+        for t in range(whole, n_samples):
+            for q in range(n_channels):
+                sums[q] += x[trial, t, q]
+        for q in range(n_channels):
+            mean = sums[q] / n_samples
+            if not np.isfinite(mean):
+                mean = _finite_mean(x[trial, :, q])
+            levels[trial * n_channels + q] = mean
+
+
+@compiled
+def _finite_mean(line: Array) -> float:
+    total, count = 0.0, 0
+    for t in range(len(line)):
+        if np.isfinite(line[t]):
+            total += line[t]
+            count += 1
+    return total / max(count, 1)
 
 
 @compiled
