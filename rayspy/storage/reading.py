@@ -94,7 +94,7 @@ class ReaderSource:
             array = opened.read(region[0].start, region[0].stop, region[1])
         if array.shape != region_shape(region):
             raise SourceChangedError(f"{self.path}: {array.shape} was read for {region_shape(region)}")
-        return np.ascontiguousarray(array, self.dtype)
+        return np.asarray(array, self.dtype)
 
     def opened(self) -> Opened:
         """Open the recording, or take it over if this process has done so before."""

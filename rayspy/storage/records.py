@@ -16,7 +16,7 @@ from rayspy.storage.sources import Read, open_descriptor, read_c_order
 
 Array = NDArray[Any]
 
-_CHUNK_BYTES = 2**22
+_CHUNK_BYTES = 2**19
 """How much of a file is taken apart at a time: it should stay in the processor's cache."""
 
 
@@ -102,6 +102,7 @@ class RecordsSource:
         self, taken: Array, low: int, starts: tuple[int, ...], first: int, rows: slice, out: Array
     ) -> None:
         """Copy the wanted samples of some records to their rows."""
+        taken = np.ascontiguousarray(taken)
         n, size = len(taken), self.samples * self._itemsize
         begin, end = max(rows.start - first, 0), min(rows.stop - first, n * self.samples)
         place = slice(first + begin - rows.start, first + end - rows.start)
@@ -109,21 +110,28 @@ class RecordsSource:
         shape = (n, self.samples, len(starts))
         target = out[place].reshape(shape) if whole else np.empty(shape, self.dtype)
         for k, count, start in _runs(starts, size):
-            block = taken[:, start - low : start - low + count * size].reshape(n, count, size)
-            target[:, :, k : k + count] = self._numbers(block).transpose(0, 2, 1)
+            self._copy(taken, start - low, count, target[:, :, k : k + count])
         if not whole:
             out[place] = target.reshape(n * self.samples, -1)[begin:end]
 
-    def _numbers(self, block: Array) -> Array:
-        """Bytes of (record, channel) as numbers of (record, channel, sample)."""
-        block = np.ascontiguousarray(block)
-        if self.stored != "<i3":
-            return block.view(self.stored)
-        three = block.reshape(*block.shape[:2], self.samples, 3)
-        wide = np.empty((*three.shape[:3], 4), np.uint8)
-        wide[..., 0], wide[..., 1:] = 0, three
-        numbers: Array = wide.view("<i4")[..., 0] >> 8
-        return numbers
+    def _copy(self, taken: Array, start: int, count: int, target: Array) -> None:
+        """Copy channels that stand one behind the other to (record, sample, channel)."""
+        size, three = self.samples * self._itemsize, self.stored == "<i3"
+        if three:
+            # each number is the upper three bytes of a word that begins one byte before it
+            padded = np.empty(1 + taken.size, np.uint8)
+            padded[0], padded[1:] = 0, taken.reshape(-1)
+            taken_bytes, strides = padded, (taken.shape[1], 3, size)
+            stored = np.dtype("<i4")
+        else:
+            taken_bytes, stored = taken, np.dtype(self.stored)
+            strides = (taken.shape[1], stored.itemsize, size)
+        shape = (len(taken), self.samples, count)
+        numbers: Array = np.ndarray(shape, stored, taken_bytes, start, strides)
+        if three:
+            np.right_shift(numbers, 8, out=target)
+        else:
+            target[...] = numbers
 
 
 def _runs(starts: tuple[int, ...], size: int) -> Iterator[tuple[int, int, int]]:

@@ -14,6 +14,7 @@ from rayspy.storage.region import Region, region_shape
 from rayspy.storage.sources import ArraySource, Read
 
 Array = NDArray[Any]
+_CACHED_BYTES = 2**18
 Factors = float | tuple[float, ...]
 
 
@@ -67,10 +68,14 @@ class ScaledSource:
             yield lambda region: self._scaled(read(region), region)
 
     def _scaled(self, array: Array, region: Region) -> Array:
-        out: Array = np.multiply(array, self._columns(self.scale, region), dtype=self.dtype)
-        bias = self._columns(self.bias, region)
-        if bias.any():
-            np.add(out, bias, out=out)
+        scale, bias = self._columns(self.scale, region), self._columns(self.bias, region)
+        out = np.empty(array.shape, self.dtype)
+        rows = max(1, _CACHED_BYTES // max(1, out[:1].nbytes))
+        for first in range(0, len(out), rows):
+            part = out[first : first + rows]
+            np.multiply(array[first : first + rows], scale, out=part)
+            if bias.any():
+                np.add(part, bias, out=part)
         return out
 
     def _columns(self, factors: Factors, region: Region) -> Array:
