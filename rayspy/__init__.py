@@ -75,6 +75,7 @@ from rayspy.io.spikes import spikes_from_pandas as spikes_from_pandas
 from rayspy.io.spikes import spikes_from_times as spikes_from_times
 from rayspy.io.spikes import spikes_to_pandas as spikes_to_pandas
 from rayspy.io.spikes import spikes_to_times as spikes_to_times
+from rayspy.io.writers.syncopy import to_syncopy as to_syncopy
 from rayspy.launch.connecting import connect as connect
 from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
@@ -206,6 +207,7 @@ __all__ = [
     "synthdata",
     "timelockanalysis",
     "timelockstatistics",
+    "to_syncopy",
     "var",
     "white_noise",
 ]

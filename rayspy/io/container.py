@@ -45,6 +45,7 @@ from rayspy.errors import (
     ScratchSpaceError,
 )
 from rayspy.io.models import check_models, read_models, write_models
+from rayspy.io.readers.syncopy import is_syncopy, load_object
 from rayspy.io.switch import recover, under_construction
 from rayspy.storage.faults import reason
 from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
@@ -199,8 +200,7 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         "class": type(data).__name__,
         "dimord": data.dimord,
         "samplerate": data.samplerate,
-        **_meaning_of(data),
-        **_events_of(data),
+        **besides(data),
         **({"coordinates": data.coordinates()} if isinstance(data, DiscreteData) else {}),
         "attached": sorted(attached),
         "labels": _labels_of(data),
@@ -221,6 +221,11 @@ def _labels_of(data: BaseData) -> dict[str, Any]:
     if isinstance(data, DiscreteData):
         return {}
     return {dim: serializable(values, dim) for dim, values in data.describe().labels.items()}
+
+
+def besides(data: BaseData) -> dict[str, Any]:
+    """What the numbers are, and events of recordings."""
+    return {**_meaning_of(data), **_events_of(data)}
 
 
 def _meaning_of(data: BaseData) -> dict[str, Any]:
@@ -246,6 +251,13 @@ def _event_table(events: EventData, rows: NDArray[Any]) -> dict[str, Any]:
         "trialdefinition": serializable(events.trialdefinition),
         "info": serializable(events.info),
     }
+
+
+def _take_besides(data: BaseData, stored: dict[str, Any]) -> None:
+    if isinstance(data, Measured):
+        data.quantity, data.unit = stored.get("quantity"), stored.get("unit")
+    if isinstance(data, AnalogData) and stored.get("events") is not None:
+        data.events = _read_event_table(stored["events"])
 
 
 def _read_event_table(table: dict[str, Any]) -> EventData:
@@ -340,7 +352,7 @@ def load(
     mode: str = "r+",
     out: BaseData | None = None,
 ) -> Any:
-    """Load what `save` wrote. Arrays stay in their files and are read as needed.
+    """Load what `save` or Syncopy wrote. Arrays stay in their files and are read as needed.
 
     Parameters
     ----------
@@ -392,9 +404,9 @@ def load_as(filename: Any, cls: type[BaseData]) -> BaseData:
         raise InvalidValueError(f"{cls.extension} folder for {cls.__name__}", "data", path)
     if path.suffix != cls.extension:
         path = path.with_name(path.name + cls.extension)
-    if not path.is_dir():
+    if not path.exists():
         recover(path.parent)
-    if not path.is_dir():
+    if not path.exists():
         raise PathError(path, exists=False)
     return _load_object(path, None)
 
@@ -415,12 +427,14 @@ def _words(value: Any, name: str) -> list[str]:
 
 
 def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
+    if path.suffix == ".info" and path.with_suffix("").suffix in BY_EXTENSION:
+        path = path.with_suffix("")
     if path.suffix in BY_EXTENSION:
         if tag is not None or dataclass is not None:
             raise InvalidValueError("a container together with `tag` or `dataclass`", "filename", path.name)
-        if not path.is_dir():
+        if not path.exists():
             recover(path.parent)
-        if not path.is_dir():
+        if not path.exists():
             raise PathError(path, exists=False)
         return [path]
     folder = path if path.suffix == ".spy" else path.with_name(path.name + ".spy")
@@ -447,6 +461,10 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
 
 
 def _load_object(folder: Path, checksum: bool | None) -> BaseData:
+    if is_syncopy(folder):
+        data, more = load_object(folder, checksum)
+        _take_besides(data, more)
+        return data
     description = _checked_description(folder)
     try:
         _check_files(folder, description["files"], checksum, description.get("attached", []))
@@ -479,10 +497,7 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     if isinstance(data, DiscreteData) and description.get("coordinates") is not None:
         data.set_coordinates(description["coordinates"])
     _attach_arrays(data, folder, description.get("attached", []))
-    if isinstance(data, Measured):
-        data.quantity, data.unit = description.get("quantity"), description.get("unit")
-    if isinstance(data, AnalogData) and description.get("events") is not None:
-        data.events = _read_event_table(description["events"])
+    _take_besides(data, description)
     if isinstance(data, SpectralData) and _MODELS in description["files"]:
         data.metadata = read_models(folder / _MODELS)
     return data

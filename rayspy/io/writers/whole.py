@@ -1,0 +1,51 @@
+"""Files that appear under their names only when they are complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rayspy.errors import InvalidTypeError, PathError
+
+
+def target(path: Any, suffix: str, overwrite: bool, name: str = "path") -> Path:
+    """Full name of a file that may be written.
+
+    Raises
+    ------
+    InvalidTypeError
+        Not a path.
+    PathError
+        It exists and is not to be replaced, or its folder cannot be made.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidTypeError(path, name, "name of a file;")
+    full = Path(path).expanduser().absolute()
+    full = full if full.suffix.lower() == suffix else full.with_name(full.name + suffix)
+    if full.exists() and not (overwrite and full.is_file()):
+        raise PathError(full, exists=True, hint="use overwrite=True to replace it")
+    try:
+        full.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PathError(full.parent, hint=error.strerror or str(error)) from error
+    return full
+
+
+@contextmanager
+def building(*finals: Path) -> Iterator[list[Path]]:
+    """Yield temporary names beside the final ones; they are renamed at the end, or removed after an error."""
+    token = secrets.token_hex(4)
+    parts = [final.with_name(f".{token}.{final.name}") for final in finals]
+    try:
+        yield parts
+        for part, final in zip(parts, finals, strict=True):
+            part.replace(final)
+    except OSError as error:
+        raise PathError(finals[0], hint=error.strerror or str(error)) from error
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
