@@ -7,7 +7,7 @@
      ├─ InvalidTypeError (TypeError)            a parameter has the wrong type
      ├─ PathError (OSError)                     a path is missing, exists already or cannot be used
      ├─ DamagedDataError (ValueError)           a stored array is truncated or was altered
-     ├─ SourceChangedError (RuntimeError)       an input file changed while it was in use
+     │   └─ SourceChangedError (RuntimeError)   an input file changed while it was in use
      ├─ MemoryBudgetError (MemoryError)         the plan does not fit into the memory budget
      ├─ ScratchSpaceError (OSError)             the result does not fit into the scratch folder
      ├─ ParallelError (RuntimeError)            the parallel back end cannot be reached or was lost
@@ -145,7 +145,7 @@ class DamagedDataError(_MessageError, ValueError):
     """A stored array is truncated or was altered."""
 
 
-class SourceChangedError(_MessageError, RuntimeError):
+class SourceChangedError(DamagedDataError, RuntimeError):
     """An input file changed while it was in use."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.config import config
+from rayspy.data.masked import n_masked, plain, tell_masked
 from rayspy.errors import InvalidTypeError, InvalidValueError, PathError
 from rayspy.storage.leases import StoredArray
 from rayspy.storage.parts import PartsTarget, open_parts
@@ -25,6 +26,7 @@ from rayspy.storage.sources import (
     is_storable,
     open_hdf5,
 )
+from rayspy.storage.stamps import NOT_WATCHED, Stamp
 
 Array = NDArray[Any]
 
@@ -116,7 +118,11 @@ def from_array(array: Array, ndim: int, axis: int) -> ArraySource:
     _check_ndim(array, ndim)
     if 0 in array.shape:
         raise InvalidValueError("non-empty array", "data", f"array of shape {array.shape}")
+    masked = n_masked(array)
+    tell_masked(masked)
+    array = array if masked else np.asarray(array)
     if array.nbytes <= config.inmemory_bytes:
+        array = plain(array)
         return MemorySource(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
     check_space(array.nbytes, "the data set")
     writer = StackWriter(axis)
@@ -125,7 +131,7 @@ def from_array(array: Array, ndim: int, axis: int) -> ArraySource:
         for first in range(0, array.shape[axis], rows):
             index = [slice(None)] * array.ndim
             index[axis] = slice(first, first + rows)
-            writer.add(check_numeric(array[tuple(index)]))
+            writer.add(check_numeric(plain(array[tuple(index)])))
         return writer.finish()
     except BaseException:
         writer.abort()
@@ -156,10 +162,13 @@ def from_trials(trials: Iterable[Any], ndim: int, axis: int, equal: bool) -> tup
     writer = StackWriter(axis)
     lengths: list[int] = []
     first: Array | None = None
+    masked = 0
     try:
         for k, trial in enumerate(_arrays(trials)):
             _check_ndim(trial, ndim)
-            trial = check_numeric(trial)
+            masked += n_masked(trial)
+            check_dtype(trial.dtype)
+            trial = check_numeric(plain(trial))
             if first is None:
                 first = trial[(slice(0),) * ndim]
                 shape = trial.shape
@@ -168,6 +177,7 @@ def from_trials(trials: Iterable[Any], ndim: int, axis: int, equal: bool) -> tup
             writer.add(np.array(trial, order="C"))
         if not lengths:
             raise InvalidValueError("at least one trial", "data", "empty or exhausted generator")
+        tell_masked(masked)
         return writer.finish(), lengths
     except BaseException:
         writer.abort()
@@ -220,7 +230,7 @@ def from_npy(path: Path) -> RawSource:
         return RawSource(str(path), dtype, shape, "F" if fortran else "C", file.tell())
 
 
-def from_hdf5(path: Path, name: str | None) -> Hdf5Source:
+def from_hdf5(path: Path, name: str | None, stamp: Stamp | None = None) -> Hdf5Source:
     """Open a dataset of an HDF5 file; without a name the one called ``data`` or the only one."""
     import h5py
 
@@ -240,7 +250,7 @@ def from_hdf5(path: Path, name: str | None) -> Hdf5Source:
         if not isinstance(dataset, h5py.Dataset):
             raise InvalidValueError("name of a dataset in the file", "dataset", f"{name} in {path}")
         check_dtype(dataset.dtype)
-        return Hdf5Source(str(path), name, dataset.shape, dataset.dtype.newbyteorder("="))
+        return Hdf5Source(str(path), name, dataset.shape, dataset.dtype.newbyteorder("="), stamp)
 
 
 def is_open_dataset(data: Any) -> bool:
@@ -253,9 +263,11 @@ def from_open_dataset(dataset: Any) -> Hdf5Source:
     """Refer to an open h5py dataset by file and name."""
     if not dataset:
         raise InvalidValueError("open HDF5 dataset", "data", "closed HDF5 dataset")
-    if dataset.file.mode != "r":
-        dataset.file.flush()
-    return from_hdf5(Path(dataset.file.filename), dataset.name)
+    path = Path(dataset.file.filename)
+    if dataset.file.mode == "r":
+        return from_hdf5(path, dataset.name)
+    dataset.file.flush()
+    return from_hdf5(path, dataset.name, NOT_WATCHED)
 
 
 def concatenated(sources: list[ArraySource], axis: int) -> ArraySource:

@@ -13,6 +13,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.labels import default_names
+from rayspy.data.masked import n_masked, plain, real_dtype, tell_masked
 from rayspy.data.quantity import Measured
 from rayspy.data.quantity import combined as meaning_of
 from rayspy.data.spectral import SpectralData
@@ -163,8 +164,9 @@ def _matching(other: BaseData, base: BaseData, own: Stacked) -> Stacked:
 
 def _repeated(other: Any, base: BaseData, own: Stacked) -> Repeated:
     """Accept an array that can be broadcast against each trial."""
+    tell_masked(n_masked(other), "operand")
     try:
-        array = np.asarray(other)
+        array = np.asarray(plain(other))
     except ValueError:
         raise InvalidValueError(
             "rows of equal length", "operand", "list of lists of different lengths"
@@ -213,15 +215,10 @@ def result_dtype(own: np.dtype[Any], other: Any) -> np.dtype[Any]:
     other : numpy.dtype or number
         Type of the other array, or a plain number, which counts less.
     """
-    real = _real(own)
+    real = real_dtype(own)
     if isinstance(other, np.dtype):
-        return np.result_type(real, _real(other))
+        return np.result_type(real, real_dtype(other))
     return np.result_type(real, other if _holds(real, other) else np.result_type(np.float64, type(other)))
-
-
-def _real(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Type in which numbers are computed: float32 for whole ones of 8 and 16 bit, float64 for longer ones."""
-    return np.result_type(dtype, np.float32) if dtype.kind in "iu" else dtype
 
 
 def _holds(dtype: np.dtype[Any], value: complex) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rayspy.errors import DamagedDataError, SourceChangedError
 from rayspy.storage.region import Region, region_shape
 from rayspy.storage.sources import Read, open_hdf5
+from rayspy.storage.stamps import NOT_WATCHED, Stamp, check_stamp, stamp_of
 
 Array = NDArray[Any]
 
@@ -44,6 +45,12 @@ class DatasetsSource:
     n_channels: int
     stored: str
     pages: bool = False
+    stamp: Stamp | None = field(default=None, repr=False)
+    """What the file was when it was opened."""
+
+    def __post_init__(self) -> None:
+        if self.stamp is None:
+            object.__setattr__(self, "stamp", stamp_of(self.path))
 
     @cached_property
     def _edges(self) -> Array:
@@ -73,6 +80,7 @@ class DatasetsSource:
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions."""
         with open_hdf5(self.path) as file:
+            check_stamp(self.path, self.stamp or NOT_WATCHED)
             yield lambda region: self._read(file, region)
 
     def _read(self, file: Any, region: Region) -> Array:
@@ -87,6 +95,7 @@ class DatasetsSource:
             if low < high:
                 inner = slice(low - int(self._edges[k]), high - int(self._edges[k]))
                 out[low - rows.start : high - rows.start] = self._piece(file, k, inner, channels)
+        check_stamp(self.path, self.stamp or NOT_WATCHED)
         return out
 
     def _piece(self, file: Any, k: int, rows: slice, channels: slice) -> Array:

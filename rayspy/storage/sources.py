@@ -23,6 +23,7 @@ from rayspy.checks import check_choice, check_integer, check_scalar
 from rayspy.errors import DamagedDataError, InvalidValueError, PathError, SourceChangedError
 from rayspy.storage.faults import REMOVED
 from rayspy.storage.region import Region, contains, full_region, overlap, region_shape, shifted
+from rayspy.storage.stamps import NOT_WATCHED, Stamp, check_stamp, stamp_of
 
 Array = NDArray[Any]
 Read = Callable[[Region], Array]
@@ -283,6 +284,12 @@ class RawSource:
     order: str = "C"
     offset: int = 0
     scale: float | tuple[float, ...] | None = None
+    stamp: Stamp | None = field(default=None, repr=False)
+    """What the file was when it was opened: every block looks whether it still is."""
+
+    def __post_init__(self) -> None:
+        if self.stamp is None:
+            object.__setattr__(self, "stamp", stamp_of(self.path, self.offset))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -308,8 +315,16 @@ class RawSource:
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions."""
+        stamp = self.stamp or NOT_WATCHED
         with open_descriptor(self.path, self.n_bytes) as descriptor:
-            yield lambda region: self._read(descriptor, region)
+            check_stamp(self.path, stamp, self.offset, descriptor)
+
+            def read(region: Region) -> Array:
+                array = self._read(descriptor, region)
+                check_stamp(self.path, stamp, self.offset, descriptor)
+                return array
+
+            yield read
 
     def _read(self, descriptor: int, region: Region) -> Array:
         if self.order == "F":
@@ -334,6 +349,12 @@ class Hdf5Source:
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    stamp: Stamp | None = field(default=None, repr=False)
+    """As for `RawSource`."""
+
+    def __post_init__(self) -> None:
+        if self.stamp is None:
+            object.__setattr__(self, "stamp", stamp_of(self.path))
 
     @property
     def location(self) -> str:
@@ -355,7 +376,14 @@ class Hdf5Source:
                 raise DamagedDataError(f"{self.path} cannot be read: {error}") from error
             if getattr(dataset, "shape", None) != self.shape or dataset.dtype.newbyteorder("=") != self.dtype:
                 raise SourceChangedError(f"dataset {self.name!r} of {self.path} changed since it was opened")
-            yield lambda region: self._read(dataset, region)
+            check_stamp(self.path, self.stamp or NOT_WATCHED)
+
+            def read(region: Region) -> Array:
+                array = self._read(dataset, region)
+                check_stamp(self.path, self.stamp or NOT_WATCHED)
+                return array
+
+            yield read
 
     def _read(self, dataset: Any, region: Region) -> Array:
         try:

@@ -377,6 +377,50 @@ def test_raw_binary_arguments(tmp_path: Path, settings: Any, error: type[Excepti
         spy.raw_binary(tmp_path / "y.raw", "int16", 3)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "wanted"), [("i2", "f4"), ("u1", "f4"), ("i4", "f8"), ("f4", "f4"), ("f8", "f8"), ("c8", "c8")]
+)
+@pytest.mark.parametrize("limit", [100, 10**6])
+@pytest.mark.parametrize("way", ["array", "list", "generator", "assigned"])
+def test_what_is_masked_is_nan(
+    dtype: str, wanted: str, limit: int, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trials = [np.ma.array(RNG.integers(1, 99, size=(20, 3)).astype(dtype)) for _ in range(2)]
+    trials[1][3:5, 1] = np.ma.masked
+    expected = np.concatenate([np.asarray(t.astype(wanted).filled(np.nan)) for t in trials])
+    assert np.isnan(expected).sum() == 2
+    with spy.config.using(inmemory_bytes=limit, block_bytes=80):
+        if way == "array":
+            data = spy.AnalogData(np.ma.concatenate(trials))
+        elif way == "assigned":
+            data = spy.AnalogData(np.zeros((40, 3), dtype))
+            data.data = np.ma.concatenate(trials)
+        else:
+            data = spy.AnalogData(trials if way == "list" else iter(trials))
+    assert data.data.dtype == wanted
+    np.testing.assert_array_equal(data.data[()], expected)
+    assert [text for text in caplog.messages if "masked" in text] == [
+        "rayspy <data> WARNING: 2 masked values become NaN"
+    ]
+
+
+def test_arrays_of_which_nothing_is_masked_stay_what_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    assert spy.AnalogData(np.ma.array(np.ones((5, 2), "i2"))).data.dtype == "i2"
+    events = spy.EventData(np.ma.array(np.array([[1, 2], [3, 4]])))
+    assert events.data[()].tolist() == [[1, 2], [3, 4]]
+    assert not caplog.messages
+    with pytest.raises(InvalidTypeError, match="integer"):
+        spy.EventData(np.ma.array(np.array([[1, 2], [3, 4]]), mask=[[0, 0], [1, 0]]))
+
+
+def test_masked_operands_are_nan(caplog: pytest.LogCaptureFixture) -> None:
+    data = spy.AnalogData(np.ones((4, 3)))
+    mask = np.ma.array([1, 2, 3], mask=[0, 1, 0])
+    for found in (data + mask, mask + data):
+        np.testing.assert_array_equal(found.data[0], [2, np.nan, 4])
+    assert caplog.text.count("1 masked values become NaN") == 2
+
+
 def test_more_channels_than_samples_are_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     array = RNG.normal(size=(4, 1000))
     np.save(tmp_path / "x.npy", array)
