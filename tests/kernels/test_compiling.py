@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rayspy.kernels.loops.compiling import compiled
 
 PROGRAM = """
@@ -49,3 +51,66 @@ def test_products_and_sums_are_rounded_one_by_one() -> None:
     a = 1 + 2.0**-30
     assert run(a, a, -1.0) == (a * a) - 1.0
     assert run(a, a, -(a * a)) == 0.0
+
+
+COUNTED = """
+import sys
+import numba.core.event as event
+class Count(event.Listener):
+    n = 0
+    def on_start(self, e): Count.n += 1
+    def on_end(self, e): pass
+event.register("numba:compile", Count())
+import loops
+print(loops.double(3), Count.n)
+"""
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    paths = os.pathsep.join([str(folder), *filter(None, sys.path)])
+    environ = {**os.environ, "PYTHONPATH": paths}
+    environ.pop("NUMBA_CACHE_DIR", None)
+    command = [sys.executable, "-c", COUNTED]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+
+
+def told(process: subprocess.Popen[str]) -> list[str]:
+    text, _ = process.communicate(timeout=200)
+    assert process.returncode == 0
+    return text.split()
+
+
+def test_what_is_compiled_is_renewed_when_another_file_changes(tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text(
+        MODULE.replace("import compiled", "import compiled\nfrom other import factor").replace(
+            "2 * x", "factor(x)"
+        )
+    )
+    other = MODULE.replace("double", "factor")
+    (tmp_path / "other.py").write_text(other)
+    assert told(started(tmp_path)) == ["6", "2"]
+    assert told(started(tmp_path)) == ["6", "0"]
+    (tmp_path / "other.py").write_text(other.replace("2 * x", "5 * x"))
+    assert told(started(tmp_path)) == ["15", "2"]
+
+
+def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text(MODULE)
+    found = [told(process) for process in [started(tmp_path) for _ in range(2)]]
+    assert sorted(found) == [["6", "0"], ["6", "1"]]
+
+
+def test_what_cannot_be_compiled_does_not_keep_others_waiting(tmp_path: Path, monkeypatch: Any) -> None:
+    from rayspy.kernels.loops import compiling
+
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "faulty.py").write_text(MODULE.replace("2 * x", "x.no_such_thing"))
+    import faulty  # type: ignore[import-not-found]
+    from numba.core.errors import TypingError
+
+    with pytest.raises(TypingError):
+        faulty.double(3)
+    assert compiling._turn._descriptor is None
+    assert compiling._turn._depth == 0
+    assert faulty.__name__ in sys.modules
+    del sys.modules["faulty"]
