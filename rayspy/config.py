@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,12 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
     return Settings(**found)
 
 
+def default_scratch() -> str:
+    """The scratch folder where none was chosen: in the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return str(Path(cache) / "rayspy" / "scratch")
+
+
 class Config:
     """The current settings; assign to a name to change one, e.g. ``spy.config.memory_budget = "4GB"``."""
 
@@ -206,6 +212,9 @@ class Config:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if name == "scratch_dir" and not self.settings.scratch_dir:
+            with suppress(RuntimeError):  # no home folder
+                return default_scratch()
         return getattr(self.settings, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -226,7 +235,7 @@ class Config:
             object.__setattr__(self, "_settings", before)
 
     def __repr__(self) -> str:
-        lines = [f"    {f.name} = {getattr(self.settings, f.name)!r}" for f in fields(Settings)]
+        lines = [f"    {f.name} = {getattr(self, f.name)!r}" for f in fields(Settings)]
         return "\n".join(["rayspy settings", *lines])
 
 

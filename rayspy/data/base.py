@@ -98,8 +98,14 @@ class BaseData(Operators):
         for dim, values in labels.items():
             if values is not None:
                 setattr(self, dim, values)
-        if filename is not None:
+        if filename is not None and not self._is_file_of(data, filename):
             self.save(filename=filename)
+
+    def _is_file_of(self, data: Any, filename: Any) -> bool:
+        """Whether a file name only tells where an HDF5 dataset is."""
+        if not is_open_dataset(data) or not isinstance(filename, (str, os.PathLike)):
+            return False
+        return Path(filename).expanduser().absolute() == Path(data.file.filename).absolute()
 
     def _set_data(self, data: Any) -> None:
         ndim, axis = self._ndim, self._stack_axis

@@ -102,7 +102,7 @@ def _check_tag(tag: Any) -> None:
 
 
 def _named_folder(data: BaseData, path: Path) -> Path:
-    if path.suffix == "":
+    if path.suffix not in BY_EXTENSION:  # names may have dots
         path = path.with_name(path.name + data.extension)
     if path.suffix != data.extension:
         raise InvalidValueError(
@@ -426,6 +426,18 @@ def _words(value: Any, name: str) -> list[str]:
     return words
 
 
+def _named_without_extension(path: Path, container: Path) -> list[Path]:
+    """One object that was saved under this name, where there is no container of it."""
+    recover(path.parent)
+    found = [one for kind in BY_EXTENSION if (one := path.with_name(path.name + kind)).is_dir()]
+    if not found:
+        raise PathError(container, exists=False)
+    if len(found) > 1:
+        names = " and ".join(one.name for one in found)
+        raise InvalidValueError(f"a name with its extension: there are {names}", "filename", path.name)
+    return found
+
+
 def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
     if path.suffix == ".info" and path.with_suffix("").suffix in BY_EXTENSION:
         path = path.with_suffix("")
@@ -439,7 +451,7 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
         return [path]
     folder = path if path.suffix == ".spy" else path.with_name(path.name + ".spy")
     if not folder.is_dir():
-        raise PathError(folder, exists=False)
+        return _named_without_extension(path, folder)
     recover(folder)
     kinds = (
         ["." + word.lstrip(".") for word in _words(dataclass, "dataclass")] if dataclass is not None else []

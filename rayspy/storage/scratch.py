@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rayspy.config import config
+from rayspy.config import config, default_scratch
 from rayspy.errors import PathError, ScratchSpaceError
 from rayspy.storage.faults import told
 from rayspy.storage.leases import FOREIGN_AGE, own_bytes, remove_read, remove_unused
@@ -42,16 +42,17 @@ _OPENING_AGE = 60.0
 
 def scratch_root() -> Path:
     """Folder that holds all sessions of this user."""
-    base = config.scratch_dir
+    base = config.settings.scratch_dir
     if not base:
-        cache = os.environ.get("XDG_CACHE_HOME") or _home() / ".cache"
-        return Path(cache) / "rayspy" / "scratch"
+        with _named_home():
+            return Path(default_scratch())
     return Path(base) / f"rayspy-{os.getuid()}"
 
 
-def _home() -> Path:
+@contextlib.contextmanager
+def _named_home() -> Iterator[None]:
     try:
-        return Path.home()
+        yield
     except RuntimeError as error:
         raise PathError("~", hint=f"this user has no home folder; {_OTHER_FOLDER}") from error
 

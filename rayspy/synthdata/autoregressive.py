@@ -81,6 +81,8 @@ def _check_coupling(value: Any) -> NDArray[np.float32]:
         matrix = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):
         raise InvalidValueError("array of real numbers", "AdjMat", value) from None
+    if matrix.ndim == 1:  # one strength per sending channel, as Syncopy's sum of matrices broadcasts it
+        matrix = np.tile(matrix[:, None], len(matrix))
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
         raise InvalidValueError(
             "square array of shape (nChannels, nChannels)", "AdjMat", f"shape {matrix.shape}"
@@ -117,7 +119,8 @@ def ar2_network(
     Parameters
     ----------
     AdjMat : ndarray of shape (nChannels, nChannels), optional
-        Entry (i, j) is the strength from channel i to channel j. Left out: two
+        Entry (i, j) is the strength from channel i to channel j; a vector has one
+        strength per sending channel, to all channels. Left out: two
         channels with a coupling of 0.25 from the second to the first. See also
         `mk_RandomAdjMat`.
     nSamples : int
