@@ -1,7 +1,8 @@
 """Settings: read once from the environment, changed through ``spy.config``.
 
 Every field of `Settings` can be set by an environment variable ``RAYSPY_<FIELD>``
-in capitals; ``scratch_dir`` also by ``RAYSPY_TMPDIR`` and Syncopy's ``SPYTMPDIR``.
+in capitals; ``scratch_dir`` also by ``RAYSPY_TMPDIR`` and Syncopy's ``SPYTMPDIR``,
+``log_level`` by Syncopy's ``SPYLOGLEVEL``.
 """
 
 from __future__ import annotations
@@ -182,6 +183,8 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
             if environ.get(name):
                 found["scratch_dir"] = _parse_folder(environ[name], name)
                 break
+    if "log_level" not in found and environ.get("SPYLOGLEVEL"):
+        found["log_level"] = _parse_level(environ["SPYLOGLEVEL"], "SPYLOGLEVEL")
     return Settings(**found)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rayspy.config import config
@@ -36,11 +37,11 @@ def logger() -> logging.Logger:
             logging.addLevelName(IMPORTANT, "IMPORTANT")
         log.addHandler(_CurrentStderr())
     if log.level == logging.NOTSET:
-        log.setLevel(_LEVELS.get(config.log_level, logging.INFO))
+        log.setLevel(LEVELS.get(config.log_level, logging.INFO))
     return log
 
 
-_LEVELS = {"DEBUG": 10, "INFO": 20, "IMPORTANT": IMPORTANT, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+LEVELS = {"DEBUG": 10, "INFO": 20, "IMPORTANT": IMPORTANT, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
 
 class _CurrentStderr(logging.StreamHandler[Any]):
@@ -69,10 +70,18 @@ class _CurrentStderr(logging.StreamHandler[Any]):
             super().emit(record)
 
 
+class LogFile(logging.FileHandler):
+    """Writes to a file as well."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+
+
 def _user_listens() -> bool:
     """Whether somebody has set up a handler."""
     handlers = (*logging.getLogger("rayspy").handlers, *logging.getLogger().handlers)
-    return any(not isinstance(handler, _CurrentStderr) for handler in handlers)
+    return any(not isinstance(handler, (_CurrentStderr, LogFile)) for handler in handlers)
 
 
 def _in_file(stream: Any) -> bool:
@@ -101,7 +110,7 @@ def set_loglevel(level: str) -> None:
         DEBUG, INFO, IMPORTANT, WARNING, ERROR or CRITICAL.
     """
     config.log_level = level
-    logger().setLevel(_LEVELS[config.log_level])
+    logger().setLevel(LEVELS[config.log_level])
 
 
 def in_terminal() -> bool:

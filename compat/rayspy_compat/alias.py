@@ -133,6 +133,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Fill in what ``from syncopy import *`` takes, and the version."""
         if module.__name__ == _NAME:
             rayspy = importlib.import_module("rayspy")
+            importlib.import_module("rayspy_compat.logs").share_logger()
             module.__dict__.update(__all__=list(rayspy.__all__), __version__=rayspy.__version__)
 
 
@@ -140,7 +141,7 @@ def _sources(fullname: str) -> tuple[str, ...] | None:
     """Where the names of a module come from; None: there is no such module."""
     below = fullname.removeprefix(_NAME).lstrip(".")
     if not below:
-        return ("rayspy", "rayspy_compat")
+        return ("rayspy", "rayspy_compat", "rayspy_compat.logs")
     if below not in _KNOWN:
         return None
     first = _FIRST_SOURCE.get(below)

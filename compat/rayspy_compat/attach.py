@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from rayspy_compat.nodes import RayNodes
 from rayspy_compat.on_dask import DaskExecutor
 from rayspy_compat.on_ray import DaskOnRayExecutor, importing_meanwhile
 from rayspy_compat.probe import check_environments, workers_elsewhere
+from rayspy_compat.shown import shown_on_dask
 
 CALL = "this computation"
 
@@ -91,6 +93,17 @@ class Attachment:
         if not self.is_open():
             raise ParallelError("the Dask client was closed while a computation was running on its resources")
 
+    def shown(self, name: str) -> AbstractContextManager[None]:
+        """Show on the client's dashboard that something runs."""
+        return shown_on_dask(self._client(), name)
+
+    def dashboards(self, info: cluster.ClusterInfo) -> str:
+        """Say which dashboard shows what."""
+        client = self._client()
+        own = f"; Dask's, {client.dashboard_link}, has one task per computation" if client is not None else ""
+        blocks = f"{info.dashboard}, shows the blocks" if info.dashboard else "off"
+        return f"dashboard: {blocks}{own}"
+
     def close(self) -> None:
         """Free what was started for the client."""
 
@@ -125,7 +138,8 @@ class OnLocalRay(Attachment):
     def choice(self, workers: Workers, memory: Memory) -> Choice:
         """Return Dask-on-Ray."""
         n = affordable_workers(memory, min(slots(workers, memory), max(1, int(self.cpus))), CALL)
-        executor: Executor = DaskOnRayExecutor(n, self.check if self.ours else None, lock=self.lock)
+        check = self.check if self.ours else None
+        executor: Executor = DaskOnRayExecutor(n, check, lock=self.lock, shown=self.shown)
         return Choice(executor, self.reason)
 
     def fits(self, workers: Workers) -> bool:
@@ -144,7 +158,7 @@ class OnLocalRay(Attachment):
         with importing_meanwhile():
             info = self._connected() or self._start_ours()
         self.cpus = info.cpus
-        message("attach", f"Ray has {info.cpus:g} CPUs for this client, dashboard: {info.dashboard or 'off'}")
+        message("attach", f"Ray has {info.cpus:g} CPUs for this client, {self.dashboards(info)}")
 
     def _connected(self) -> cluster.ClusterInfo | None:
         """Describe a Ray the user connected to, if any."""
@@ -172,7 +186,8 @@ class OnNodes(Attachment):
     def choice(self, workers: Workers, memory: Memory) -> Choice:
         """Return Dask-on-Ray, on whatever nodes there are."""
         self.nodes.check_memory(memory)
-        executor = DaskOnRayExecutor(slots(workers, memory), self.check, elastic=True, lock=self.lock)
+        n = slots(workers, memory)
+        executor = DaskOnRayExecutor(n, self.check, elastic=True, lock=self.lock, shown=self.shown)
         return Choice(executor, self.reason)
 
     def fits(self, workers: Workers) -> bool:
@@ -184,7 +199,7 @@ class OnNodes(Attachment):
         self.nodes = RayNodes(client)
         with importing_meanwhile():
             info = self.nodes.start(client)
-        message("attach", f"Ray runs inside the Dask workers, dashboard: {info.dashboard or 'off'}")
+        message("attach", f"Ray runs inside the Dask workers, {self.dashboards(info)}")
 
     def close(self) -> None:
         """End the nodes and the head."""

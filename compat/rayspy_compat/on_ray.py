@@ -29,6 +29,10 @@ _KILL_SECONDS = 5.0
 """How long to wait for cancelled blocks to be gone."""
 
 
+def _not_shown(_: str) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
 @dataclass(frozen=True)
 class DaskOnRayExecutor:
     """Runs blocks as a Dask graph on the connected Ray.
@@ -43,18 +47,21 @@ class DaskOnRayExecutor:
         Use all nodes there are, as many as their memory allows; they may come and go.
     lock : lock, optional
         Held while a plan runs.
+    shown : callable, optional
+        Returns a context manager that shows elsewhere that something of a name runs.
     """
 
     n_workers: int
     check: Callable[[], None] | None = None
     elastic: bool = False
     lock: Any = field(default_factory=threading.RLock)
+    shown: Callable[[str], contextlib.AbstractContextManager[None]] = _not_shown
     name: ClassVar[str] = "dask-on-ray"
 
     def run(self, plan: Plan, blocks: Sequence[int], collect: Collect) -> None:
         """See `rayspy.executors.base.Executor.run`."""
         if len(blocks):
-            with self.lock:
+            with self.lock, self.shown(plan.name):
                 release_actors()
                 Flow(plan, _OnRay(plan, self), collect).finish(blocks)
 

@@ -217,7 +217,11 @@ def local_cluster_setup(
         _check_count(named["n_workers"], "n_workers")
     from rayspy.limits import usable_cpus
 
-    count = min(named["n_workers"] or usable_cpus(), usable_cpus())
+    cpus, asked = usable_cpus(), named["n_workers"]
+    count = min(asked or cpus, cpus)
+    if asked is not None and asked > cpus:
+        text = f"{asked} workers were asked for, {cpus} are started: one per CPU of this machine"
+        warn("local_cluster_setup", text)
     memory = named["mem_per_worker"]
     limit = "auto" if memory in (None, "auto") else parse_bytes(memory, "mem_per_worker")
     settings = {"threads_per_worker": 1, **kwargs}

@@ -104,8 +104,8 @@ def once(way: str) -> bool:
         os.close(leader)
         same = "SAME True" in shown
         print(
-            f"{'ok ' if same and worst <= 2.5 else 'BAD'} {way}: {time.monotonic() - began:.0f} s, same: {same}, "
-            f"longest silence {worst:.1f} s, status {process.wait()}\n    at {where!r}",
+            f"{'ok' if same and worst <= 2.5 else 'BAD'} {way}: {time.monotonic() - began:.0f} s, "
+            f"same: {same}, longest silence {worst:.1f} s, status {process.wait()}\n    at {where!r}",
             flush=True,
         )
         if not same:

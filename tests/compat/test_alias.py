@@ -137,3 +137,33 @@ except TypeError:
 """
     lines = run("-c", code, folder=tmp_path).stdout.splitlines()
     assert lines == [expected] + ["refused"] * bool(strict)
+
+
+LOGS = """
+import logging, sys
+logging.getLogger("syncopy").setLevel("WARNING")
+import rayspy_compat
+rayspy_compat.install_as_syncopy()
+import syncopy as spy
+assert logging.getLogger("syncopy") is logging.getLogger("rayspy")
+assert logging.getLogger("rayspy").level == logging.WARNING
+spy.log("not shown")
+spy.set_loglevel("IMPORTANT")
+spy.log("shown")
+spy.log("nor this", level="INFO")
+assert logging.getLevelName(25) == "IMPORTANT" and logging.IMPORTANT == 25
+"""
+
+
+def test_logger_level_and_log_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPYLOGDIR", str(tmp_path / "logs"))
+    done = run("-c", LOGS, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == ["rayspy <log> IMPORTANT: shown"]
+    assert (tmp_path / "logs" / "syncopy.log").read_text().endswith("rayspy <log> IMPORTANT: shown\n")
+
+
+def test_level_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPYLOGLEVEL", "error")
+    done = run("-c", "import rayspy; print(rayspy.config.log_level)", folder=tmp_path)
+    assert done.stdout.split() == ["ERROR"]

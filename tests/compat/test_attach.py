@@ -293,3 +293,19 @@ def test_the_users_own_ray_is_used_and_kept(data, wanted):
         np.testing.assert_array_equal(spy.freqanalysis(data).data[()], wanted)
     assert cluster.ray_is_connected()
     cluster.shutdown_local_ray()
+
+
+def test_a_running_computation_is_a_task_on_the_cluster(client):
+    from rayspy_compat.shown import shown_on_dask
+
+    def tasks():
+        return [key for key in client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
+                if str(key).startswith("rayspy-freqanalysis")]  # fmt: skip
+
+    with shown_on_dask(client, "freqanalysis"):
+        wait_until(tasks)
+        assert sum(client.submit(lambda: 1, pure=False).result() for _ in range(4)) == 4  # takes no slot
+    wait_until(lambda: not tasks())
+    with shown_on_dask(client, "freqanalysis"):
+        pass
+    assert not tasks()

@@ -53,9 +53,11 @@ def test_parameters_are_those_of_acme():
     assert inspect.signature(setups.slurm_cluster_setup).parameters["interactive"].default is False
 
 
-def test_without_slurm_a_local_cluster_is_started_and_it_says_so(no_slurm, caplog):
-    client = setups.esi_cluster_setup(partition="16GBXL", n_jobs=1)
+def test_without_slurm_a_local_cluster_is_started_and_it_says_so(no_slurm, caplog, monkeypatch):
+    monkeypatch.setattr("rayspy.limits.usable_cpus", lambda: 1)
+    client = setups.esi_cluster_setup(partition="16GBXL", n_jobs=10)
     try:
+        assert "10 workers were asked for, 1 are started: one per CPU" in caplog.text
         assert isinstance(client, distributed.Client)
         assert "`sinfo` does not answer" in caplog.text
         assert len(client.scheduler_info()["workers"]) == 1
