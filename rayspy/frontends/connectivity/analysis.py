@@ -23,9 +23,11 @@ from rayspy.frontends.connectivity.choices import (
     GROUPED,
     METHODS,
     OUTPUTS,
+    SPECTRAL,
     Choice,
     estimator_of,
 )
+from rayspy.frontends.connectivity.envelopes import ENVELOPES, envelope_correlations
 from rayspy.frontends.connectivity.spectra import (
     Spectra,
     check_data,
@@ -71,6 +73,7 @@ def connectivityanalysis(
     observations: str = "trials",
     segments: Any = None,
     lags: str | None = None,
+    freq: Any = None,
     pairwise: bool = False,
     conditional: bool = False,
     timereversed: bool = False,
@@ -82,8 +85,8 @@ def connectivityanalysis(
 
     Over trials, not over time: every number compares the same frequency (and, for
     time-frequency spectra, the same time) of many trials, or of many `segments` of
-    a long one. All measures of a list of methods come from one pass over the data;
-    nothing per trial is stored.
+    a long one; only 'corr' and 'powcorr' look along time within trials. All measures
+    of a list of methods come from one pass over the data; nothing per trial is stored.
 
     Parameters
     ----------
@@ -127,6 +130,9 @@ def connectivityanalysis(
         less than 1, each of which counts as a trial.
     lags : 'all', optional
         'corr': lags of both signs; default: 0 to half of the trial.
+    freq : [low, high], optional
+        'powcorr' and 'powcorr_ortho' of signals: band in Hz of a Butterworth filter, as
+        in `preprocessing`.
     pairwise : bool
         'granger': factorise each pair by itself instead of all channels together.
     conditional : bool
@@ -183,6 +189,9 @@ def connectivityanalysis(
     ddtf           full-frequency dtf times squared pcoh [14]_                    0 to 1
     corr           Pearson's, x_i(t + lag) x_j(t): maximum at positive  1         -1 to 1
                    lag where j leads
+    powcorr        Pearson's of envelopes over time, mean over trials   1         -1 to 1
+    powcorr_ortho  the same of parts at right angles, mean of both      0         -1 to 1
+                   directions, no absolute values [15]_
     =============  ===================================================  ========  =========
 
     Directed measures come from factors S = H Sigma H^* (Wilson 1972), A = H^-1, of
@@ -207,6 +216,7 @@ def connectivityanalysis(
     .. [12] Kaminski, M. J. & Blinowska, K. J. (1991). Biol. Cybern. 65, 203-210, eq. 9.
     .. [13] Baccala, L. A. & Sameshima, K. (2001). Biol. Cybern. 84, 463-474, eq. 18.
     .. [14] Korzeniewska, A. et al. (2003). J. Neurosci. Methods 125, 195-207, eqs. 9-10.
+    .. [15] Hipp, J. F. et al. (2012). Nat. Neurosci. 15, 884-890, eqs. 1-3.
 
     Examples
     --------
@@ -221,6 +231,7 @@ def connectivityanalysis(
         "pad": pad, "channelcmb": channelcmb, "polyremoval": polyremoval, "tapsmofrq": tapsmofrq,
         "nTaper": nTaper, "taper": taper, "taper_opt": taper_opt, "jackknife": jackknife, "groups": groups,
         "rank": rank, "bands": bands, "observations": observations, "segments": segments, "lags": lags,
+        "freq": freq,
         "pairwise": pairwise, "conditional": conditional, "timereversed": timereversed, "select": select,
     }  # fmt: skip
     check_data(data)
@@ -237,7 +248,8 @@ def connectivityanalysis(
     entries = check_pairs(channelcmb, np.asarray(selection.labels("channel")))
     if entries.dims == ("channelcmb",):
         settings["channelcmb"] = list(entries.names[0])  # tuples would come back from a file as lists
-    spectral = [name for name in names if name != "corr"]
+    spectral = [name for name in names if name in SPECTRAL]
+    envelopes = [name for name in names if name in ENVELOPES]
     found: dict[str, CrossSpectralData] = {}
     if spectral:
         choice = _choice(data, selection, spectral, settings)
@@ -245,6 +257,8 @@ def connectivityanalysis(
         found |= _run(data, choice.spectra, estimators, settings, parallel)
     if "corr" in names:
         found |= _correlations(data, selection, settings, parallel)
+    if envelopes:
+        found |= envelope_correlations(data, selection, envelopes, entries, settings, parallel)
     return {name: found[name] for name in names} if isinstance(method, list) else found[names[0]]
 
 
@@ -287,10 +301,11 @@ def _without_effect(data: BaseData, names: list[str], settings: Mapping[str, Any
         "groups": (*GROUPED, "granger"),
         "rank": GROUPED,
         "lags": ("corr",),
+        "freq": ENVELOPES,
         "pairwise": ("granger",),
         "conditional": ("granger",),
         "timereversed": ("granger",),
-        "bands": tuple(name for name in METHODS if name != "corr"),
+        "bands": SPECTRAL,
     }
     unused = [name for name, using in users.items() if settings[name] and not set(using) & set(names)]
     if settings["output"] != "abs" and not any(name in _COMPLEX for name in names):

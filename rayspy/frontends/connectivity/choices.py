@@ -32,6 +32,7 @@ GROUPED = ("mic", "mim", "cacoh")
 SPECTRAL = (*PAIRS, "psi", "pcoh", *FACTORED, *GROUPED)
 """Methods that are functions of cross spectra."""
 METHODS = (*SPECTRAL, "corr", "powcorr", "powcorr_ortho")
+"""All methods of `connectivityanalysis`."""
 
 
 @dataclass(frozen=True, eq=False)

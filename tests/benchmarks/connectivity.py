@@ -1,0 +1,171 @@
+"""`connectivityanalysis` against Syncopy, mne-connectivity and a bare loop, in turn; see README.md.
+
+Peers get as many trials as they can do in reasonable time; their seconds are scaled per trial, and that is said.
+Syncopy runs in an environment of its own, given by --syncopy.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy.fft import rfft
+from scipy.signal.windows import dpss
+
+import rayspy as spy
+from rayspy.kernels.connectivity.sums import add, all_pairs, empty_sums
+from tests.benchmarks.spectra import clock
+
+CASES = {
+    "A": {"shape": (50, 1000, 16), "settings": {"tapsmofrq": 4}, "peer_trials": 50},
+    "B": {"shape": (2000, 500, 128), "settings": {"tapsmofrq": 4}, "peer_trials": 16},
+}
+RATE = 1000.0
+
+
+def data_of(shape, seed=0):
+    n, length, channels = shape
+    x = np.random.default_rng(seed).standard_normal((n * length, channels)).astype(np.float32)
+    edges = np.arange(n + 1) * length
+    trl = np.column_stack([edges[:-1], edges[1:], np.zeros(n)])
+    return spy.AnalogData(x, samplerate=RATE, trialdefinition=trl)
+
+
+def ours(data, method, parallel=None, **settings):
+    return clock(lambda: spy.connectivityanalysis(data, method=method, parallel=parallel, **settings))
+
+
+def bare(data, shape, tapsmofrq):
+    """The same transforms and the same products in one loop of one thread."""
+    n, length, channels = shape
+    half = tapsmofrq * length / RATE
+    tapers = dpss(length, half, max(1, int(2 * half - 1)))
+    pairs = all_pairs(channels)
+    x = data.data[()].reshape(n, length, channels)
+
+    def run():
+        sums = empty_sums(("cross",), len(pairs), length // 2 + 1)
+        for k in range(0, n, 8):
+            part = x[k : k + 8]
+            part = part - part.mean(axis=1, keepdims=True)
+            spectra = [rfft(part * w.astype(np.float32)[:, None], axis=1) for w in tapers]
+            add(sums, np.stack(spectra, axis=1)[:, None], pairs)
+        power = (
+            sums["cross"][pairs.diagonal(pairs.first)].real * sums["cross"][pairs.diagonal(pairs.second)].real
+        )
+        return np.abs(sums["cross"]) / np.sqrt(power)
+
+    return clock(run)
+
+
+def mne_connectivity(data, shape, method, tapsmofrq, n_trials):
+    from mne_connectivity import spectral_connectivity_epochs
+
+    n, length, channels = shape
+    x = data.data[()].reshape(n, length, channels)[:n_trials].transpose(0, 2, 1)
+    options = {"mode": "multitaper", "mt_bandwidth": 2 * tapsmofrq, "sfreq": RATE, "verbose": "error"}
+    seconds = clock(lambda: spectral_connectivity_epochs(x, method=method, **options))
+    return seconds * n / n_trials
+
+
+def table(title, times):
+    print(f"\n{title}")
+    reference = statistics.median(next(iter(times.values())))
+    for name, values in times.items():
+        median = statistics.median(values)
+        print(f"  {name:42s} {median * 1000:10.1f} ms   {median / reference:7.1f} x", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--syncopy", help="Python of Syncopy's environment")
+    parser.add_argument("--mne", action="store_true", help="compare with mne-connectivity")
+    parser.add_argument("--cases", nargs="+", default=list(CASES))
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    spy.set_loglevel("ERROR")
+    for key in options.cases:
+        case = CASES[key]
+        shape, settings, few = case["shape"], case["settings"], case["peer_trials"]
+        data = data_of(shape)
+        runs = {
+            "coh": lambda: ours(data, "coh", **settings),
+            "coh, one thread": lambda: ours(data, "coh", False, **settings),
+            "coh, bare loop, one thread": lambda: bare(data, shape, settings["tapsmofrq"]),
+            "wpli_debiased": lambda: ours(data, "wpli_debiased", **settings),
+            "ppc": lambda: ours(data, "ppc", **settings),
+            "six measures": lambda: ours(
+                data, ["coh", "plv", "ppc", "pli", "wpli", "wpli_debiased"], **settings
+            ),
+        }
+        if key == "A":
+            runs["coh, jackknife"] = lambda: ours(data, "coh", jackknife=True, **settings)
+            runs["granger, all channels"] = lambda: ours(data, "granger", **settings)
+            runs["granger, pair by pair"] = lambda: ours(data, "granger", pairwise=True, **settings)
+        if options.mne:
+            for name, theirs in (("coh", "coh"), ("wpli_debiased", "wpli2_debiased")):
+                runs[f"mne-connectivity {name}"] = lambda theirs=theirs: mne_connectivity(
+                    data, shape, theirs, settings["tapsmofrq"], few
+                )
+        if options.syncopy:
+            runs |= syncopy_runs(options.syncopy, shape, settings, few, key)
+        times = {name: [] for name in runs}
+        for run in runs.values():
+            run()
+        for _ in range(options.runs):
+            for name, run in runs.items():
+                times[name].append(run())
+        table(
+            f"{key}: {shape[0]} trials x {shape[1]} samples x {shape[2]} channels, peers scaled from {few}",
+            times,
+        )
+
+
+_SERVER = """
+import json, sys, time, os
+answers = os.fdopen(os.dup(1), "w"); os.dup2(2, 1)
+import numpy as np, syncopy as spy
+for line in sys.stdin:
+    ask = json.loads(line)
+    n, length, channels = ask["shape"]
+    x = np.random.default_rng(0).standard_normal((n * length, channels)).astype(np.float32)
+    data = spy.AnalogData(x, samplerate=1000.0)
+    edges = np.arange(n + 1) * length
+    data.definetrial(np.column_stack([edges[:-1], edges[1:], np.zeros(n)]))
+    began = time.perf_counter()
+    spy.connectivityanalysis(data, parallel=False, **ask["settings"])
+    print(time.perf_counter() - began, file=answers, flush=True)
+"""
+
+
+def syncopy_runs(python, shape, settings, few, key):
+    folder = tempfile.mkdtemp()
+    script = Path(folder, "server.py")
+    script.write_text(_SERVER)
+    environment = {**os.environ, "SPYTMPDIR": folder, "SPYDIR": folder, "SPYLOGLEVEL": "ERROR"}
+    process = subprocess.Popen(
+        [python, str(script)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+
+    def ask(**more):
+        request = {"shape": (few, *shape[1:]), "settings": {**settings, **more}}
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        return float(process.stdout.readline()) * shape[0] / few
+
+    found = {"Syncopy coh, sequential": lambda: ask(method="coh")}
+    if key == "A":
+        found["Syncopy ppc, sequential"] = lambda: ask(method="ppc")
+        found["Syncopy coh, jackknife"] = lambda: ask(method="coh", jackknife=True)
+        found["Syncopy granger, all channels"] = lambda: ask(method="granger")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
