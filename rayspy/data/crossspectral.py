@@ -13,13 +13,17 @@ from rayspy.data.base import BaseData
 from rayspy.data.labels import NUMBERS, label_property
 from rayspy.data.quantity import Measured
 from rayspy.errors import InvalidValueError
-from rayspy.storage.sources import ArraySource
+from rayspy.storage.sources import ArraySource, read_all
 
 Array = NDArray[Any]
 JACKKNIFE = ("jack_var", "jack_bias")
 """Arrays, of the shape of the data, that tell how sure the numbers are."""
 
 
+_ATANH = (
+    "coh", "pcoh", "plv", "ciplv", "pli", "wpli", "corr", "powcorr", "powcorr_ortho", "mic", "cacoh",
+)  # fmt: skip
+_LOG = ("granger", "mim")
 _LISTED = ("time", "freq", "channelcmb")
 """Dimensions of objects that list pairs one after the other."""
 
@@ -112,6 +116,43 @@ class CrossSpectralData(Measured):
             return None
         found: Array = np.sqrt(self.jack_var / self.info["n_observations"])
         return found
+
+    def jack_interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Confidence interval from the jackknife, lower and upper limits of the shape of the data.
+
+        With Student's t of T - 1 degrees of freedom, on the scale where errors are about
+        normal: atanh for coherence, phase locking and correlations, the logarithm for
+        Granger causality, else the plain one. It says how sure a value is; whether it
+        differs from zero needs surrogates.
+
+        Thomson, D. J. & Chave, A. D. (1991). Jackknifed error estimates for spectra,
+        coherences, and transfer functions. In Haykin, S. (ed.), Advances in spectrum
+        analysis and array processing, vol. 1, 58-113.
+
+        Parameters
+        ----------
+        level : float
+            Share of intervals that cover the true value, between 0 and 1.
+        """
+        from scipy.stats import t as student
+
+        if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+            raise InvalidValueError("number between 0 and 1", "level", level)
+        if self.jack_se is None or self.source.dtype.kind == "c":
+            raise InvalidValueError("real measure with jackknife=True", "data", "no jackknife")
+        times = float(student.ppf((1 + level) / 2, self.info["n_observations"] - 1))
+        value, half = read_all(self.source).astype(np.float64), times * self.jack_se
+        method = str(self.info.get("method", ""))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if method in _ATANH and (np.abs(value) <= 1).all():
+                centre, half = np.arctanh(value), half / (1 - value**2)
+                low, high = np.tanh(centre - half), np.tanh(centre + half)
+            elif method in _LOG:
+                low, high = value * np.exp(-half / value), value * np.exp(half / value)
+            else:
+                low, high = value - half, value + half
+        sure = self.jack_se == 0
+        return np.where(sure, value, low), np.where(sure, value, high)
 
     @property
     def jackknife(self) -> dict[str, Array]:

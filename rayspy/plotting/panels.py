@@ -9,6 +9,7 @@ import numpy as np
 from rayspy.checks import check_bool
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.quantity import Measured, is_change
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
@@ -16,6 +17,7 @@ from rayspy.data.statistics import StatData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.plotting import drawing
+from rayspy.plotting.pairs import multi_pairs, single_pairs
 from rayspy.plotting.raster import multi_raster, single_raster
 from rayspy.plotting.statistics import panels_of_statistic, single_statistic
 from rayspy.plotting.views import Array, View, axis_label, scaled, view_of
@@ -23,6 +25,7 @@ from rayspy.progress import warn
 
 MAX_PANELS = 25
 Figure = tuple[Any, Any]
+_ACCEPTED = "AnalogData, SpectralData, CrossSpectralData, TimeLockData, SpikeData or StatData;"
 _NOTHING: Figure = (None, None)
 
 
@@ -68,12 +71,15 @@ def singlepanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
     if isinstance(data, SpectralData):
         _filled(data)
         return _single_spectral(data, **show_kwargs)
+    if isinstance(data, CrossSpectralData):
+        _filled(data)
+        return single_pairs(data, **show_kwargs)
     if isinstance(data, SpikeData):
         _filled(data)
         return single_raster(data, **show_kwargs)
     if isinstance(data, StatData):
         return single_statistic(data, **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData, SpikeData or StatData;")
+    raise InvalidTypeError(data, "data", _ACCEPTED)
 
 
 def multipanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
@@ -107,12 +113,15 @@ def multipanelplot(data: BaseData | StatData, **show_kwargs: Any) -> Figure:
     if isinstance(data, SpectralData):
         _filled(data)
         return _multi_spectral(data, **show_kwargs)
+    if isinstance(data, CrossSpectralData):
+        _filled(data)
+        return multi_pairs(data, **show_kwargs)
     if isinstance(data, SpikeData):
         _filled(data)
         return multi_raster(data, max_panels=MAX_PANELS, **show_kwargs)
     if isinstance(data, StatData):
         return panels_of_statistic(data, **show_kwargs)
-    raise InvalidTypeError(data, "data", "AnalogData, SpectralData, TimeLockData, SpikeData or StatData;")
+    raise InvalidTypeError(data, "data", _ACCEPTED)
 
 
 def _filled(data: BaseData) -> None:

@@ -62,7 +62,8 @@ def view_of(data: BaseData, function: str, select: Mapping[str, Any]) -> View | 
     )
     if values is None:
         raise InvalidValueError("object with data", "data", f"empty {type(data).__name__}")
-    values = values.transpose([data.dimord.index(dim) for dim in data.default_dimord])
+    order = [*(dim for dim in data.default_dimord if dim in data.dimord), *data.dimord]
+    values = values.transpose([data.dimord.index(dim) for dim in dict.fromkeys(order)])
     return View(
         values, _times(data, selection), {dim: selection.labels(dim) for dim in selection.description.labels}
     )

@@ -1,6 +1,6 @@
 """`connectivityanalysis` against Syncopy, mne-connectivity and a bare loop, in turn; see README.md.
 
-Peers get as many trials as they can do in reasonable time; their seconds are scaled per trial, and that is said.
+Peers get as many trials as they can do in reasonable time, their seconds are scaled per trial, which is said.
 Syncopy runs in an environment of its own, given by --syncopy.
 """
 
@@ -81,6 +81,34 @@ def table(title, times):
         print(f"  {name:42s} {median * 1000:10.1f} ms   {median / reference:7.1f} x", flush=True)
 
 
+def runs_of(key, options):
+    case = CASES[key]
+    shape, settings, few = case["shape"], case["settings"], case["peer_trials"]
+    data = data_of(shape)
+    six = ["coh", "plv", "ppc", "pli", "wpli", "wpli_debiased"]
+    runs = {
+        "coh": lambda: ours(data, "coh", **settings),
+        "coh, one thread": lambda: ours(data, "coh", False, **settings),
+        "coh, bare loop, one thread": lambda: bare(data, shape, settings["tapsmofrq"]),
+        "wpli_debiased": lambda: ours(data, "wpli_debiased", **settings),
+        "ppc": lambda: ours(data, "ppc", **settings),
+        "six measures": lambda: ours(data, six, **settings),
+    }
+    if key == "A":
+        runs["coh, jackknife"] = lambda: ours(data, "coh", jackknife=True, **settings)
+        runs["granger, all channels"] = lambda: ours(data, "granger", **settings)
+        runs["granger, pair by pair"] = lambda: ours(data, "granger", pairwise=True, **settings)
+    if options.mne:
+        names = {"coh": "coh", "wpli_debiased": "wpli2_debiased"}
+        for name, theirs in names.items():
+            runs[f"mne-connectivity {name}"] = lambda theirs=theirs: mne_connectivity(
+                data, shape, theirs, settings["tapsmofrq"], few
+            )
+    if options.syncopy:
+        runs |= syncopy_runs(options.syncopy, shape, settings, few, key)
+    return runs
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--syncopy", help="Python of Syncopy's environment")
@@ -90,40 +118,16 @@ def main():
     options = parser.parse_args()
     spy.set_loglevel("ERROR")
     for key in options.cases:
-        case = CASES[key]
-        shape, settings, few = case["shape"], case["settings"], case["peer_trials"]
-        data = data_of(shape)
-        runs = {
-            "coh": lambda: ours(data, "coh", **settings),
-            "coh, one thread": lambda: ours(data, "coh", False, **settings),
-            "coh, bare loop, one thread": lambda: bare(data, shape, settings["tapsmofrq"]),
-            "wpli_debiased": lambda: ours(data, "wpli_debiased", **settings),
-            "ppc": lambda: ours(data, "ppc", **settings),
-            "six measures": lambda: ours(
-                data, ["coh", "plv", "ppc", "pli", "wpli", "wpli_debiased"], **settings
-            ),
-        }
-        if key == "A":
-            runs["coh, jackknife"] = lambda: ours(data, "coh", jackknife=True, **settings)
-            runs["granger, all channels"] = lambda: ours(data, "granger", **settings)
-            runs["granger, pair by pair"] = lambda: ours(data, "granger", pairwise=True, **settings)
-        if options.mne:
-            for name, theirs in (("coh", "coh"), ("wpli_debiased", "wpli2_debiased")):
-                runs[f"mne-connectivity {name}"] = lambda theirs=theirs: mne_connectivity(
-                    data, shape, theirs, settings["tapsmofrq"], few
-                )
-        if options.syncopy:
-            runs |= syncopy_runs(options.syncopy, shape, settings, few, key)
+        runs = runs_of(key, options)
         times = {name: [] for name in runs}
         for run in runs.values():
             run()
         for _ in range(options.runs):
             for name, run in runs.items():
                 times[name].append(run())
-        table(
-            f"{key}: {shape[0]} trials x {shape[1]} samples x {shape[2]} channels, peers scaled from {few}",
-            times,
-        )
+        n, length, channels = CASES[key]["shape"]
+        few = CASES[key]["peer_trials"]
+        table(f"{key}: {n} trials x {length} samples x {channels} channels, peers scaled from {few}", times)
 
 
 _SERVER = """

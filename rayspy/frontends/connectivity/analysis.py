@@ -386,7 +386,7 @@ def _run(
             }
     for estimator in estimators:
         result = results[estimator.name]
-        result.info["n_trials"], result.info["n_observations"] = spectra.n_trials, n
+        result.info.update(method=estimator.name, n_trials=spectra.n_trials, n_observations=n)
         if estimator.bands:
             result.info["bands"] = {band.name: [band.low, band.high] for band in estimator.bands}
         if "error" in estimator.extras():
@@ -408,7 +408,9 @@ def _single_trials(
         method = TrialPairs(spectra.method, PairSums((estimator,), len(spec.labels["channel"])))
         plan = make_plan(_NAME, method, data.source, spec, index)
         logged = {**settings, "foi": spectra.freq}
-        found[estimator.name] = compute_results(plan, data, settings, parallel, log_settings=logged)[""]
+        result = compute_results(plan, data, settings, parallel, log_settings=logged)[""]
+        result.info.update(method=estimator.name, n_trials=spectra.n_trials)
+        found[estimator.name] = result
     return found
 
 

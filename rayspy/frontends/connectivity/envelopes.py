@@ -89,7 +89,7 @@ def envelope_correlations(
         results = compute_results(plan, data, settings, parallel)
         result: CrossSpectralData = results[name]
         n = len(spec.trialdefinition)
-        result.info["n_trials"] = result.info["n_observations"] = n
+        result.info.update(method=name, n_trials=n, n_observations=n)
         if settings["jackknife"]:
             result.jackknife = {
                 f"jack_{what}": results[f"{name} {what}"].data[()] for what in ("var", "bias")
