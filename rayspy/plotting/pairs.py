@@ -57,6 +57,13 @@ class _Pairs:
             }.get(self.output)
         return _LIMITS.get(self.method)
 
+    def colours(self, values: Array) -> drawing.Colours:
+        """Colours for some of the values."""
+        if self.limits is None:
+            return drawing.colours_for(values, diverging=self.method == "psi")
+        low, high = self.limits
+        return drawing.Colours(low, high, diverging=low < -1)
+
 
 def single_pairs(data: CrossSpectralData, **select: Any) -> Figure:
     """One pair, or a matrix of all pairs where several are selected, as mean over what else is selected."""
@@ -87,10 +94,10 @@ def multi_pairs(data: CrossSpectralData, **select: Any) -> Figure:
         return _NOTHING
     fig, axs, used = drawing.panel_grid(len(kept))
     image, resolved = None, len(pairs.view.time) > 1 and len(pairs.freq) > 1
-    limits = pairs.limits or drawing.finite_range(pairs.values[..., kept])
+    colours = pairs.colours(pairs.values[..., kept])
     for ax, k in zip(used, kept, strict=True):
         if resolved:
-            image = drawing.draw_image(ax, pairs.view.time, pairs.freq, pairs.values[..., k], limits)
+            image = drawing.draw_image(ax, pairs.view.time, pairs.freq, pairs.values[..., k], colours)
         else:
             drawing.draw_lines(ax, _axis(pairs), _lines(pairs)[:, [k]], [""], legend=False)
             if pairs.limits:
@@ -175,8 +182,8 @@ def _spread(data: CrossSpectralData, select: dict[str, Any]) -> Array | None:
 def _one_pair(pairs: _Pairs, spread: Array | None) -> Figure:
     fig, ax = drawing.single_panel()
     if len(pairs.view.time) > 1 and len(pairs.freq) > 1:
-        limits = pairs.limits or drawing.finite_range(pairs.values)
-        image = drawing.draw_image(ax, pairs.view.time, pairs.freq, pairs.values[..., 0], limits)
+        colours = pairs.colours(pairs.values)
+        image = drawing.draw_image(ax, pairs.view.time, pairs.freq, pairs.values[..., 0], colours)
         fig.colorbar(image, ax=ax, label=pairs.label)
         ax.set(xlabel="time (s)", ylabel="frequency (Hz)", title=pairs.names[0])
         return fig, ax
@@ -193,8 +200,7 @@ def _matrix(pairs: _Pairs) -> Figure:
     """Means over the selected frequencies and times."""
     fig, ax = drawing.single_panel()
     square = pairs.values.mean(axis=(0, 1)).reshape(pairs.shape)
-    low, high = pairs.limits or drawing.finite_range(square)
-    image = ax.imshow(square, cmap="magma", vmin=low, vmax=high, interpolation="nearest")
+    image = ax.imshow(square, interpolation="nearest", **pairs.colours(square).options)
     fig.colorbar(image, ax=ax, label=pairs.label)
     for axis, dim in ((ax.yaxis, "channel_i"), (ax.xaxis, "channel_j")):
         names = [str(name) for name in pairs.view.labels[dim]]

@@ -7,10 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from rayspy.data.quantity import Meaning
 from rayspy.kernels.connectivity.envelopes import envelope_correlation
 from rayspy.methods.base import OutputSpec
 from rayspy.methods.connectivity.entries import Entries
 from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over_trials
+
+_MEANING = Meaning("envelope correlation", "1")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class EnvelopeCorrelation(Reduction):
             kind="CrossSpectralData",
             dims=("time", "freq", *self.entries.dims),
             rows=np.ones(1, np.int64),
+            meaning=_MEANING,
             trialdefinition=np.array([[0.0, 1.0, 0.0]]),
             labels={"freq": freq, **self.entries.labels},
         )

@@ -209,7 +209,8 @@ class LeaveOneOut(Reduction):
         """Take each observation away from all and compute the measures anew."""
         freq_count = results.shape[-2]
         for observation in self._observations(results):
-            own = kernels.trial_sums(observation, self.base.pairs, self.base.needs)
+            own = kernels.empty_sums(self.base.needs, len(self.base.pairs), observation[:, 0, :, 0].size)
+            kernels.add(own, observation[np.newaxis], self.base.pairs)
             rest = {name: total - own[name] for name, total in self.totals.items()}
             for estimator in self.base.estimators:
                 freq = self._freq(freq_count)
