@@ -75,7 +75,13 @@ from rayspy.io.spikes import spikes_from_pandas as spikes_from_pandas
 from rayspy.io.spikes import spikes_from_times as spikes_from_times
 from rayspy.io.spikes import spikes_to_pandas as spikes_to_pandas
 from rayspy.io.spikes import spikes_to_times as spikes_to_times
+from rayspy.io.writers.mne_objects import raw_adata_to_mne_raw as raw_adata_to_mne_raw
+from rayspy.io.writers.mne_objects import tldata_to_mne_epochs as tldata_to_mne_epochs
+from rayspy.io.writers.mne_objects import to_mne as to_mne
 from rayspy.io.writers.syncopy import to_syncopy as to_syncopy
+from rayspy.io.writers.tables import to_pandas as to_pandas
+from rayspy.io.writers.tables import to_parquet as to_parquet
+from rayspy.io.writers.xarrays import to_xarray as to_xarray
 from rayspy.launch.connecting import connect as connect
 from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
@@ -176,6 +182,7 @@ __all__ = [
     "notchfilter",
     "phase_diffusion",
     "preprocessing",
+    "raw_adata_to_mne_raw",
     "raw_binary",
     "raw_mne_to_adata",
     "read",
@@ -207,7 +214,12 @@ __all__ = [
     "synthdata",
     "timelockanalysis",
     "timelockstatistics",
+    "tldata_to_mne_epochs",
+    "to_mne",
+    "to_pandas",
+    "to_parquet",
     "to_syncopy",
+    "to_xarray",
     "var",
     "white_noise",
 ]

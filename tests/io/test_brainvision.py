@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rayspy as spy
-from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
+from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError, RayspyError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 RECORDING = next((EXAMPLES / "brainvision").glob("*.vhdr"))
@@ -283,3 +283,50 @@ def test_wrong_argument(tmp_path):
         spy.load_brainvision(3)
     with pytest.raises(InvalidValueError, match="vhdr"):
         spy.load_brainvision(RECORDING.with_suffix(".eeg"))
+
+
+def test_any_header_gives_a_specific_error_or_numbers(tmp_path):
+    """Random bytes and lines in header and markers: an error of ours, or samples that can be read."""
+    path = write(tmp_path, numbers("i2"), None, ["Stimulus,S  1,11,1,0", "New Segment,,101,1,0"])
+    texts = {name: (tmp_path / name).read_bytes() for name in ("rec.vhdr", "rec.vmrk")}
+    rng = np.random.default_rng(4)
+    outcomes = []
+    for _ in range(200):
+        for name, text in texts.items():
+            content = bytearray(text)
+            for at in rng.integers(0, len(content), int(rng.integers(0, 4))):
+                content[at] = int(rng.choice([10, 44, 45, 48, 57, 61, 91, 255, int(rng.integers(256))]))
+            if rng.random() < 0.1:
+                lines = content.split(b"\n")
+                del lines[int(rng.integers(len(lines)))]
+                content = b"\n".join(lines)
+            (tmp_path / name).write_bytes(content)
+        try:
+            data = spy.read(path)
+        except RayspyError as error:
+            outcomes.append(str(tmp_path) in str(error))
+            continue
+        assert data.data[:2].shape[0] == 2
+    assert all(outcomes)
+    assert 20 < len(outcomes) < 180
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("NumberOfChannels", "99999999999"),
+        ("DataPoints", "9" * 30),
+        ("DataOffset", "99999999999999999999"),
+        ("SamplingInterval", "1e400"),
+        ("DataFile", "/etc/passwd"),
+        ("MarkerFile", "../../etc/passwd"),
+        ("DataFile", "a\0b"),
+    ],
+)
+def test_huge_numbers_and_paths_that_lead_out(tmp_path, key, value):
+    path = write(tmp_path, numbers("i2"), **{key: value})
+    if key == "DataPoints":
+        assert "DataPoints" in spy.read(path).info["notes"][0]
+        return
+    with pytest.raises((InvalidValueError, DamagedDataError), match=r"rec\."):
+        spy.read(path)

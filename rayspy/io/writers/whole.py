@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rayspy.errors import InvalidTypeError, PathError
+from rayspy.config import config
+from rayspy.errors import InvalidTypeError, MemoryBudgetError, PathError
+from rayspy.limits import available_memory
 
 
 def target(path: Any, suffix: str, overwrite: bool, name: str = "path") -> Path:
@@ -33,6 +35,20 @@ def target(path: Any, suffix: str, overwrite: bool, name: str = "path") -> Path:
     except OSError as error:
         raise PathError(full.parent, hint=error.strerror or str(error)) from error
     return full
+
+
+def check_memory(needed: float, what: str, hint: str) -> None:
+    """Refuse what would not fit into the memory budget.
+
+    Raises
+    ------
+    MemoryBudgetError
+        The message names sizes and what to do.
+    """
+    budget = config.memory_budget or available_memory() // 2
+    if needed > budget:
+        sizes = f"{what} needs {needed / 1e9:.2f} GB, the memory budget is {budget / 1e9:.2f} GB"
+        raise MemoryBudgetError(f"{sizes}; {hint}")
 
 
 @contextmanager
