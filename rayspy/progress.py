@@ -185,13 +185,21 @@ def _on_screen() -> bool:
     return bool(config.progress) and in_terminal()
 
 
+def _columns() -> int | None:
+    """Width of a terminal that does not know its own, where a bar would have none; None: let it be found."""
+    try:
+        return None if os.get_terminal_size(sys.stderr.fileno()).columns else 80
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
 @contextmanager
 def _counting(text: str) -> Iterator[None]:
     """One line in the terminal, taken away at the end; messages go above it."""
     from tqdm import tqdm
 
     began = time.monotonic()
-    bar = tqdm(bar_format="{desc}", desc=text, file=sys.stderr, leave=False)
+    bar = tqdm(bar_format="{desc}", desc=text, file=sys.stderr, leave=False, ncols=_columns())
     ticker = _Ticker(lambda: bar.set_description_str(f"{text} {time.monotonic() - began:.0f} s"), 1.0, 1.0)
     try:
         yield
@@ -279,6 +287,7 @@ class Progress:
                 file=None if in_notebook() else sys.stderr,
                 initial=self.n_before,
                 leave=False,
+                ncols=_columns(),
                 bar_format=f"{{desc}}: {{bar}} {{n_fmt}}/{{total_fmt}} {self.unit}{{postfix}}",
             )
         self._bar.n = self.n_before + self._done

@@ -43,9 +43,10 @@ def test_lines_in_a_log_file():
     assert all(re.fullmatch(pattern, line) for line in lines[1:-1])
 
 
-def test_a_bar_in_a_terminal():
+@pytest.mark.parametrize("columns", [120, 0])
+def test_a_bar_in_a_terminal(columns):
     leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stdout=follower, stderr=follower, stdin=follower
     )
@@ -64,6 +65,7 @@ def test_a_bar_in_a_terminal():
     text = shown.decode()
     assert "rayspy <freqanalysis>:" in text
     assert re.search(r"\d+/10 blocks", text)
+    assert " 0/10 blocks" in text
     assert "MB/s" in text
     assert text.count("in between") == 1
 

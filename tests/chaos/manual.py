@@ -7,12 +7,15 @@ last line of ours, and whether the numbers are those of one local thread.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -94,6 +97,7 @@ def once(way: str) -> bool:
     with tempfile.TemporaryDirectory(prefix="m", dir="/tmp") as name:
         words, typed = command(way, Path(name))
         leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         environ = {**os.environ, "RAYSPY_TMPDIR": name, "TERM": "xterm"}
         began = time.monotonic()
         process = subprocess.Popen(
@@ -110,7 +114,8 @@ def once(way: str) -> bool:
         )
         if not same:
             print(shown[-3000:])
-        Path(f"/tmp/manual-{way}.txt").write_text(shown)
+        if "RAYSPY_MANUAL_OUT" in os.environ:
+            Path(os.environ["RAYSPY_MANUAL_OUT"], f"{way}.txt").write_text(shown)
     return same
 
 
