@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.statistics.clusters import Grid, Summary, largest
-from rayspy.kernels.statistics.models import Model, statistics
+from rayspy.kernels.statistics.models import Model, statistics, tile_width
 from rayspy.kernels.statistics.probabilities import at_least
 from rayspy.kernels.statistics.relabelling import Relabelling
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
@@ -111,7 +111,7 @@ class Draws(Method):
 
     def shared_bytes(self, length: int) -> int:
         """Statistics of a batch, a piece of the observations, and what finding clusters takes."""
-        per_point = {"cluster": 16, "tfce": 96, "max": 24}[self.summary.kind]
+        per_point = {"cluster": 16, "tfce": 80, "max": 24}[self.summary.kind]
         return _batch_bytes(self.test, length) + per_point * self.grid.n_points
 
     def weight(self, length: int) -> float:
@@ -163,7 +163,8 @@ class Counts(Method):
 def _batch_bytes(test: Relabelled, length: int) -> int:
     n_rows, n = test.model.weights.shape
     values = test.observations.n_points + 2 * n_rows * n
-    return int(8 * length * values) + 3 * test.observations.piece_bytes
+    read = 0 if test.observations.source.in_memory else 2 * test.observations.piece_bytes
+    return int(8 * length * values) + read + 2 * 8 * n * tile_width(test.observations.source.shape[0])
 
 
 def _work(test: Relabelled) -> float:

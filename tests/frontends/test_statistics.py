@@ -224,6 +224,16 @@ def test_a_function_of_the_user():
         frequency_test(a, b, statistic=lambda data, design: 1.0, correctm="max")
 
 
+@pytest.mark.parametrize("executor", ["ray-2", "dask-2"])
+def test_a_function_of_the_session_travels(executor, request):
+    a, b = spectra(6, 2.0, 1), spectra(6, 0.0, 2)
+    settings = {"statistic": lambda data, design: data[design == 0].max(0), "correctm": "max"}
+    wanted = frequency_test(a, b, **settings)
+    with run_on(executor, request) as where:
+        got = frequency_test(a, b, **{**settings, **where})
+    np.testing.assert_array_equal(got.distribution, wanted.distribution)
+
+
 def test_other_orders_of_dimensions_and_wider_numbers():
     a, b = spectra(5, 2.0, 1), spectra(5, 0.0, 2)
     turned = []
@@ -293,6 +303,61 @@ def test_extend_is_asking_for_all_at_once(correctm):
     np.testing.assert_array_equal(every.prob, exact.prob)
     with pytest.raises(InvalidValueError, match="not all"):
         every.extend(1)
+
+
+@pytest.mark.parametrize("correctm", ["cluster", "fdr"])
+def test_a_run_that_was_ended_goes_on(correctm, monkeypatch, capsys):
+    from rayspy.methods import draws
+
+    monkeypatch.setattr(draws, "MOST_DRAWS", 10)
+    settings = {"correctm": correctm, "neighbours": CHAIN, "numrandomization": 200}
+    data = spectra(6, 1.0, 1), spectra(6, 0.0, 2)
+    wanted = frequency_test(*data, **settings)
+    calls, values = [], draws.Relabelled.values
+
+    def ended(self, numbers):
+        calls.append(numbers)
+        if len(calls) == 13:
+            raise KeyboardInterrupt
+        return values(self, numbers)
+
+    monkeypatch.setattr(draws.Relabelled, "values", ended)
+    with spy.config.using(resume_after=0, block_bytes=1):
+        with pytest.raises(KeyboardInterrupt):
+            frequency_test(*data, **settings)
+        done, calls[:] = len(calls) - 2, [None] * 20
+        got = frequency_test(*data, **settings)
+    # one call more is that of the observed labels
+    assert len(calls) - 20 - 1 == 20 - done
+    np.testing.assert_array_equal(got.prob, wanted.prob)
+
+
+@pytest.mark.parametrize(("correctm", "n"), [("cluster", 40), ("tfce", 3), ("no", 40)])
+def test_memory_of_draws_is_that_projected(correctm, n):
+    import tracemalloc
+
+    from rayspy.executors import driver
+
+    planned = []
+    a, b = (
+        spectra(10, 0.0, k, n_time=200, freq=tuple(range(1, 13)), names=[f"c{i}" for i in range(20)])
+        for k in (1, 2)
+    )
+    frequency_test(a, b, correctm=correctm, numrandomization=1)
+    run = driver._execute
+
+    def watched(choice, journal, done):
+        planned.append(journal.sink.plan.memory)
+        tracemalloc.start()
+        run(choice, journal, done)
+        planned.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "_execute", watched)
+        frequency_test(a, b, correctm=correctm, numrandomization=n)
+    memory, peak = planned
+    assert 0.3 * memory.per_worker < peak <= memory.per_worker + memory.driver
 
 
 # -- results -----------------------------------------------------------------------------------------

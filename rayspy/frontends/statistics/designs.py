@@ -399,6 +399,28 @@ def _permuted(model: Model) -> Relabelling:
     return Relabelling("permute", tuple(int(c) for c in codes), n)
 
 
+class Shipped:
+    """A function of the user's that any worker can be sent, also one that was defined in a session."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, data: Array, design: Array) -> Any:
+        """Call it."""
+        return self.function(data, design)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import cloudpickle
+
+        return _shipped, (cloudpickle.dumps(self.function),)
+
+
+def _shipped(function: bytes) -> Shipped:
+    import cloudpickle
+
+    return Shipped(cloudpickle.loads(function))
+
+
 def _by_function(
     function: Callable[..., Any],
     order: Indices,
@@ -408,6 +430,6 @@ def _by_function(
     cells: tuple[int, ...],
 ) -> Design:
     n = len(order)
-    model = Model("function", np.zeros((1, n)), 1, 0, 0, "", np.empty((0, n)), 1, function, labels)
+    model = Model("function", np.zeros((1, n)), 1, 0, 0, "", np.empty((0, n)), 1, Shipped(function), labels)
     name = getattr(function, "__name__", type(function).__name__)
     return Design(order, model, swap, name, words, cells)
