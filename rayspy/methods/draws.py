@@ -164,7 +164,8 @@ def _batch_bytes(test: Relabelled, length: int) -> int:
     n_rows, n = test.model.weights.shape
     values = test.observations.n_points + 2 * n_rows * n
     read = 0 if test.observations.source.in_memory else 2 * test.observations.piece_bytes
-    return int(8 * length * values) + read + 2 * 8 * n * tile_width(test.observations.source.shape[0])
+    tile = 16 * int(n) * tile_width(test.observations.source.shape[0])
+    return int(8 * length * values) + read + tile
 
 
 def _work(test: Relabelled) -> float:
