@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 HEAVY = [
@@ -12,7 +10,10 @@ HEAVY = [
     "distributed",
     "matplotlib",
     "numba",
+    "scipy.fft",
+    "scipy.linalg",
     "scipy.signal",
+    "scipy.stats",
     "h5py",
     "pyarrow",
     "pandas",
@@ -23,11 +24,8 @@ HEAVY = [
 ]
 
 PROGRAM = """
-import sys, time
-import numpy, logging, inspect, socket, getpass, html, platform
-began = time.process_time()
+import sys
 import rayspy
-print(time.process_time() - began)
 print(*(name for name in sys.argv[1:] if name in sys.modules))
 """
 
@@ -38,15 +36,9 @@ def run(program: str, *arguments: str, **options: Any) -> list[str]:
     return [*done.stdout.split("\n"), done.stderr]
 
 
-def test_importing_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
-    environ = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    times = []
-    while len(times) < 6 and min(times, default=1.0) >= 0.4:
-        seconds, loaded, *_ = run(PROGRAM, *HEAVY, env=environ)
-        assert loaded == ""
-        times.append(float(seconds))
-    assert min(times) < 0.4
+def test_importing_loads_nothing_heavy() -> None:
+    loaded, *_ = run(PROGRAM, *HEAVY)
+    assert loaded == ""
 
 
 def test_importing_has_no_side_effects(tmp_path: object) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -55,7 +54,9 @@ def spike_field_sums(x: Array, counts: Array, tapers: Array, n_fft: int, bins: s
 
 def _transform(x: Array, tapers: Array, n_fft: int, bins: slice) -> NDArray[np.complex128]:
     """Spectra (taper, frequency) of one line."""
-    found: NDArray[np.complex128] = scipy.fft.rfft(tapers * x, n_fft, axis=1)[:, bins]
+    from scipy.fft import rfft
+
+    found: NDArray[np.complex128] = rfft(tapers * x, n_fft, axis=1)[:, bins]
     return found
 
 

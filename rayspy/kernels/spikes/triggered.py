@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -120,21 +119,23 @@ def spectra_at(
     The same as cutting a window around each spike, computed as a convolution in
     pieces (overlap-save): work does not grow with the number of spikes.
     """
+    from scipy.fft import fft, ifft, next_fast_len
+
     longest = max(len(w) for w in windows)
-    size = scipy.fft.next_fast_len(max(8 * longest, 4096))
+    size = next_fast_len(max(8 * longest, 4096))
     step = size - longest + 1
     half = (longest - 1) // 2
     n_pieces = max(1, -(-len(x) // step))
     padded = np.zeros(half + n_pieces * step + longest)
     padded[half : half + len(x)] = x
     pieces = np.lib.stride_tricks.sliding_window_view(padded, size)[: n_pieces * step : step]
-    spectra = scipy.fft.fft(pieces, axis=1)
+    spectra = fft(pieces, axis=1)
     piece, place = np.divmod(at, step)
     for window in windows:
         reach = (len(window) - 1) // 2
         kernel = np.zeros(size, dtype=np.complex128)
         kernel[half - reach : half + reach + 1] = window
-        filtered = scipy.fft.ifft(spectra * np.conj(scipy.fft.fft(kernel)), axis=1)
+        filtered = ifft(spectra * np.conj(fft(kernel)), axis=1)
         yield filtered[piece, place], (at >= reach) & (at < len(x) - reach)
 
 
