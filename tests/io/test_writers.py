@@ -161,3 +161,122 @@ def test_tables(data, spikes, tmp_path):
     with spy.config.using(memory_budget=1000), pytest.raises(MemoryBudgetError, match="to_parquet"):
         spy.to_pandas(data)
     assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+
+
+# -- files --------------------------------------------------------------------------------------
+
+
+def test_fieldtrip_raw_comes_back(data, tmp_path, monkeypatch):
+    from rayspy.io.writers import fieldtrip
+
+    monkeypatch.setattr(fieldtrip, "_PIECE_BYTES", 500)
+    uneven = data.copy()
+    uneven.trialdefinition = np.array([[0, 100, -20, 5, 1.5], [150, 300, 0, 6, 2.5]])
+    spy.to_fieldtrip(uneven, tmp_path / "x")
+    again = spy.read(tmp_path / "x.mat")
+    assert again.data.dtype == np.float32
+    for k in (0, 1):
+        np.testing.assert_array_equal(again.trials[k], uneven.trials[k])
+        np.testing.assert_allclose(again.time[k], uneven.time[k], atol=1e-12)
+    np.testing.assert_array_equal(again.trialinfo, uneven.trialinfo)
+    assert list(again.channel) == list(data.channel)
+    assert again.info["channel_types"] == data.info["channel_types"]
+    assert list(again.unit) == ["µV", "mV", ""]
+    assert (tmp_path / "x.mat").read_bytes()[124:128] == b"\x00\x02IM"
+    with pytest.raises(PathError, match="overwrite"):
+        spy.to_fieldtrip(uneven, tmp_path / "x")
+    with pytest.raises(InvalidValueError, match="MATLAB"):
+        spy.to_fieldtrip(uneven, tmp_path / "y", name="1x")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.mat"]
+
+
+def test_fieldtrip_structures(data, spikes, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    from rayspy.io.readers import matlab
+
+    def written(one):
+        spy.to_fieldtrip(one, tmp_path / "x", overwrite=True)
+        with h5py.File(tmp_path / "x.mat") as file:
+            return matlab.plain(file, file["data"], tmp_path / "x.mat")
+
+    spec = spy.freqanalysis(data, foilim=[5, 20])
+    made = written(spec)
+    assert made["dimord"] == "rpt_chan_freq"
+    assert made["label"] == list(data.channel)
+    np.testing.assert_array_equal(made["powspctrm"], np.stack([t[0, 0].T for t in spec.trials]))
+    np.testing.assert_array_equal(made["freq"].ravel(), spec.freq)
+    np.testing.assert_array_equal(made["trialinfo"].ravel(), data.trialinfo.ravel())
+    tapers = spy.freqanalysis(data, foilim=[5, 20], tapsmofrq=4, keeptapers=True, output="fourier")
+    spy.to_fieldtrip(tapers, tmp_path / "x", overwrite=True)
+    with h5py.File(tmp_path / "x.mat") as file:
+        node = file["data/fourierspctrm"][()]
+        values = (node["real"] + 1j * node["imag"]).T
+        assert matlab.text(file["data/dimord"]) == "rpttap_chan_freq"
+    expected = np.concatenate([t[0].transpose(0, 2, 1) for t in tapers.trials])
+    np.testing.assert_array_equal(values, expected)
+    made = written(spy.timelockanalysis(data))
+    np.testing.assert_allclose(made["avg"], np.mean([t.T for t in data.trials], axis=0), atol=1e-6)
+    np.testing.assert_array_equal(made["trial"], np.stack([t.T for t in data.trials]))
+    made = written(spikes)
+    assert made["label"] == ["u", "v"]
+    np.testing.assert_array_equal(made["trial"][0].ravel(), [1, 1, 2])
+    np.testing.assert_allclose(made["time"][0].ravel(), [-0.09, -0.03, 0.2])
+    np.testing.assert_allclose(made["trialtime"], [[-0.1, 0.9], [-0.1, 0.9]])
+    names = {"channel_i": ["a", "b"], "channel_j": ["a", "b"], "freq": [5.0, 6.0, 7.0]}
+    coh = spy.CrossSpectralData(RNG.normal(size=(1, 3, 2, 2)), samplerate=1, **names)
+    made = written(coh)
+    assert made["dimord"] == "chan_chan_freq"
+    np.testing.assert_array_equal(made["cohspctrm"], coh.data[0].transpose(1, 2, 0))
+
+
+def test_brainvision_comes_back(data, tmp_path):
+    mne = pytest.importorskip("mne")
+    data.events = spy.EventData(np.array([[5, 3], [150, 4]]), samplerate=100)
+    data.events.info["names"] = {"go, now": 3}
+    spy.to_brainvision(data, tmp_path / "x")
+    again = spy.read(tmp_path / "x.vhdr")
+    np.testing.assert_array_equal(again.data[:], data.data[:])
+    np.testing.assert_array_equal(again.trialdefinition[:, :3], data.trialdefinition[:, :3])
+    assert (again.samplerate, list(again.channel)) == (100, list(data.channel))
+    assert list(again.unit)[:2] == ["µV", "mV"]
+    names = {code: label for label, code in again.events.info["names"].items()}
+    rows = [(int(s), names[int(c)]) for s, c, _ in again.events.data[:] if names[int(c)].startswith("Stim")]
+    assert rows == [(5, "Stimulus/go, now"), (150, "Stimulus/S  4")]
+    raw = mne.io.read_raw_brainvision(tmp_path / "x.vhdr", preload=True, verbose="error")
+    np.testing.assert_allclose(raw.get_data()[:2], data.data[:, :2].T * [[1e-6], [1e-3]], rtol=1e-6)
+    uneven = data.copy()
+    uneven.trialdefinition = np.array([[0, 100, -20], [150, 300, 0]])
+    spy.to_brainvision(uneven, tmp_path / "x", overwrite=True)
+    again = spy.read(tmp_path / "x.vhdr")
+    np.testing.assert_array_equal(again.trialdefinition, [[0, 100, 0], [100, 250, 0]])
+    np.testing.assert_array_equal(again.trials[1], uneven.trials[1])
+    with pytest.raises(InvalidTypeError):
+        spy.to_brainvision(uneven.events, tmp_path / "y")
+
+
+def test_nwb_comes_back(data, spikes, tmp_path):
+    pynwb = pytest.importorskip("pynwb")
+    picked = data.selectdata(channel=["Fz", "Cz"])
+    picked.events = spy.EventData(np.array([[5, 3], [150, 4]]), samplerate=100)
+    spy.to_nwb(picked, tmp_path / "x")
+    again = spy.read(tmp_path / "x.nwb")
+    np.testing.assert_allclose(again.data[:], picked.data[:] * [1e-6, 1e-3], rtol=1e-6)
+    np.testing.assert_array_equal(again.trialdefinition, picked.trialdefinition)
+    assert (again.samplerate, list(again.channel), again.unit) == (100, ["Fz", "Cz"], "V")
+    assert again.events.data[:, :2].tolist() == [[5, 3], [150, 4]]
+    with pynwb.NWBHDF5IO(tmp_path / "x.nwb", "r") as io:
+        series = io.read().acquisition["ElectricalSeries"]
+        np.testing.assert_array_equal(series.data[:], picked.data[:])
+    spy.to_nwb(spikes, tmp_path / "y")
+    back = spy.load_nwb(tmp_path / "y.nwb", default_spike_data_samplerate=100)["spikes"]
+    assert back.data[:, 0].tolist() == [1, 7, 9, 130]
+    assert list(back.unit) == ["u", "v"]
+    with pytest.raises(InvalidValueError, match="voltages"):
+        spy.to_nwb(back_in_tesla(picked), tmp_path / "z")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.nwb", "y.nwb"]
+
+
+def back_in_tesla(data):
+    made = data.copy()
+    made.unit = "T"
+    return made

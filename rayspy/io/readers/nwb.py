@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,27 @@ def open_nwb(path: Any, spike_samplerate: float | None = None) -> Recording:
         if "nwb_version" not in file.attrs:
             raise InvalidValueError("NWB file (HDF5 with an attribute nwb_version)", "path", full)
         found = _series(file, full)
-        streams = [_stream(file, name, group, full, notes) for name, group in found.items()]
+        streams = _streams(file, found, full, notes)
         units = "units" in file and "spike_times" in file["units"]
     if not streams and not units:
         raise InvalidValueError("NWB file with a time series of samples x channels, or units", "path", full)
     fastest = max(streams, key=lambda stream: stream.samplerate, default=None)
     spikes = partial(_spikes, full, fastest, spike_samplerate) if units else None
     return Recording(str(full), "NWB", streams, notes, spikes)
+
+
+def _streams(file: Any, found: dict[str, Any], path: Path, notes: Notes) -> list[Stream]:
+    """Streams of the series that are sampled regularly; others are left out if there are any such."""
+    streams, problems = [], []
+    for name, group in found.items():
+        try:
+            streams.append(_stream(file, name, group, path, notes))
+        except InvalidValueError as error:
+            problems.append(error)
+            notes.add(f"{name} is left out: {error}")
+    if problems and not streams:
+        raise problems[0]
+    return streams
 
 
 def _kind(node: Any) -> str:
@@ -76,6 +91,8 @@ def _series(file: Any, path: Path) -> dict[str, Any]:
             if not hasattr(node, "keys") or hash(node.id) in seen:
                 continue
             seen.add(hash(node.id))
+            if "TTL" in key.upper() and "timestamps" in node:
+                continue
             if _kind(node) in _SERIES and "data" in node and node["data"].dtype.kind in "iuf":
                 found.append(node)
             elif _kind(node) not in ("DynamicTable", "Units", "TimeIntervals"):
@@ -200,6 +217,8 @@ def _trials(
         return None
     starts, stops = (_sample(table[key][()], rate, begin, pieces) for key in ("start_time", "stop_time"))
     offsets = np.round(table["offset"][()] * rate) if "offset" in table else np.zeros(len(starts))
+    extra = sorted((key for key in table if re.fullmatch(r"trialinfo\d+", key)), key=lambda key: int(key[9:]))
+    columns = [table[key][()] for key in extra]
     inside = (starts >= 0) & (stops <= n) & (starts < stops)
     if pieces is not None:
         k = np.searchsorted(pieces[:, 0], starts, side="right") - 1
@@ -208,7 +227,7 @@ def _trials(
         notes.add(f"{int((~inside).sum())} of {len(inside)} trials are not within the samples and left out")
     if not inside.any():
         return None
-    return np.column_stack([starts, stops, offsets])[inside]
+    return np.column_stack([starts, stops, offsets, *columns])[inside].astype(np.float64)
 
 
 def _sample(times: Any, rate: float, begin: float, pieces: Any) -> NDArray[np.float64]:
