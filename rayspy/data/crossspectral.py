@@ -23,6 +23,7 @@ JACKKNIFE = ("jack_var", "jack_bias")
 _ATANH = (
     "coh", "pcoh", "plv", "ciplv", "pli", "wpli", "corr", "powcorr", "powcorr_ortho", "mic", "cacoh",
 )  # fmt: skip
+_SIGNED = ("corr", "powcorr", "powcorr_ortho")
 _LOG = ("granger", "mim")
 _LISTED = ("time", "freq", "channelcmb")
 """Dimensions of objects that list pairs one after the other."""
@@ -122,8 +123,8 @@ class CrossSpectralData(Measured):
 
         With Student's t of T - 1 degrees of freedom, on the scale where errors are about
         normal: atanh for coherence, phase locking and correlations, the logarithm for
-        Granger causality, else the plain one. It says how sure a value is; whether it
-        differs from zero needs surrogates.
+        Granger causality where it is larger than its error, else the plain one. It says
+        how sure a value is; whether it differs from zero needs surrogates.
 
         Thomson, D. J. & Chave, A. D. (1991). Jackknifed error estimates for spectra,
         coherences, and transfer functions. In Haykin, S. (ed.), Advances in spectrum
@@ -147,8 +148,12 @@ class CrossSpectralData(Measured):
             if method in _ATANH and (np.abs(value) <= 1).all():
                 centre, half = np.arctanh(value), half / (1 - value**2)
                 low, high = np.tanh(centre - half), np.tanh(centre + half)
+                if method not in _SIGNED and (value >= 0).all():
+                    low = np.maximum(low, 0.0)
             elif method in _LOG:
                 low, high = value * np.exp(-half / value), value * np.exp(half / value)
+                vague = ~(half < value)
+                low, high = np.where(vague, 0.0, low), np.where(vague, value + half, high)
             else:
                 low, high = value - half, value + half
         sure = self.jack_se == 0
