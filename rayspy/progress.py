@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import stat
@@ -86,7 +87,7 @@ def _user_listens() -> bool:
 
 def _in_file(stream: Any) -> bool:
     try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+        return not in_notebook() and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (AttributeError, OSError, ValueError):
         return False
 
@@ -222,7 +223,7 @@ class Progress:
     n_blocks : int
         Number of blocks.
     n_bytes : int
-        Bytes to read in all, for the rate.
+        Bytes to read and write in all.
     n_before : int
         Blocks that were done before.
     intro : str
@@ -279,12 +280,10 @@ class Progress:
 
     def _update_bar(self) -> None:
         if self._bar is None:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(
+            self._bar = _bar_class()(
                 total=self.n_blocks,
                 desc=f"rayspy <{self.function}>",
-                file=None if in_notebook() else sys.stderr,
+                file=sys.stdout if in_notebook() else sys.stderr,
                 initial=self.n_before,
                 leave=False,
                 ncols=_columns(),
@@ -323,6 +322,17 @@ class Progress:
         self._tell(logging.INFO if time.monotonic() - self._began >= _TELL_DELAY else logging.DEBUG)
         if self._bar is not None:
             self._bar.close()
+
+
+def _bar_class() -> Any:
+    """A widget in notebooks that have them; text elsewhere."""
+    if in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm as widget
+
+        return widget
+    from tqdm import tqdm
+
+    return tqdm
 
 
 def _digits(value: float) -> str:

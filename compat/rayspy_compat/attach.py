@@ -209,6 +209,10 @@ class OnNodes(Attachment):
 class OnDask(Attachment):
     """The client's own scheduler."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.tries = cluster.state.tries
+
     def choice(self, workers: Workers, memory: Memory) -> Choice:
         """Return the executor that uses Dask alone."""
         n = slots(workers, memory)
@@ -216,8 +220,8 @@ class OnDask(Attachment):
         return Choice(executor, self.reason)
 
     def fits(self, workers: Workers) -> bool:
-        """Whether all workers are known to have what is needed."""
-        return super().fits(workers)
+        """Whether all workers are known to have what is needed, and nobody wants Ray to be tried again."""
+        return super().fits(workers) and self.tries == cluster.state.tries
 
 
 # --- attaching ---------------------------------------------------------------------------------------------

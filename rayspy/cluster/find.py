@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import sys
 import threading
+import warnings
 from typing import Any
 
 from rayspy.cluster import state
 from rayspy.cluster.environment import STARTED_BY_US
 from rayspy.errors import ParallelError
+from rayspy.progress import in_notebook
 
 
 def ray_is_connected() -> bool:
@@ -69,6 +72,9 @@ def context() -> Any:
 
 def import_ray() -> Any:
     """Import Ray; raise `ParallelError` where it is not installed."""
+    if in_notebook():  # what Ray says there of missing widgets is shown in red
+        warnings.filterwarnings("ignore", "IProgress not found")
+        logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
     try:
         import ray
     except ImportError as error:

@@ -118,6 +118,7 @@ def retry_ray() -> None:
     each try may take minutes.
     """
     state.failure = ""
+    state.tries += 1
 
 
 def _wants_dashboard(available: int) -> bool:

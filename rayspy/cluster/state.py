@@ -27,6 +27,8 @@ class LocalRay:
 local: LocalRay | None = None
 starting: Path | None = None
 """Folder of a Ray that is just being started."""
+tries = 0
+"""How often it was asked to try again."""
 failure = ""
 """Why Ray cannot be started here, once that was tried in vain."""
 guard = threading.RLock()

@@ -100,7 +100,8 @@ def _ignore(receipt: Receipt) -> None:
 def _execute(choice: Choice, journal: Journal, done: set[int]) -> None:
     sink = journal.sink
     plan = sink.plan
-    progress = Progress(plan.name, plan.n_blocks, plan.memory.input, len(done), _intro(plan, choice)).start()
+    sizes = plan.memory
+    progress = Progress(plan.name, plan.n_blocks, sizes.input + sizes.output, len(done), _intro(plan, choice))
     left = np.ones(plan.n_blocks, dtype=bool)
     left[list(done)] = False
 
@@ -111,6 +112,7 @@ def _execute(choice: Choice, journal: Journal, done: set[int]) -> None:
         progress.update(receipt.bytes_read)
 
     try:
+        progress.start()
         _where_it_can_be_read(choice, plan, left, collect)
     finally:
         progress.close()

@@ -77,19 +77,18 @@ def collect(
         return next(trials([seed]))
     n = check_integer(n_trials, "nTrials", 1)
     end_if_imported_again("synthdata")
-    made = trials(trial_seeds(seed, n, seed_per_trial))
-    return AnalogData(_counted(made, n), samplerate=rate)
-
-
-def _counted(trials: Iterator[Array], n: int) -> Iterator[Array]:
-    """Show how many trials are made."""
-    progress = Progress("synthdata", n, 0, unit="trials").start()
+    progress = Progress("synthdata", n, 0, unit="trials")
     try:
-        for trial in trials:
-            progress.update(trial.nbytes)
-            yield trial
+        made = trials(trial_seeds(seed, n, seed_per_trial))
+        return AnalogData(_counted(made, progress.start()), samplerate=rate)
     finally:
         progress.close()
+
+
+def _counted(trials: Iterator[Array], progress: Progress) -> Iterator[Array]:
+    for trial in trials:
+        progress.update(trial.nbytes)
+        yield trial
 
 
 def collect_trials(trial_func: Callable[..., Array]) -> Callable[..., AnalogData | Array]:

@@ -32,6 +32,9 @@ def test_one_warning_then_the_same_bits(client, monkeypatch, caplog):
     ]
     assert len(warnings) == 1
     assert "deliberately" in warnings[0].getMessage()
+    spy.retry_ray()
+    spy.freqanalysis(data)
+    assert caplog.text.count("deliberately") == 2
     attach.detach()
 
 

@@ -240,3 +240,16 @@ def test_errors_name_the_parameter(
 ) -> None:
     with pytest.raises(error, match=f"`{name}`"):
         getattr(spy.synthdata, function)(**settings)
+
+
+def test_nothing_goes_on_telling_after_an_interruption():
+    import threading
+
+    @spy.collect_trials
+    def broken(nSamples=3):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as held:
+        broken(nTrials=3)
+    assert held.tb is not None
+    assert "rayspy-progress" not in [thread.name for thread in threading.enumerate()]
