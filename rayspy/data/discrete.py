@@ -36,6 +36,12 @@ class DiscreteData(BaseData):
     _of_codes: ClassVar[tuple[str, ...]] = ("eventid", "channel", "unit", "channel_idx", "unit_idx")
     _columns: tuple[ArraySource | None, dict[str, Codes]] = (None, {})
     _combinations: Codes | None = None
+    _searched: tuple[ArraySource | None, NDArray[np.float64], Codes] = (
+        None,
+        np.empty((0, 2)),
+        np.empty((0, 2), dtype=np.int64),
+    )
+    """Trials that were searched last, and their rows."""
 
     # -- construction ------------------------------------------------------
 
@@ -182,8 +188,14 @@ class DiscreteData(BaseData):
         return np.where(numbers < 0, np.nan, (self.column("sample") - starts) / self._samplerate)
 
     def row_bounds(self, trl: NDArray[np.float64]) -> Codes:
-        """First row and row behind the last of each trial; the table is searched."""
-        return search_rows(self._array, self._dimord.index("sample"), trl[:, :2])
+        """First row and row behind the last of each trial; the table is searched once for the same ones."""
+        limits = np.array(trl[:, :2])
+        source, known, bounds = self._searched
+        if source is not self._array or not np.array_equal(known, limits):
+            bounds = search_rows(self._array, self._dimord.index("sample"), limits)
+            if len(limits) > 1:
+                self._searched = (self._array, limits, bounds)
+        return bounds
 
     def count_outside(self, trl: NDArray[np.float64] | None = None) -> int:
         """How many events are in none of these trials, or of the object's own."""

@@ -142,7 +142,7 @@ class TimeLockData(Measured):
             ``avg`` minus and plus t standard errors, the variance divided by the number
             of trials less one; NaN where fewer than two trials count.
         """
-        from scipy.stats import t as student
+        from scipy.special import stdtrit
 
         level = check_scalar(level, "level")
         if not 0 < level < 1:
@@ -151,7 +151,7 @@ class TimeLockData(Measured):
         if avg is None or var is None or n is None:
             raise InvalidValueError("object with data", "data", "empty TimeLockData")
         with np.errstate(invalid="ignore", divide="ignore"):
-            reach = student.ppf((1 + level) / 2, n - 1) * np.sqrt(var / (n - 1))
+            reach = stdtrit(np.maximum(n - 1.0, 1.0), (1 + level) / 2) * np.sqrt(var / (n - 1))
         reach = np.where(n > 1, reach, np.nan)
         return avg - reach, avg + reach
 

@@ -97,7 +97,7 @@ def definetrial(
         events = _events(obj, trialdefinition)
         trl = _from_events(obj, events, given) if given else _converted(obj, events)
         obj.trialdefinition = _within(trl, obj.n_samples, clip_edges)
-    n_trials, n_columns = obj.describe().trialdefinition.shape
+    n_trials, n_columns = np.shape(obj.trialdefinition)
     _tell_outside(obj)
     obj.log = f"updated trial-definition with [{n_trials} x {n_columns}] element array"
 

@@ -93,7 +93,7 @@ def _search_few(source: ArraySource, column: int, values: Array) -> Indices:
     with source.reader() as read:
 
         def rows(low: int, high: int) -> Array:
-            array: Array = read((slice(low, high), slice(column, column + 1)))[:, 0]
+            array: Array = read((slice(low, high), slice(0, source.shape[1])))[:, column]
             return array
 
         def head(leaf: int) -> int:
@@ -205,10 +205,10 @@ def _combinations(codes: Array) -> tuple[Indices, Indices]:
 
 @dataclass(frozen=True, eq=False)
 class RowPieces:
-    """Pieces of a table one behind the other, each ended by a row of its own that belongs to nobody.
+    """Pieces of a table one behind the other, each ended by a row that does not belong to it.
 
-    The row at the end makes pieces without rows possible and stands for the end of a
-    trial wherever trials are read side by side.
+    The row at the end makes pieces without rows possible. What is in it does not
+    count; between pieces that are read at the same time it is -1.
 
     Parameters
     ----------
@@ -255,14 +255,20 @@ class RowPieces:
 
     def _read(self, read: Read, region: Region) -> Array:
         wanted, columns = region
-        out = np.full((wanted.stop - wanted.start, columns.stop - columns.start), -1, dtype=np.int64)
         piece = int(np.searchsorted(self.edges, wanted.start, side="right")) - 1
+        begin, end = (int(edge) for edge in self.edges[piece : piece + 2])
+        if wanted.stop == end and self.stop[piece] < self.table.shape[0]:
+            first, stop = int(self.first[piece]) + wanted.start - begin, int(self.stop[piece]) + 1
+            rows: Array = read((slice(first, stop), columns))
+            return rows.astype(np.int64, copy=False)
+        out = np.full((wanted.stop - wanted.start, columns.stop - columns.start), -1, dtype=np.int64)
         while piece < len(self.first) and self.edges[piece] < wanted.stop:
             begin = int(self.edges[piece])
             low = max(wanted.start, begin)
             high = min(wanted.stop, int(self.edges[piece + 1]) - 1)
             if low < high:
-                rows = slice(int(self.first[piece]) + low - begin, int(self.first[piece]) + high - begin)
-                out[low - wanted.start : high - wanted.start] = read((rows, columns))
+                first = int(self.first[piece]) - begin
+                inside = out[low - wanted.start : high - wanted.start]
+                inside[...] = read((slice(first + low, first + high), columns))
             piece += 1
         return out

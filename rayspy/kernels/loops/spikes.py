@@ -12,6 +12,59 @@ Array = NDArray[Any]
 
 
 @compiled
+def find_cells(
+    rows: Array, columns: Array, low: Array, sizes: Array, table: Array, samples: Array, cells: Array
+) -> None:
+    """Look up the cell of each row.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (rows, columns)
+        Spikes.
+    columns : ndarray of int64, shape (3,)
+        Columns of sample, channel and unit.
+    low, sizes : ndarray of int64, shape (2,)
+        Lowest code of channel and unit, and number of codes from there on.
+    table : ndarray of int64, shape (sizes[0] * sizes[1],)
+        Cell of each pair of codes, -1 where there is none.
+    samples, cells : ndarray of int64, shape (rows,)
+        Are written: sample, and cell or -1.
+    """
+    for i in range(len(rows)):
+        samples[i] = rows[i, columns[0]]
+        channel, unit = rows[i, columns[1]] - low[0], rows[i, columns[2]] - low[1]
+        if 0 <= channel < sizes[0] and 0 <= unit < sizes[1]:
+            cells[i] = table[channel * sizes[1] + unit]
+        else:
+            cells[i] = -1
+
+
+@compiled
+def count_in_bins(samples: Array, cells: Array, edges: Array, counts: Array) -> None:
+    """Add the spikes of each cell to the bin they are in.
+
+    Parameters
+    ----------
+    samples, cells : ndarray of int64, shape (spikes,)
+        Ascending sample numbers, and cells; negative ones are left out.
+    edges : ndarray of int64, shape (bins + 1,)
+        First sample of each bin, and the first one behind the last bin; ascending.
+    counts : ndarray of int64, shape (bins, cells)
+        Is added to.
+    """
+    k = 0
+    for i in range(len(samples)):
+        if samples[i] < edges[0]:
+            continue
+        while k < len(counts) and samples[i] >= edges[k + 1]:
+            k += 1
+        if k == len(counts):
+            break
+        if cells[i] >= 0:
+            counts[k, cells[i]] += 1
+
+
+@compiled
 def intervals(
     samples: Array, cells: Array, width: float, refractory: float, last: Array, before: Array,
     histogram: Array, sums: Array,

@@ -29,13 +29,11 @@ def counts_in_bins(samples: Samples, cells: Samples, edges: Samples, n_cells: in
     -------
     ndarray of int64, shape (bins, cells)
     """
-    n_bins = len(edges) - 1
-    rows = np.searchsorted(samples, edges)
-    inside = cells[rows[0] : rows[-1]]
-    places = np.repeat(np.arange(n_bins) * n_cells, np.diff(rows)) + inside
-    if len(inside) and inside.min() < 0:
-        places = places[inside >= 0]
-    return np.bincount(places, minlength=n_bins * n_cells).reshape(n_bins, n_cells)
+    from rayspy.kernels.loops.spikes import count_in_bins
+
+    counts = np.zeros((len(edges) - 1, n_cells), dtype=np.int64)
+    count_in_bins(samples, cells, np.asarray(edges, dtype=np.int64), counts)
+    return counts
 
 
 def proportions(counts: Array) -> NDArray[np.float64]:

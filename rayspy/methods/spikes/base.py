@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,24 +39,44 @@ class Cells:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def found(self, rows: Codes) -> tuple[Codes, Codes]:
+        """Sample and number of the cell of each row, -1 for other cells."""
+        from rayspy.kernels.loops.spikes import find_cells
+
+        low, sizes, table = self._table
+        if table is None:
+            return np.ascontiguousarray(rows[:, self.columns[0]]), self._searched(rows)
+        samples, cells = np.empty((2, len(rows)), dtype=np.int64)
+        find_cells(rows, np.array(self.columns, dtype=np.int64), low, sizes, table, samples, cells)
+        return samples, cells
+
     def numbers(self, rows: Codes) -> Codes:
         """Number of the cell of each row, -1 for other cells."""
+        return self.found(rows)[1]
+
+    @cached_property
+    def _table(self) -> tuple[Codes, Codes, Codes | None]:
+        """Lowest codes, how many there are from there on, and the cell of each pair if they are few."""
         low, high = self.pairs.min(axis=0), self.pairs.max(axis=0)
         sizes = high - low + 1
-        channels, units = (rows[:, column] for column in self.columns[1:])
-        inside = (channels >= low[0]) & (channels <= high[0]) & (units >= low[1]) & (units <= high[1])
-        keys = (self.pairs[:, 0] - low[0]) * sizes[1] + self.pairs[:, 1] - low[1]
-        key = (channels - low[0]) * sizes[1] + units - low[1]
         if int(sizes[0]) * int(sizes[1]) > _TABLE:
-            order = np.argsort(keys)
-            places = np.searchsorted(keys[order], key).clip(max=len(keys) - 1)
-            return np.where(inside & (keys[order][places] == key), order[places], -1)
+            return low, sizes, None
         table = np.full(int(sizes[0]) * int(sizes[1]), -1, dtype=np.int64)
-        table[keys] = np.arange(len(keys))
-        if inside.all():
-            found: Codes = table[key]
-            return found
-        return np.where(inside, table[np.where(inside, key, 0)], -1)
+        table[(self.pairs[:, 0] - low[0]) * sizes[1] + self.pairs[:, 1] - low[1]] = np.arange(len(self))
+        return low, sizes, table
+
+    def _searched(self, rows: Codes) -> Codes:
+        """Cells of codes that are too far apart for a table."""
+        cells = np.full(len(rows), -1, dtype=np.int64)
+        units, channels = rows[:, self.columns[2]], rows[:, self.columns[1]]
+        order = np.lexsort(self.pairs.T[::-1])
+        pairs = self.pairs[order]
+        for channel in np.unique(pairs[:, 0]).tolist():
+            low, high = np.searchsorted(pairs[:, 0], [channel, channel + 1])
+            here = np.flatnonzero(channels == channel)
+            places = (low + np.searchsorted(pairs[low:high, 1], units[here])).clip(max=high - 1)
+            cells[here] = np.where(pairs[places, 1] == units[here], order[places], -1)
+        return cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +112,7 @@ class SpikeMethod(Method):
         return partial(self._run, variant)
 
     def _run(self, k: int, x: Array, out: Array | None = None) -> Array:
-        rows = x[0, :-1]
-        result = self.trial(k, np.ascontiguousarray(rows[:, self.cells.columns[0]]), self.cells.numbers(rows))
+        result = self.trial(k, *self.cells.found(x[0, :-1]))
         if out is None:
             return result[np.newaxis]
         out[0] = result

@@ -56,11 +56,11 @@ class Beside:
         first, stop = (int(row) for row in self.bounds[k])
         with self.table.reader() as read:
             rows = np.asarray(read((slice(first, stop), slice(0, self.table.shape[1]))), dtype=np.int64)
-        seconds = (rows[:, self.cells.columns[0]] - self.zero[k]) / self.spike_rate
+        samples, cells = self.cells.found(rows)
+        seconds = (samples - self.zero[k]) / self.spike_rate
         exact = seconds * self.rate - self.offsets[k]
         at = np.rint(exact).astype(np.int64)
         inside = (at >= 0) & (at < length)
-        cells = self.cells.numbers(rows)
         return at[inside], ((exact - at) / self.rate)[inside], cells[inside]
 
     @property

@@ -63,8 +63,12 @@ class Psth(SpikeMethod):
     def _scaled(self, counts: Codes) -> Array:
         if self.kind == "proportion":
             return proportions(counts).astype(np.float32)
-        widths = np.diff(self.edges)[:, np.newaxis] if self.kind == "rate" else 1.0
-        return (counts / widths).astype(np.float32)
+        found = np.empty(counts.shape, dtype=np.float32)
+        if self.kind == "rate":
+            np.divide(counts, np.diff(self.edges)[:, np.newaxis], out=found, casting="same_kind")
+        else:
+            found[...] = counts
+        return found
 
     def _missing(self, k: int) -> NDArray[np.bool_]:
         start, stop, offset = self.trl[k, :3]
@@ -96,8 +100,9 @@ class Rate(SpikeMethod):
         n_samples = float(self.trl[k, 1] - self.trl[k, 0])
         if n_samples <= 0:
             return np.full((1, len(self.cells)), np.nan)
-        counts = np.bincount(cells[cells >= 0], minlength=len(self.cells)).astype(np.float64)
-        return (counts if self.kind == "spikecount" else counts * (self.samplerate / n_samples))[np.newaxis]
+        edges = self.trl[k, :2].astype(np.int64)
+        counts = counts_in_bins(samples, cells, edges, len(self.cells)).astype(np.float64)
+        return counts if self.kind == "spikecount" else counts * (self.samplerate / n_samples)
 
 
 @dataclass(frozen=True, eq=False)

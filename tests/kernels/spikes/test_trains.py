@@ -163,3 +163,21 @@ def test_against_elephant():
     wanted, _ = correlation.cross_correlation_histogram(*binned, window=[-20, 20], border_correction=False)
     got = correlogram(samples[order], cells[order], 2, 1, 20)
     np.testing.assert_array_equal(got[:, 0, 1], np.asarray(wanted.magnitude).ravel())
+
+
+def test_moments_of_what_is_there():
+    from rayspy.kernels.loops.moments import add_present
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(9, 50)) + 1e3
+    values[rng.random(values.shape) < 0.3] = np.nan
+    values[:, 7] = np.nan
+    state = np.zeros((3, 50))
+    for row in values:
+        add_present(row, *state)
+    known = state[0] > 0
+    np.testing.assert_array_equal(state[0], np.isfinite(values).sum(axis=0))
+    np.testing.assert_allclose(state[1][known], np.nanmean(values[:, known], axis=0), rtol=1e-14)
+    np.testing.assert_allclose(
+        state[2][known] / state[0][known], np.nanvar(values[:, known], axis=0), rtol=1e-10
+    )
