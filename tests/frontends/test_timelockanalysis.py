@@ -21,9 +21,11 @@ def recording(lengths=(40, 40, 40, 40), offsets=(-10,), seed=0, scale=1.0, dtype
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-14])
-def test_average_variance_and_covariance_are_those_of_numpy(scale):
+@pytest.mark.parametrize("block_bytes", [1, 2**24])
+def test_average_variance_and_covariance_are_those_of_numpy(scale, block_bytes):
     data = recording(scale=scale)
-    result = spy.timelockanalysis(data, covariance=True, parallel=False)
+    with spy.config.using(block_bytes=block_bytes):
+        result = spy.timelockanalysis(data, covariance=True, parallel=False)
     trials = np.array(list(data.trials))
     np.testing.assert_allclose(result.avg, trials.mean(0), rtol=1e-13)
     np.testing.assert_allclose(result.var, trials.var(0), rtol=1e-9)
@@ -47,9 +49,11 @@ def test_average_is_that_of_mne():
     np.testing.assert_allclose(result.time[0], epochs.times, atol=1e-12)
 
 
-def test_maxperiod_keeps_all_trials_and_counts_those_that_exist():
+@pytest.mark.parametrize("block_bytes", [1, 2**24])
+def test_maxperiod_keeps_all_trials_and_counts_those_that_exist(block_bytes):
     data = recording((40, 30, 20, 40), (-10, -10, -5, -20))
-    result = spy.timelockanalysis(data, covariance=True, parallel=False)
+    with spy.config.using(block_bytes=block_bytes):
+        result = spy.timelockanalysis(data, covariance=True, parallel=False)
     window = np.full((4, 50, 3), np.nan)
     for k, trial in enumerate(data.trials):
         first = int(data.trialdefinition[k, 2]) + 20
