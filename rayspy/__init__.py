@@ -76,11 +76,15 @@ from rayspy.io.spikes import spikes_from_times as spikes_from_times
 from rayspy.io.spikes import spikes_to_pandas as spikes_to_pandas
 from rayspy.io.spikes import spikes_to_times as spikes_to_times
 from rayspy.io.writers.brainvision import to_brainvision as to_brainvision
+from rayspy.io.writers.edf import to_edf as to_edf
 from rayspy.io.writers.fieldtrip import to_fieldtrip as to_fieldtrip
 from rayspy.io.writers.mne_objects import raw_adata_to_mne_raw as raw_adata_to_mne_raw
 from rayspy.io.writers.mne_objects import tldata_to_mne_epochs as tldata_to_mne_epochs
 from rayspy.io.writers.mne_objects import to_mne as to_mne
 from rayspy.io.writers.nwb import to_nwb as to_nwb
+from rayspy.io.writers.objects import to_neo as to_neo
+from rayspy.io.writers.objects import to_pynapple as to_pynapple
+from rayspy.io.writers.objects import to_spikeinterface as to_spikeinterface
 from rayspy.io.writers.syncopy import to_syncopy as to_syncopy
 from rayspy.io.writers.tables import to_pandas as to_pandas
 from rayspy.io.writers.tables import to_parquet as to_parquet
@@ -219,11 +223,15 @@ __all__ = [
     "timelockstatistics",
     "tldata_to_mne_epochs",
     "to_brainvision",
+    "to_edf",
     "to_fieldtrip",
     "to_mne",
+    "to_neo",
     "to_nwb",
     "to_pandas",
     "to_parquet",
+    "to_pynapple",
+    "to_spikeinterface",
     "to_syncopy",
     "to_xarray",
     "var",

@@ -12,8 +12,10 @@ import numpy as np
 
 from rayspy.checks import check_choice
 from rayspy.data.analog import AnalogData
+from rayspy.data.classes import BY_EXTENSION
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError, PathError, RayspyError
+from rayspy.io.container import load
 from rayspy.io.readers import bids
 from rayspy.io.readers.brainvision import open_brainvision
 from rayspy.io.readers.detect import detect
@@ -115,6 +117,8 @@ def read(
         ]
         return _joined(path, each)
     if isinstance(path, (str, os.PathLike)):
+        if format is None and Path(path).suffix in (".spy", *BY_EXTENSION) and Path(path).exists():
+            return load(path, **options)
         recording = open_recording(path, format, **_with_unit(unit, format, options))
     else:
         recording = of_object(path, **options)

@@ -280,3 +280,79 @@ def back_in_tesla(data):
     made = data.copy()
     made.unit = "T"
     return made
+
+
+@pytest.mark.parametrize(("n", "rate"), [(400, 100), (997, 250), (1024, 512.5), (3, 1000)])
+def test_edf_comes_back(tmp_path, n, rate):
+    mne = pytest.importorskip("mne")
+    made = spy.AnalogData(RNG.normal(size=(n, 3)) * [1, 1000, 1e-3], samplerate=rate, channel=["a", "b", "c"])
+    made.unit = "µV"
+    made.events = spy.EventData(np.array([[1, 3], [2, 4]]), samplerate=rate)
+    made.events.info["names"] = {"go": 3}
+    spy.to_edf(made, tmp_path / "x")
+    again = spy.read(tmp_path / "x.edf")
+    step = (made.data[:].max(axis=0) - made.data[:].min(axis=0)) / 65535
+    error = np.abs(again.data[:n] - made.data[:])
+    assert (error <= 0.55 * step + [1e-6, 1e-3, 1e-7]).all()
+    np.testing.assert_array_equal(again.data[n:], np.broadcast_to(again.data[n - 1], again.data[n:].shape))
+    assert again.samplerate == pytest.approx(rate)
+    assert (list(again.channel), again.unit) == (["a", "b", "c"], "µV")
+    assert again.events.data[:, 0].tolist() == [1, 2]
+    assert again.events.info["names"] == {"go": 10001, "S  4": 4}
+    raw = mne.io.read_raw_edf(tmp_path / "x.edf", preload=True, verbose="error")
+    np.testing.assert_allclose(raw.get_data().T * 1e6, again.data[:], rtol=1e-5, atol=1e-7)
+    assert raw.annotations.description.tolist() == ["go", "S  4"]
+
+
+WRONG_IN_EDF = (
+    ([np.nan, 1.0], "finite"),
+    ([1e12, 2e12], "convert the unit"),
+    ([1e-13, 2e-13], "smaller unit"),
+    ([1e-13, 1e-13], "smaller unit"),
+)
+
+
+def test_edf_refuses_what_it_cannot_hold(data, tmp_path):
+    for values, words in WRONG_IN_EDF:
+        with pytest.raises(InvalidValueError, match=words):
+            spy.to_edf(spy.AnalogData(np.array(values)[:, None], samplerate=10), tmp_path / "y")
+    spy.to_edf(data, tmp_path / "x")
+    names = spy.read(tmp_path / "x.edf").events.info["names"]
+    assert set(names) == {"trial 0", "trial 1", "trial 2", "trial 3"}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.edf"]
+
+
+def test_neo_comes_back(data, spikes):
+    pytest.importorskip("neo")
+    block = spy.to_neo(data.selectdata(channel=["Fz", "Cz"]))
+    found = spy.read(block)
+    assert len(found) == 2
+    for name, one in zip(("Fz", "Cz"), found.values(), strict=True):
+        np.testing.assert_array_equal(one.data[:, 0], data.data[:, list(data.channel).index(name)])
+        assert list(one.channel) == [name]
+        assert len(one.trials) == 4
+    assert [one.unit for one in found.values()] == ["µV", "mV"]
+    trains = spy.to_neo(spikes).segments
+    assert [len(train) for segment in trains for train in segment.spiketrains] == [2, 1, 1, 0]
+    np.testing.assert_allclose(trains[0].spiketrains[0].magnitude, [-0.09, -0.03])
+    events = spy.EventData(np.array([[5, 3], [9, 4]]), samplerate=100)
+    np.testing.assert_allclose(spy.to_neo(events).segments[0].events[0].magnitude, [0, 0.04])
+
+
+def test_pynapple_and_spikeinterface(data, spikes):
+    nap = pytest.importorskip("pynapple")
+    frame = spy.to_pynapple(data)
+    np.testing.assert_array_equal(frame.values, data.data[:])
+    np.testing.assert_array_equal(spy.read(frame).data[:], data.data[:])
+    group = spy.to_pynapple(spikes)
+    assert isinstance(group, nap.TsGroup)
+    np.testing.assert_allclose(group[5].times(), [0.01, 0.07, 1.3])
+    core = pytest.importorskip("spikeinterface.core")
+    picked = data.selectdata(channel=["Fz", "Cz"])
+    recording = spy.to_spikeinterface(picked)
+    assert isinstance(recording, core.BaseRecording)
+    again = spy.read(recording)
+    np.testing.assert_allclose(again.data[:], picked.data[:] * [1, 1000], rtol=1e-6)
+    assert (again.unit, len(again.trials)) == ("µV", 4)
+    sorting = spy.to_spikeinterface(spikes)
+    assert sorting.get_unit_spike_train("u", segment_index=1).tolist() == [30]
