@@ -106,11 +106,7 @@ from rayspy.synthdata import white_noise as white_noise
 
 __version__ = "0.1.0.dev0"
 
-_PLANNED = (
-    "connectivityanalysis", "timelockanalysis", "CrossSpectralData", "TimeLockData", "SpikeData",
-    "spike_psth", "mean", "std", "var", "median", "itc", "jackknife", "load_ft_raw", "load_nwb", "load_tdt",
-    "raw_mne_to_adata", "raw_adata_to_mne", "epoch_mne_to_adata", "tldata_to_mne",
-)  # fmt: skip
+_PLANNED = ("raw_adata_to_mne", "epoch_mne_to_adata", "tldata_to_mne")
 """Names of Syncopy that are not built yet."""
 
 _actions.register(arithmetic=_arithmetic, equal=_equal)
