@@ -24,6 +24,14 @@ from rayspy.frontends.preprocessing import preprocessing
 from rayspy.frontends.rereference import rereference
 from rayspy.frontends.resampledata import resampledata
 from rayspy.frontends.selectdata import selectdata
+from rayspy.frontends.spikes.fields import (
+    spikefieldcoherence,
+    spiketriggeredaverage,
+    spiketriggeredspectrum,
+)
+from rayspy.frontends.spikes.isi import spike_isi
+from rayspy.frontends.spikes.psth import spike_fano, spike_psth, spike_rate
+from rayspy.frontends.spikes.xcorr import spike_density, spike_xcorr
 from rayspy.frontends.statistics.summary import itc, mean, median, std, var
 from rayspy.planning.memory import Memory
 from rayspy.planning.plan import Plan, Receipt, make_plan
@@ -44,6 +52,15 @@ EXPLAINED: tuple[Callable[..., Any], ...] = (
     var,
     median,
     itc,
+    spike_psth,
+    spike_rate,
+    spike_fano,
+    spike_isi,
+    spike_xcorr,
+    spike_density,
+    spiketriggeredaverage,
+    spiketriggeredspectrum,
+    spikefieldcoherence,
 )
 """Functions that end in a run, of which the plan can be caught."""
 _BRIEF = 1.0

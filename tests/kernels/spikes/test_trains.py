@@ -181,3 +181,27 @@ def test_moments_of_what_is_there():
     np.testing.assert_allclose(
         state[2][known] / state[0][known], np.nanvar(values[:, known], axis=0), rtol=1e-10
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_against_pynapple():
+    """Histograms around events and correlograms; no spike is on an edge of a bin."""
+    nap = pytest.importorskip("pynapple")
+    rng = np.random.default_rng(2)
+    trains = [np.unique(rng.integers(0, 200_000, 3000)) for _ in range(2)]
+    events = np.arange(5_000, 190_000, 7_000)
+    group = nap.TsGroup({k: nap.Ts((train + 0.3) / 1e4) for k, train in enumerate(trains)})
+    around = nap.compute_perievent(group[0], nap.Ts(events / 1e4), window=(-0.1, 0.2))
+    wanted = np.array(
+        [np.histogram(around[k].t, np.arange(-100, 201, 25) / 1e3)[0] for k in range(len(events))]
+    )
+    edges = np.arange(-1000, 2001, 250)
+    got = [
+        counts_in_bins(trains[0] - event, np.zeros(len(trains[0]), int), edges, 1)[:, 0] for event in events
+    ]
+    np.testing.assert_array_equal(got, wanted)
+    samples, cells = np.concatenate(trains), np.repeat([0, 1], [len(t) for t in trains])
+    order = np.argsort(samples, kind="stable")
+    counts = correlogram(samples[order], cells[order], 2, 11, 10)[:, 0, 1]
+    found = nap.compute_crosscorrelogram(group, 11e-4, 110e-4, norm=False).to_numpy()[:, 0]
+    np.testing.assert_allclose(found * len(trains[0]) * 11e-4, counts[1:-1], rtol=1e-9)
