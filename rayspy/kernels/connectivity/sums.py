@@ -7,6 +7,7 @@ a trial. All sums are additive over observations, so blocks can be summed apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,17 @@ class Pairs:
 
     def find(self, i: Array, j: Array) -> tuple[Array, Array]:
         """Where pairs are, and whether they have to be turned round; there has to be each of them."""
+        n, keys, order = self._sorted
+        low, high = np.minimum(i, j), np.maximum(i, j)
+        return order[np.searchsorted(keys, low * n + high)], i > j
+
+    @cached_property
+    def _sorted(self) -> tuple[int, Array, Array]:
+        """One number per pair in ascending order, and where the pairs are."""
         n = int(max(self.first.max(), self.second.max())) + 1
         keys = self.first * n + self.second
         order = np.argsort(keys)
-        low, high = np.minimum(i, j), np.maximum(i, j)
-        return order[np.searchsorted(keys[order], low * n + high)], i > j
+        return n, keys[order], order
 
     def diagonal(self, i: Array) -> Array:
         """Where channels are paired with themselves."""
@@ -60,9 +67,10 @@ def tiled(i: Array, j: Array, tile: int = 8) -> Pairs:
     i, j = np.asarray(i, np.int64).ravel(), np.asarray(j, np.int64).ravel()
     low, high = np.minimum(i, j), np.maximum(i, j)
     every = np.unique(np.concatenate([low, high]))
-    both = np.unique(np.column_stack([np.append(low, every), np.append(high, every)]), axis=0)
-    order = np.lexsort((both[:, 1], both[:, 0], both[:, 1] // tile, both[:, 0] // tile))
-    return Pairs(both[order, 0], both[order, 1])
+    n = int(every[-1]) + 1
+    first, second = np.divmod(np.unique(np.append(low * n + high, every * n + every)), n)
+    order = np.lexsort((second, first, second // tile, first // tile))
+    return Pairs(first[order], second[order])
 
 
 def all_pairs(n: int) -> Pairs:

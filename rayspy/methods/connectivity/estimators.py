@@ -19,7 +19,7 @@ from rayspy.methods.connectivity.entries import Entries
 
 Array = NDArray[Any]
 
-_AT_ONCE = 2**18
+_AT_ONCE = 2**16
 """Numbers that are made at a time."""
 _PAIRS_AT_ONCE = 8
 """Pairs that are factorised at a time."""
@@ -143,6 +143,13 @@ class Estimator(ABC):
         if self.bands:
             return np.stack([found[:, band.bins(freq)].mean(axis=1) for band in self.bands], axis=1)
         return found if self.bins is None else found[:, list(self.bins)]
+
+    def working_bytes(self, n_channels: int, n_bins: int) -> int:
+        """Memory for making the measure, besides the sums and the result."""
+        if self.all_pairs:
+            return 160 * n_channels**2 * n_bins
+        wide, portion = 2 * np.dtype(self.dtype).itemsize, min(len(self.entries.i), _at_once(n_bins))
+        return len(self.entries.i) * (wide * n_bins + 64) + 112 * portion * n_bins
 
     def extras(self) -> tuple[str, ...]:
         """Names of what is told besides the measure, (1, 1, entries...)."""
@@ -450,8 +457,13 @@ def _equal_ones(total: Array, names: tuple[str, ...]) -> str:
     return f"; {names[int(i)]} and {names[int(j)]} are the same" if off[i, j] > 1 - 1e-6 else ""
 
 
+def _at_once(width: int) -> int:
+    """Pairs that are treated together, of so many numbers each."""
+    return max(1, _AT_ONCE // max(1, width))
+
+
 def _portions(n: int, width: int) -> Iterator[slice]:
-    step = max(1, _AT_ONCE // max(1, width))
+    step = _at_once(width)
     for low in range(0, n, step):
         yield slice(low, low + step)
 

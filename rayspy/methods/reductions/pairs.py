@@ -118,9 +118,10 @@ class PairSums(Reduction):
 
     def working_bytes(self, each: OutputSpec, n_trials: int) -> int:
         """Real and imaginary parts of the spectra; and, at the end, what measures are made of."""
-        return n_trials * int(each.rows[0]) * each.row_bytes + sum(
-            3 * int(spec.rows.sum()) * spec.row_bytes for spec in self.outputs(each).values()
-        )
+        n_bins = int(each.rows[0]) * len(each.labels["freq"])
+        largest = max(one.working_bytes(self.n_channels, n_bins) for one in self.estimators)
+        results = sum(int(spec.rows.sum()) * spec.row_bytes for spec in self.outputs(each).values())
+        return max(n_trials * int(each.rows[0]) * each.row_bytes, results + largest)
 
 
 def spec_of(estimator: Estimator, each: OutputSpec) -> OutputSpec:
