@@ -69,7 +69,8 @@ def no_dashboards() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_ray_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide a Ray that earlier tests left connected, unless `local_ray` is asked for."""
+    """Hide a Ray that earlier tests left connected, unless `local_ray` is asked for; forget failed starts."""
+    monkeypatch.setattr("rayspy.cluster.state.failure", "")
     monkeypatch.setattr("rayspy.executors.choose._ray_that_runs", lambda: None)
 
 

@@ -38,7 +38,7 @@ data = spy.synthdata.white_noise({SIZE})
 spec = spy.freqanalysis(data)
 """
 CHECK = """
-import numpy as np
+print("CLO" + "SING")
 client.close(); cluster.close()
 alone = spy.freqanalysis(data, parallel=False)
 print("SAME", all((a == b).all() for a, b in zip(spec.trials, alone.trials)))
@@ -82,7 +82,7 @@ def watch(leader: int, process: subprocess.Popen[bytes], typed: str) -> tuple[st
                 break
             if ours and now - last > worst:
                 worst, where = now - last, shown[-100:] + " >>> " + chunk[:60]
-            ours = "rayspy <" in shown[-3000:] + chunk and "SAME" not in chunk
+            ours = "rayspy <" in shown[-3000:] + chunk and "CLOSING" not in shown + chunk
             shown, last = shown + chunk, now
         if todo and shown.endswith(">>> "):
             os.write(leader, (todo.pop(0) + "\n").encode())
