@@ -133,6 +133,43 @@ def separated(z: Array, apart: bool = False) -> tuple[Array, Array, Array]:
     return re, im, units
 
 
+def leave_out_coherence(
+    z: Array,
+    pairs: Pairs,
+    cross: Array,
+    whole: Array,
+    squared: bool,
+    first: Array,
+    second: Array,
+    apart: bool = False,
+) -> None:
+    """Add the distances of coherence without each observation from that of all, and their squares, in place.
+
+    Parameters
+    ----------
+    z, pairs, apart
+        As in `add`.
+    cross : ndarray, complex, shape (pair, time x freq)
+        Sums of all observations.
+    whole : ndarray, shape (pair, time x freq)
+        Magnitude of coherency of all of them, or its square.
+    squared : bool
+        Take the square.
+    first, second : ndarray, shape (pair, time x freq)
+        Where distances and their squares are added; nothing for a channel and itself.
+    """
+    from rayspy.kernels.loops.pairs import leave_out
+
+    re, im, units = separated(z, apart)
+    weight = 1.0 / re.shape[2]
+    rest = np.zeros((len(re), re.shape[1], re.shape[3]))
+    channels = np.unique(pairs.first)
+    total = cross.real[pairs.diagonal(channels)]
+    own = (re[channels] ** 2 + im[channels] ** 2).sum(axis=2, dtype=np.float64)
+    rest[channels] = total[:, np.newaxis] - own * (units[channels] ** 2 * weight)[:, np.newaxis, np.newaxis]
+    leave_out(re, im, pairs.first, pairs.second, units, weight, cross, rest, whole, squared, first, second)
+
+
 def trial_sums(z: Array, pairs: Pairs, names: tuple[str, ...]) -> Sums:
     """What a single observation (time, taper, freq, channel) adds to sums, in double precision."""
     wide = z.astype(np.complex128)

@@ -167,3 +167,67 @@ def add_pairs(
                     square[p, low:high] = s[5, :w]
                 if wants_sign:
                     sign[p, low:high] = signs[:w]
+
+
+@compiled
+def leave_out(
+    re: Array,
+    im: Array,
+    first: Array,
+    second: Array,
+    units: Array,
+    weight: float,
+    cross: Array,
+    rest: Array,
+    whole: Array,
+    squared: bool,
+    sums: Array,
+    squares: Array,
+) -> None:
+    """Add how far the magnitude of coherency is from `whole` without each observation.
+
+    Parameters
+    ----------
+    re, im, first, second, units, weight
+        As in `add_pairs`.
+    cross : ndarray of complex128, shape (pair, bin)
+        Sums of the cross spectra of all observations.
+    rest : ndarray of double, shape (channel, observation, bin)
+        Power of all but one observation.
+    whole : ndarray of double, shape (pair, bin)
+        Magnitude of coherency of all of them, or its square.
+    squared : bool
+        Take the square.
+    sums, squares : ndarray of double, shape (pair, bin)
+        Where the distances and their squares are added.
+    """
+    n, n_tapers, n_bins = re.shape[1], re.shape[2], re.shape[3]
+    u, v = np.empty(BINS, np.float32), np.empty(BINS, np.float32)
+    s = np.empty((5, BINS))
+    for low in range(0, n_bins, BINS):
+        high = min(low + BINS, n_bins)
+        w = high - low
+        for p in range(len(first)):
+            i, j = first[p], second[p]
+            if i == j:
+                continue
+            unit = units[i] * units[j] * weight
+            for f in range(w):
+                s[0, f], s[1, f] = cross[p, low + f].real, cross[p, low + f].imag
+            s[2, :w], s[3, :w], s[4, :w] = whole[p, low:high], sums[p, low:high], squares[p, low:high]
+            for t in range(n):
+                u[:w], v[:w] = 0, 0
+                for k in range(n_tapers):
+                    a, b = re[i, t, k, low:high], im[i, t, k, low:high]
+                    c, d = re[j, t, k, low:high], im[j, t, k, low:high]
+                    for f in range(w):
+                        u[f] += a[f] * c[f] + b[f] * d[f]
+                        v[f] += b[f] * c[f] - a[f] * d[f]
+                one, two = rest[i, t, low:high], rest[j, t, low:high]
+                for f in range(w):
+                    x, y = s[0, f] - u[f] * unit, s[1, f] - v[f] * unit
+                    h = min((x * x + y * y) / (one[f] * two[f]), 1.0)
+                    step = (h if squared else np.sqrt(h)) - s[2, f]
+                    s[3, f] += step
+                    s[4, f] += step * step
+            sums[p, low:high], squares[p, low:high] = s[3, :w], s[4, :w]

@@ -10,11 +10,13 @@ from typing import ClassVar
 import numpy as np
 
 from rayspy.kernels.connectivity import sums as kernels
+from rayspy.kernels.connectivity.measures import coherency, converted, wanted
 from rayspy.kernels.connectivity.sums import Pairs, tiled
 from rayspy.methods.base import OutputSpec
-from rayspy.methods.connectivity.estimators import Correlation, Estimator, wide_of
+from rayspy.methods.connectivity.estimators import Correlation, Estimator, OfPairs, wide_of
 from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over_trials
 
+_PLAIN = ("abs", "pow")
 TOTALS = "totals of "
 """Results of this name and that of a sum are the sums themselves."""
 
@@ -140,6 +142,12 @@ def spec_of(estimator: Estimator, each: OutputSpec) -> OutputSpec:
     )
 
 
+def _is_coherence(estimator: Estimator) -> bool:
+    """Whether an estimator is plain coherence, which has a loop of its own."""
+    plain = not estimator.bands and estimator.bins is None
+    return isinstance(estimator, OfPairs) and estimator.name == "coh" and plain and estimator.output in _PLAIN
+
+
 def _with_tapers(results: Array) -> Array:
     """Spectra as (trial, time, taper, freq, channel)."""
     return results if results.ndim == 5 else results[:, :, np.newaxis]
@@ -161,6 +169,8 @@ class LeaveOneOut(Reduction):
         Sums of all observations.
     n : int
         Number of observations.
+    freq : tuple of float
+        Frequencies.
     """
 
     name: ClassVar[str] = "jackknife"
@@ -169,6 +179,7 @@ class LeaveOneOut(Reduction):
     base: PairSums
     n: int
     totals: dict[str, Array] = field(default_factory=dict)
+    freq: tuple[float, ...] = ()
 
     def outputs(self, each: OutputSpec) -> dict[str, OutputSpec]:
         """Bias and variance of each measure."""
@@ -185,6 +196,8 @@ class LeaveOneOut(Reduction):
         for estimator in self.base.estimators:
             spec = spec_of(estimator, each)
             shape = (int(spec.rows[0]), *spec.inner_shape)
+            if _is_coherence(estimator):
+                shape = (len(self.base.pairs), int(each.rows[0]) * len(each.labels["freq"]))
             found[f"{estimator.name} first"] = Layout(shape, wide_of(estimator.dtype))
             found[f"{estimator.name} second"] = Layout(shape, np.dtype(np.float64))
         return found
@@ -208,22 +221,36 @@ class LeaveOneOut(Reduction):
 
     def add(self, state: State, results: Array, trials: range) -> None:
         """Take each observation away from all and compute the measures anew."""
-        freq_count = results.shape[-2]
-        for observation in self._observations(results):
+        slow = [one for one in self.base.estimators if not _is_coherence(one)]
+        for estimator in self.base.estimators:
+            if isinstance(estimator, OfPairs) and _is_coherence(estimator):
+                self._leave_out(estimator, state, _with_tapers(results))
+        for observation in () if not slow else self._observations(results):
             own = kernels.empty_sums(self.base.needs, len(self.base.pairs), observation[:, 0, :, 0].size)
             kernels.add(own, observation[np.newaxis], self.base.pairs)
             rest = {name: total - own[name] for name, total in self.totals.items()}
-            for estimator in self.base.estimators:
-                freq = self._freq(freq_count)
+            for estimator in slow:
+                freq = np.array(self.freq)
                 values = estimator.evaluate(rest, self.base.pairs, self.n - 1, freq)[""]
                 step = values - self._of_all(estimator, freq)
                 state[f"{estimator.name} first"] += step
                 state[f"{estimator.name} second"] += step.real**2 + step.imag**2
 
-    freq: tuple[float, ...] = ()
+    def _leave_out(self, estimator: OfPairs, state: State, z: Array) -> None:
+        """Coherence, for which there is a loop of its own."""
+        squared = estimator.output == "pow"
+        first, second = state[f"{estimator.name} first"], state[f"{estimator.name} second"]
+        args = self.base.pairs, self.totals["cross"], self._coherence(squared), squared, first, second
+        kernels.leave_out_coherence(z, *args, apart=self.base.apart)
 
-    def _freq(self, n: int) -> Array:
-        return np.array(self.freq)
+    def _coherence(self, squared: bool) -> Array:
+        """Coherence of all pairs that there are sums of."""
+        key = ("pairs", b"pow" if squared else b"abs")
+        if key not in self._whole:
+            of = wanted(self.base.pairs, self.base.pairs.first, self.base.pairs.second)
+            values = coherency(self.totals, of, self.n)
+            self._whole[key] = converted(values, "pow" if squared else "abs")
+        return self._whole[key]
 
     def merge(self, state: State, later: State) -> None:
         """Add."""
@@ -235,6 +262,10 @@ class LeaveOneOut(Reduction):
         found, n = {}, self.n
         for estimator in self.base.estimators:
             first, second = state[f"{estimator.name} first"], state[f"{estimator.name} second"]
+            if _is_coherence(estimator):
+                of = wanted(self.base.pairs, estimator.entries.i, estimator.entries.j)
+                n_freq = len(each.labels["freq"])
+                first, second = (estimator.placed(sums[of.places], n_freq) for sums in (first, second))
             found[f"{estimator.name} bias"] = (first * ((n - 1) / n)).astype(estimator.dtype)
             spread = second - (first.real**2 + first.imag**2) / n
             found[f"{estimator.name} var"] = ((n - 1) * np.maximum(spread, 0)).astype(np.float32)
@@ -244,4 +275,5 @@ class LeaveOneOut(Reduction):
         """Sums of all but one observation, and the measures."""
         size = sum(total.nbytes for total in self.totals.values())
         layouts = self.state(each).values()
-        return 6 * size + 4 * sum(layout.nbytes for layout in layouts)
+        spectra = n_trials * int(each.rows[0]) * each.row_bytes
+        return 6 * size + 4 * sum(layout.nbytes for layout in layouts) + 4 * spectra

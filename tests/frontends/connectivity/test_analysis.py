@@ -231,6 +231,7 @@ def test_correlation_at_positive_lags_is_a_part_of_all(length: int) -> None:
         {"method": ["granger", "psi"], "bands": BANDS, "pad": 1.0, "tapsmofrq": 5},
         {"method": ["mic", "granger"], "groups": GROUPS, "tapsmofrq": 5, "foilim": [20, 40]},
         {"method": ["corr", "coh"], "foilim": [20, 40]},
+        {"method": ["coh", "ppc"], "output": "pow", "tapsmofrq": 6, "channelcmb": [(2, 0), (0, 1), (1, 1)]},
         {"method": ["ppc"], "observations": "tapers", "tapsmofrq": 6, "channelcmb": [(0, 1)], "n": 4},
     ],
 )
