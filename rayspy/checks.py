@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from rayspy.errors import InvalidTypeError, InvalidValueError
 
+SLACK = 1e-6
+"""Relative tolerance of limits and ratios: sampling rates in files are rounded."""
+
 
 def check_bool(value: Any, name: str) -> bool:
     """Accept a real bool only."""

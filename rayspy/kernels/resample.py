@@ -1,4 +1,4 @@
-"""Change of the sampling rate of lines (trial, channel, time) by a rational factor.
+"""Change of the sampling rate of signals (trial, time, channel) by a rational factor.
 
 Crochiere, R. E. & Rabiner, L. R. (1983). Multirate digital signal processing,
 ch. 2: the signal is thought of with up - 1 zeros after each sample, low-pass
@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.design import kaiser_half, kaiser_sinc
 from rayspy.kernels.lengths import LANES, fast_length
 from rayspy.kernels.lines import as_lines, as_samples, counts_before, lines_of
 from rayspy.kernels.padding import end_lines, extended
@@ -53,8 +54,70 @@ class Polyphase:
     @property
     def by_transform(self) -> bool:
         """Whether a Fourier transform is faster than adding up the products for each row."""
-        small = self.up <= _LARGEST_UP and self.down <= _LARGEST_DOWN
-        return small and len(self.taps) > _MANY_TAPS * self.up
+        return is_small(self.up, self.down) and len(self.taps) > _MANY_TAPS * self.up
+
+    def reached(self, first: int, stop: int) -> tuple[int, int]:
+        """Samples on which rows depend, also those before and after the trial."""
+        low = (first * self.down - self.half) // self.up
+        return low, ((stop - 1) * self.down + self.half) // self.up + 1
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """A factor of large numbers: coefficients of a continuous filter are made for each row.
+
+    Smith, J. O. & Gossett, P. (1984). A flexible sampling-rate conversion method. Proc.
+    ICASSP 9, 112-115. The coefficients of every row add up to 1.
+
+    Attributes
+    ----------
+    up, down : int
+        The factor up / down, without common divisors.
+    cutoff : float
+        Frequency of half amplitude in cycles per sample of the input.
+    """
+
+    up: int
+    down: int
+    cutoff: float
+
+    gain: ClassVar[float] = 1.0
+    by_transform: ClassVar[bool] = False
+
+    @property
+    def half(self) -> int:
+        """Samples of the input on either side of a row on which it depends."""
+        return math.ceil(kaiser_half(self.cutoff))
+
+    @property
+    def width(self) -> int:
+        """Coefficients of a row."""
+        return 2 * self.half
+
+    def reached(self, first: int, stop: int) -> tuple[int, int]:
+        """Samples on which rows depend, also those before and after the trial."""
+        low = first * self.down // self.up - self.half + 1
+        return low, (stop - 1) * self.down // self.up + self.half + 1
+
+
+Factor = Polyphase | Interpolation
+
+
+def default_factor(up: int, down: int, cutoff: float) -> Factor:
+    """Factor with a filter as long as it has to be; the cutoff is in cycles per sample of the input."""
+    if not is_small(up, down):
+        return Interpolation(up, down, cutoff)
+    half = kaiser_half(cutoff)
+    reach = math.floor(half * up)
+    taps = kaiser_sinc(np.arange(-reach, reach + 1) / up, cutoff, half)
+    for phase in range(min(up, len(taps))):
+        taps[phase::up] /= taps[phase::up].sum()
+    return Polyphase(up, down, taps)
+
+
+def is_small(up: int, down: int) -> bool:
+    """Whether there are few enough phases to transform them all."""
+    return up <= _LARGEST_UP and down <= _LARGEST_DOWN
 
 
 _MANY_TAPS = 24
@@ -67,17 +130,16 @@ def n_rows(length: int, up: int, down: int) -> int:
     return -(-length * up // down)
 
 
-def samples_for_rows(factor: Polyphase, length: int, first: int, stop: int) -> tuple[int, int]:
+def samples_for_rows(factor: Factor, length: int, first: int, stop: int) -> tuple[int, int]:
     """Samples on which rows depend."""
-    low = (first * factor.down - factor.half) // factor.up
-    high = ((stop - 1) * factor.down + factor.half) // factor.up + 1
+    low, high = factor.reached(first, stop)
     return max(0, low), min(length, high)
 
 
 def put_resampled(
     x: Array,
     dtype: np.dtype[Any],
-    factor: Polyphase,
+    factor: Factor,
     start: int,
     first: int,
     stop: int,
@@ -94,7 +156,7 @@ def put_resampled(
         of them for 'line'. Numbers that are not finite spread over the length of the filter.
     dtype : dtype
         Precision of the computation, floating point.
-    factor : Polyphase
+    factor : Polyphase or Interpolation
         Factor and filter.
     start, first, stop : int
         First sample in `x` and the rows wanted.
@@ -110,31 +172,117 @@ def put_resampled(
         _put_with_line(x, dtype, factor, first, stop, out)
     elif padtype not in ("mean", "constant"):
         length = start + x.shape[1] if length is None else length
-        before, after = _beyond(factor, length, first, stop)
+        low, high = factor.reached(first, stop)
+        before, after = max(0, -low), max(0, high - length)
         longer = extended(x.astype(dtype, copy=False), padtype, before, after)
         put_resampled(longer, dtype, factor, start - before, first, stop, out)
+    elif isinstance(factor, Interpolation):
+        _put_interpolated(x, dtype, factor, start, first, stop, out, padtype == "mean")
     elif factor.by_transform:
         _put_transformed(x, dtype, factor, start, first, stop, out, padtype == "mean")
     else:
         _put_summed(x, dtype, factor, start, first, stop, out, padtype == "mean")
 
 
-def _beyond(factor: Polyphase, length: int, first: int, stop: int) -> tuple[int, int]:
-    """How many samples before and after a trial some rows depend on."""
-    low = (first * factor.down - factor.half) // factor.up
-    high = ((stop - 1) * factor.down + factor.half) // factor.up + 1
-    return max(0, -low), max(0, high - length)
-
-
-def _put_with_line(
-    x: Array, dtype: np.dtype[Any], factor: Polyphase, first: int, stop: int, out: Array
-) -> None:
+def _put_with_line(x: Array, dtype: np.dtype[Any], factor: Factor, first: int, stop: int, out: Array) -> None:
     """Resample what is left without the line from the first to the last sample, which goes on for ever."""
     level, slope = end_lines(x)
     rest = (x - (level + slope * np.arange(x.shape[1])[:, np.newaxis])).astype(dtype, copy=False)
     put_resampled(rest, dtype, factor, 0, first, stop, out)
     at = np.arange(first, stop)[:, np.newaxis] * factor.down / factor.up
     np.add(out, factor.gain * (level + slope * at), out=out, casting="same_kind")
+
+
+def _put_interpolated(
+    x: Array,
+    dtype: np.dtype[Any],
+    factor: Interpolation,
+    start: int,
+    first: int,
+    stop: int,
+    out: Array,
+    without_means: bool,
+) -> None:
+    """Rows as products of sparse matrices, some rows at a time; means are taken out before and put back."""
+    n, n_channels = x.shape[1:]
+    low, high = factor.reached(first, stop)
+    samples = np.zeros((len(x), high - low, n_channels), dtype)
+    inside = slice(max(low, start), min(high, start + n))
+    some = x[:, inside.start - start : inside.stop - start]
+    levels = np.zeros((len(x), 1, n_channels), dtype)
+    if without_means:
+        levels = lines_of(some, dtype, means=True).levels.reshape(levels.shape)
+    np.subtract(some, levels, out=samples[:, inside.start - low : inside.stop - low], casting="unsafe")
+    step = _rows_at_once(factor)
+    for begin in range(first - first % step, stop, step):
+        rows = max(begin, first), min(begin + step, stop)
+        matrix = _coefficients(factor, rows[0] * factor.down % factor.up, rows[1] - rows[0], dtype.char)
+        at = factor.reached(rows[0], rows[1])[0] - low
+        for target, source, level in zip(out, samples, levels, strict=True):
+            found = matrix @ source[at : at + matrix.shape[1]]
+            np.add(found, level, out=target[rows[0] - first : rows[1] - first], casting="same_kind")
+
+
+_MATRIX = 2**17
+"""Coefficients, about, of the rows that are made at a time."""
+_MATRICES = 16
+"""So many matrices are kept: enough for a piece of a long trial."""
+
+
+def _rows_at_once(factor: Interpolation) -> int:
+    """Whole rounds of phases, if they fit: their coefficients are the same over and over again."""
+    rows = max(1, _MATRIX // factor.width)
+    return rows - rows % factor.up if rows > factor.up else rows
+
+
+@lru_cache(maxsize=_MATRICES)
+def _coefficients(factor: Interpolation, phase: int, n_rows: int, dtype: str) -> Any:
+    """Coefficients as a sparse matrix, (row, sample), of rows of which the first has some phase."""
+    from scipy.sparse import csr_array
+
+    from rayspy.kernels.loops.interpolation import fill_coefficients
+
+    whole, rest = np.divmod(phase + np.arange(n_rows) * factor.down, factor.up)
+    values = np.empty((n_rows, factor.width))
+    fill_coefficients(rest / factor.up, _series(factor), values)
+    places = whole.astype(np.int32)[:, np.newaxis] + np.arange(factor.width, dtype=np.int32)
+    ends = np.arange(n_rows + 1, dtype=np.int32) * np.int32(factor.width)
+    shape = n_rows, int(places[-1, -1]) + 1
+    return csr_array((values.astype(dtype).ravel(), places.ravel(), ends), shape=shape)
+
+
+def _n_terms(cutoff: float) -> int:
+    """Terms of a series for a filter between two samples, which make it exact to about 1e-13.
+
+    What oscillates up to z radians to either side has coefficients of about (z / 2)^n / n!.
+    """
+    size, n = 1.0, 0
+    while size > 1e-13 or n < 3:
+        n += 1
+        size *= 0.6 * math.pi * cutoff / n
+    return n + 1
+
+
+@lru_cache(maxsize=16)
+def _series(factor: Interpolation) -> NDArray[np.float64]:
+    """Chebyshev series of each coefficient from one sample (0) to the next (1), (term, coefficient)."""
+    n = _n_terms(factor.cutoff)
+    angles = np.pi * (np.arange(n) + 0.5) / n
+    times = (np.cos(angles)[:, np.newaxis] + 1) / 2 + factor.half - 1 - np.arange(factor.width)
+    values = kaiser_sinc(times, factor.cutoff, factor.half)
+    waves = np.cos(np.outer(np.arange(n), angles)) * 2 / n
+    waves[0] /= 2
+    series = np.zeros((n, factor.width))
+    for wave, value in zip(waves.T, values, strict=True):
+        series += wave[:, np.newaxis] * value
+    return series
+
+
+def interpolation_bytes(factor: Interpolation, n_rows: int) -> int:
+    """Memory for coefficients of up to so many rows, whatever the number of lines."""
+    rows = min(n_rows, _rows_at_once(factor))
+    kept = min(n_rows, _MATRICES * rows)
+    return factor.width * (12 * kept + 48 * rows + 64 * _n_terms(factor.cutoff))
 
 
 def _put_summed(

@@ -13,16 +13,33 @@ from rayspy.kernels.design import windowed_sinc
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.mtmfft import working_dtype
 from rayspy.kernels.padding import added_bytes
-from rayspy.kernels.resample import Polyphase, n_rows, put_resampled, room_in_bytes, samples_for_rows
+from rayspy.kernels.resample import (
+    Factor,
+    Interpolation,
+    Polyphase,
+    default_factor,
+    interpolation_bytes,
+    is_small,
+    n_rows,
+    put_resampled,
+    room_in_bytes,
+    samples_for_rows,
+)
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
 
 Array = NDArray[Any]
 
+_ROWS = 256
+"""Pieces have a multiple of so many rows."""
+
 
 @dataclass(frozen=True)
 class Resample(Method):
-    """Polyphase resampling by ``up / down``; the cutoff is in cycles per sample of the input."""
+    """Resampling by ``up / down``; the cutoff is in cycles per sample of the input.
+
+    Without `order` the filter is as long as the ratio needs.
+    """
 
     name: ClassVar[str] = "resample"
 
@@ -30,12 +47,12 @@ class Resample(Method):
     up: int
     down: int
     cutoff: float
-    order: int
+    order: int | None = None
     padtype: str = "mean"
     """What trials are beyond their ends, see `rayspy.kernels.padding`."""
 
     @property
-    def factor(self) -> Polyphase:
+    def factor(self) -> Factor:
         """Factor and filter."""
         return _factor(self.up, self.down, self.cutoff, self.order)
 
@@ -49,9 +66,15 @@ class Resample(Method):
         return self.piece_kernel(length, 0, n_rows(length, self.up, self.down))
 
     def piece_rows(self, length: int) -> int | None:
-        """A multiple of `up`, so that all pieces are alike."""
-        margin = self.factor.half // self.up + 1
+        """A multiple of `up` where that is small, so that all pieces are alike."""
+        margin = self.margin
         return None if self.padtype == "line" else _piece_rows(length, margin, self.up, self.down)
+
+    @property
+    def margin(self) -> int:
+        """Samples on either side of a row on which it depends."""
+        low, high = self.factor.reached(0, 1)
+        return max(-low, high) + 1
 
     def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
         """Exactly those that the filter reaches."""
@@ -70,27 +93,31 @@ class Resample(Method):
 
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Marks of holes, or signals as lines and twice the result; a copy of input in half precision."""
-        padding = added_bytes(self.padtype, length, self.factor.half // self.up + 1, itemsize)
+        padding = added_bytes(self.padtype, length, self.margin, itemsize)
         if self.factor.by_transform:
             return 6 * length + (4 * length if itemsize == 2 else 0) + padding
         wide = 8 if itemsize > 4 else 4
         rows = n_rows(length, self.up, self.down)
-        return wide * 2 * (length + rows) + 16 * (self.factor.half // self.down + 32) + padding
+        return wide * 2 * (length + rows) + 2 * wide * self.margin + 512 + padding
 
     def shared_bytes(self, length: int) -> int:
-        """Phases of 32 pairs of segments and their filters."""
-        return (
-            room_in_bytes(self.factor, n_rows(length, self.up, self.down)) if self.factor.by_transform else 0
-        )
+        """Phases of 32 pairs of segments and their filters, or coefficients, or taps."""
+        factor, rows = self.factor, n_rows(length, self.up, self.down)
+        if isinstance(factor, Interpolation):
+            return interpolation_bytes(factor, rows)
+        taps = 32 * len(factor.taps)
+        return taps + (room_in_bytes(factor, rows) if factor.by_transform else 0)
 
 
 @lru_cache(maxsize=16)
-def _factor(up: int, down: int, cutoff: float, order: int) -> Polyphase:
+def _factor(up: int, down: int, cutoff: float, order: int | None) -> Factor:
+    if order is None:
+        return default_factor(up, down, cutoff)
     return Polyphase(up, down, windowed_sinc(cutoff / up, order, "hamming") * up)
 
 
 def _resampled(
-    factor: Polyphase,
+    factor: Factor,
     padtype: str,
     length: int,
     start: int,
@@ -177,15 +204,18 @@ def _downsampled(
 
 def _piece_rows(length: int, margin: int, up: int, down: int) -> int | None:
     samples = max(PIECE, MARGINS_PER_PIECE * margin)
-    times = -(-samples // down)
-    return None if length <= max(WHOLE, 2 * times * down) else times * up
+    if is_small(up, down):
+        times = -(-samples // down)
+        return None if length <= max(WHOLE, 2 * times * down) else times * up
+    rows = -(-samples * up // down)
+    return None if length <= max(WHOLE, 2 * samples) else rows - rows % min(rows, _ROWS)
 
 
 def _rescaled(spec: InputSpec, up: int, down: int, samplerate: float, dtype: np.dtype[Any]) -> OutputSpec:
-    """Trials of the new length one after the other, offsets rounded up to the next sample, trialinfo kept."""
+    """Trials of the new length one after the other, first samples at their times, trialinfo kept."""
     trl = spec.trialdefinition.copy()
     rows = -(-spec.lengths * up // down)
     stops = np.cumsum(rows)
     trl[:, 0], trl[:, 1] = stops - rows, stops
-    trl[:, 2] = np.ceil(np.round(trl[:, 2] * up / down, 9))
+    trl[:, 2] = trl[:, 2] * up / down
     return OutputSpec(spec.kind, spec.dims, dtype, rows, trl, samplerate, spec.labels)

@@ -11,7 +11,8 @@ import rayspy as spy
 from rayspy.executors.run import run_block
 from rayspy.frontends.compute import plan_for, selected
 from rayspy.kernels.convolution import Response, reach
-from rayspy.kernels.resample import Polyphase, samples_for_rows
+from rayspy.kernels.design import kaiser_sinc
+from rayspy.kernels.resample import Interpolation, Polyphase, samples_for_rows
 from rayspy.methods.filters import Butterworth, Notch, Sinc
 from rayspy.methods.linefilter import LineFilter
 from rayspy.methods.preprocessing import Preprocessing
@@ -176,21 +177,21 @@ def test_minimum_phase_is_causal_and_has_the_same_magnitude(n_samples):
 
 
 @pytest.mark.parametrize("n_samples", [1500, 150_000])
-@pytest.mark.parametrize("rate", [300.0, 333.0, 250.0, 999.0, 80.3])
-def test_resampling_is_that_of_scipy(rate, n_samples):
+@pytest.mark.parametrize(
+    ("rate", "up", "down"),
+    [(300.0, 3, 10), (333.0, 333, 1000), (250.0, 1, 4), (999.0, 999, 1000), (80.3, 803, 10000)],
+)
+def test_resampling_is_that_of_scipy(rate, up, down, n_samples):
     from scipy.signal import firwin, resample_poly
 
     spy.set_loglevel("ERROR")
-    x = recording(n_samples)
-    got = spy.resampledata(one_trial(x), resamplefs=rate, padtype="constant")
-    up, down = {300.0: (3, 10), 333.0: (333, 1000), 250.0: (1, 4), 999.0: (999, 1000), 80.3: (803, 10000)}[
-        rate
-    ]
-    taps = firwin(1001, rate / 1000 / up, window="hamming")
+    x, order = recording(n_samples), max(1000, 4 * up)
+    got = spy.resampledata(one_trial(x), resamplefs=rate, order=order, padtype="constant")
+    taps = firwin(order + 1, rate / 1000 / up, window="hamming")
     wanted = resample_poly(x.astype(float), up, down, axis=0, window=taps)
     assert got.data.shape == (-(-n_samples * up // down), 2)
     assert relative(got.data[()], wanted) < 1e-6
-    wide = spy.resampledata(one_trial(x.astype(float)), resamplefs=rate, padtype="constant")
+    wide = spy.resampledata(one_trial(x.astype(float)), resamplefs=rate, order=order, padtype="constant")
     assert wide.data.dtype == np.float64
     assert relative(wide.data[()], wanted) < 1e-12
 
@@ -218,11 +219,101 @@ def test_what_resampling_finds_beyond_the_ends(padtype, rate, up, down, order, n
         np.testing.assert_allclose(got, wanted, atol=1e-12 * np.abs(y).max())
 
 
+RATES = [
+    (999.9, 500.0), (2048.01, 512.0), (512.1, 256.0), (1017.2526, 1000.0), (1000.0, 333.0), (1000.0, 300.0),
+    (30_000.0, 1000.0), (1000.0, 999.0), (999.9999999999993, 500.0), (2000.0, 1000 / 3), (30_000.0, 377.7),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rate", "new"), RATES)
+def test_cosines_stay_or_go_at_any_ratio(rate, new):
+    n = int(600 * rate / new)
+    t = -0.2 + np.arange(n) / rate
+    kept, gone = np.array([0, 0.2, 0.5, 0.8, 0.9]), np.array([1.1, 1.12, 1.3, 1.9, 2.1, 3.3])
+    freqs = np.concatenate([kept, gone[gone * new < rate]]) * new / 2
+    data = spy.AnalogData(np.cos(2 * np.pi * np.outer(t, freqs) + 0.3), samplerate=rate)
+    data.definetrial(np.array([[0, n, -0.2 * rate]]))
+    got = spy.resampledata(data, resamplefs=new, parallel=False)
+    assert got.samplerate == new
+    times, middle = got.time[0], slice(150, 450)
+    np.testing.assert_allclose(times, t[0] + np.arange(len(times)) / new, atol=1e-12)
+    wanted = np.cos(2 * np.pi * np.outer(times, freqs[:5]) + 0.3)
+    np.testing.assert_allclose(got.data[middle, :5], wanted[middle], atol=1e-3)
+    assert np.abs(got.data[middle, 5:]).max(initial=0) < 1e-3
+
+
+@pytest.mark.parametrize("lpfreq", [40.0, 100.0])
+@pytest.mark.parametrize("method", ["resample", "downsample"])
+def test_the_default_filter_follows_from_its_cutoff(method, lpfreq):
+    freqs = np.array([0.5, 0.9, 1.1, 2.4]) * lpfreq
+    x = np.cos(2 * np.pi * np.outer(np.arange(2000) / RATE, freqs))
+    got = spy.resampledata(one_trial(x), resamplefs=250, method=method, lpfreq=lpfreq)
+    wanted = np.cos(2 * np.pi * np.outer(np.arange(500) / 250, freqs)) * [1, 1, 0, 0]
+    np.testing.assert_allclose(got.data[150:-150], wanted[150:-150], atol=1e-3)
+
+
+@pytest.mark.parametrize("new", [300.0, 333.0, 777.7, 400.0])
+def test_events_stay_at_their_times(new):
+    """Gaussians at 200 ms in trials whose first samples fall between new samples."""
+    rate = 1017.2526
+    offsets = np.array([-203, -200, 17])
+    t = (np.arange(600) + offsets[:, np.newaxis]) / rate
+    data = spy.AnalogData(np.exp(-0.5 * ((t - 0.2) / 0.012) ** 2).reshape(-1, 1), samplerate=rate)
+    starts = 600 * np.arange(3)
+    data.definetrial(np.column_stack([starts, starts + 600, offsets]))
+    got = spy.resampledata(data, resamplefs=new, padtype="edge")
+    for k in range(3):
+        assert got.time[k][0] == pytest.approx(t[k, 0], abs=1e-12)
+        np.testing.assert_allclose(
+            got.trials[k][:, 0], np.exp(-0.5 * ((got.time[k] - 0.2) / 0.012) ** 2), atol=5e-4
+        )
+    again = spy.selectdata(got, latency=[0.1, 0.3])
+    for k in range(3):
+        assert 0.1 - 1e-9 <= again.time[k][0] < 0.1 + 1 / new
+        assert again.trials[k].max() > 0.95
+
+
+def test_rates_within_rounding_of_a_small_ratio_are_those_of_the_data():
+    x = recording(1500)
+    exact = spy.resampledata(spy.AnalogData(x, samplerate=1200.0), resamplefs=400)
+    for method in ("resample", "downsample"):
+        got = spy.resampledata(
+            spy.AnalogData(x, samplerate=1200.000048), resamplefs=400, method=method, parallel=False
+        )
+        assert got.samplerate == pytest.approx(400.000016, rel=1e-12)
+        wanted = exact.data[()] if method == "resample" else x[::3]
+        np.testing.assert_allclose(got.data[()], wanted, rtol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 300), st.sampled_from([(37, 100), (501, 1000), (999_983, 1_500_007), (1, 700)]), st.data()
+)
+def test_rows_of_interpolated_lines(n, ratio, more):
+    """From all samples or only those that are needed, and with coefficients evaluated one by one."""
+    factor = Interpolation(*ratio, 0.4 * ratio[0] / ratio[1])
+    x = recording(n, 2, n, np.float64).T[np.newaxis]
+    rows = -(-n * ratio[0] // ratio[1])
+    at, half = np.arange(rows)[:, np.newaxis] * ratio[1] / ratio[0], factor.half
+    samples = np.floor(at).astype(int) + np.arange(1 - half, half + 1)
+    taps = kaiser_sinc(at - samples, factor.cutoff, half)
+    taps /= taps.sum(axis=1, keepdims=True)
+    padded_x = np.pad(x, ((0, 0), (0, 0), (2 * half, 2 * half)))
+    wanted = (padded_x[..., samples + 2 * half] * taps).sum(axis=-1)
+    first = more.draw(st.integers(0, rows - 1))
+    stop = more.draw(st.integers(first + 1, rows))
+    low, high = samples_for_rows(factor, n, first, stop)
+    got = resampled(x[..., low:high], factor, low, first, stop)
+    np.testing.assert_allclose(got, wanted[..., first:stop], atol=1e-12 * np.abs(x).max())
+    np.testing.assert_array_equal(got, resampled(x, factor, 0, 0, rows)[..., first:stop])
+
+
 CONSTANT = [
     lambda d: spy.preprocessing(d, filter_class="firws", freq=30, order=100),
     lambda d: spy.preprocessing(d, filter_class="firws", freq=[20, 60], filter_type="bs"),
     lambda d: spy.preprocessing(d, filter_class="firws", freq=30, order=80, direction="onepass-minphase"),
     lambda d: spy.resampledata(d, resamplefs=300),
+    lambda d: spy.resampledata(d, resamplefs=741.3),
     lambda d: spy.resampledata(d, resamplefs=250, method="downsample", lpfreq=90),
     lambda d: spy.preprocessing(d, freq=30),
     lambda d: spy.notchfilter(d, freq=50),
@@ -238,7 +329,7 @@ NOTHING = [
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 12), st.integers(100, 700), st.floats(-1e5, 1e5), st.integers(-40, 30))
+@given(st.integers(0, 13), st.integers(100, 700), st.floats(-1e5, 1e5), st.integers(-40, 30))
 def test_a_constant_stays_itself_or_changes_nothing(which, n_samples, level, scale):
     run, gain = [*((run, 1) for run in CONSTANT), *((run, 0) for run in NOTHING)][which]
     spy.set_loglevel("ERROR")
@@ -500,13 +591,13 @@ def test_resampled_trials_lie_one_after_the_other(lengths, up, down, offset):
     spy.set_loglevel("ERROR")
     if 600 * up / down < 1:
         return
-    done = spy.resampledata(data, resamplefs=600 * up / down, order=20, parallel=False)
+    done = spy.resampledata(data, resamplefs=600 * up / down, parallel=False)
     new = done.trialdefinition
     np.testing.assert_array_equal(new[:, 1] - new[:, 0], [-(-n * up // down) for n in lengths])
     assert new[0, 0] == 0
     np.testing.assert_array_equal(new[1:, 0], new[:-1, 1])
     assert new[-1, 1] == done.data.shape[0]
-    np.testing.assert_array_equal(new[:, 2], -(-offset * up // down))
+    np.testing.assert_allclose(new[:, 2], offset * up / down, rtol=1e-12)
     np.testing.assert_array_equal(new[:, 3], np.arange(len(lengths)))
 
 
@@ -592,6 +683,7 @@ def test_zero_phase_filters_commute_with_time_reversal(n_samples, seed):
 
 # -- pieces and memory ------------------------------------------------------------------------------------
 
+NAMES = ["but", "firws", "notch", "line", "resample", "downsample", "odd", "line-padding", "interpolation"]
 PIECEWISE = [
     lambda d, **k: spy.preprocessing(d, freq=[20, 40], filter_type="bp", **k),
     lambda d, **k: spy.preprocessing(d, freq=[20, 40], filter_type="bp", filter_class="firws", **k),
@@ -601,11 +693,14 @@ PIECEWISE = [
     lambda d, **k: spy.resampledata(d, resamplefs=250, method="downsample", lpfreq=90, **k),
     lambda d, **k: spy.preprocessing(d, freq=30, filter_class="firws", padtype="odd", **k),
     lambda d, **k: spy.resampledata(d, resamplefs=300, padtype="line", **k),
+    lambda d, **k: spy.resampledata(d, resamplefs=983.0123, **k),
 ]
 
 
 @pytest.mark.parametrize(
-    "run", PIECEWISE, ids=["but", "firws", "notch", "line", "resample", "downsample", "odd", "line-padding"]
+    "run",
+    PIECEWISE,
+    ids=["but", "firws", "notch", "line", "resample", "downsample", "odd", "line-padding", "interpolation"],
 )
 def test_the_same_bits_however_a_long_recording_is_cut(run):
     rows = 130_000
@@ -657,7 +752,9 @@ METHODS = [
     Preprocessing(Notch((0.05, 0.1), 0.002, True)),
     LineFilter((0.05, 0.1), 1000),
     Resample(300.0, 3, 10, 0.15, 1000),
-    Resample(333.0, 333, 1000, 0.1665, 1000, "edge"),
+    Resample(333.0, 333, 1000, 0.1665, 1332, "edge"),
+    Resample(333.0, 333, 1000, 0.1665),
+    Resample(983.04, 5_000_000, 5_086_263, 0.49, padtype="odd"),
     Downsample(250.0, 4, Sinc("lp", (0.1,), 1000, "hamming", "twopass")),
     Downsample(250.0, 4),
 ]

@@ -152,11 +152,29 @@ def test_only_real_analog_data_with_a_rate(data, function):
         run(np.ones((50, 2)), **settings)
 
 
-def test_a_ratio_beyond_all_fractions():
+def test_ratios_beyond_small_fractions():
     fast = spy.AnalogData(np.ones((100, 1)), samplerate=3e6)
+    slow = spy.resampledata(fast, resamplefs=1000)
+    assert (slow.samplerate, slow.data.shape) == (1000, (1, 1))
+    assert slow.data[0, 0] == pytest.approx(1, rel=1e-12)
     with pytest.raises(VALUE, match="denominator") as caught:
-        spy.resampledata(fast, resamplefs=1)
+        spy.resampledata(fast, resamplefs=1, order=1000)
     assert caught.value.varname == "resamplefs"
+    with spy.config.using(memory_budget="1GB"), pytest.raises(spy.errors.MemoryBudgetError):
+        spy.resampledata(fast, resamplefs=1)
+
+
+ORDERS = [(1000, 333, 1332), (999.9, 500, 20_000), (1000, 300, 12)]
+
+
+@pytest.mark.parametrize(("rate", "new", "needed"), ORDERS)
+def test_orders_with_fewer_than_four_taps_per_phase(rate, new, needed):
+    data = spy.AnalogData(np.ones((100, 1)), samplerate=rate)
+    with pytest.raises(VALUE, match=f"{needed} or more") as caught:
+        spy.resampledata(data, resamplefs=new, order=needed - 2)
+    assert caught.value.varname == "order"
+    spy.set_loglevel("ERROR")
+    assert len(spy.resampledata(data, resamplefs=new, order=needed).trials) == 1
 
 
 def test_options_without_effect_are_reported(data, caplog):
@@ -165,7 +183,7 @@ def test_options_without_effect_are_reported(data, caplog):
         spy.resampledata(data, resamplefs=50, taper=3)
         spy.resampledata(data, resamplefs=50, method="downsample", order=4)
         spy.resampledata(data, resamplefs=50, method="downsample", lpfreq=20, order=50)
-        spy.resampledata(data, resamplefs=61.3)
+        spy.resampledata(data, resamplefs=61.3, order=2452)
     words = "resamplefs", "taper", "order` has no effect", "order 50 is short", "will alias"
     for word, text in zip(words, caplog.messages, strict=True):
         assert word in text
