@@ -117,9 +117,8 @@ def _with_nan(plan: Plan, chunk: Chunk, x: Array) -> list[int]:
     """Places of trials with NaNs, if the method wants to know."""
     if not plan.method.tells_nan or x.dtype.kind not in "fc":
         return []
-    with np.errstate(invalid="ignore", over="ignore"):
-        if not np.isnan(x.sum()):
-            return []
+    if not _any_nan(x):
+        return []
     found = np.isnan(x).any(axis=tuple(range(1, x.ndim)))
     return (chunk.first_trial + np.flatnonzero(found)).tolist()
 
@@ -135,9 +134,30 @@ def _reduced(
         results = np.empty((chunk.n_trials, *shape), each.dtype)
         _compute(plan, chunk, x, results)
         nan_trials += _with_nan(plan, chunk, x)
-        reduction.add(state, results, range(chunk.first_trial, chunk.stop_trial))
+        trials = range(chunk.first_trial, chunk.stop_trial)
+        if reduction.omits:
+            reduction.add_present(state, results, trials, _present(x, shape[-1]))
+        else:
+            reduction.add(state, results, trials)
         del results
     return packed(checked(plan, block, reduction.finalize(state, each))) if plan.ends_in_blocks else memory
+
+
+def _any_nan(x: Array) -> bool:
+    """Whether there is any NaN: a sum is fast, and of infinities of both signs looked at again."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isnan(x.sum()))
+
+
+def _present(x: Array, n_channels: int) -> Array:
+    """Whether trials are without NaN, for each channel; for all together where results are of other ones."""
+    present = np.ones((x.shape[0], x.shape[-1]), np.bool_)
+    if x.dtype.kind in "fc" and _any_nan(x):
+        for one, trial in zip(present, x, strict=True):
+            one[:] = ~np.isnan(trial).any(axis=tuple(range(trial.ndim - 1)))
+    if x.shape[-1] != n_channels:
+        present = np.repeat(present.all(axis=1, keepdims=True), n_channels, axis=1)
+    return present
 
 
 def results_in(plan: Plan, i: int, value: Array) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -187,5 +188,4 @@ def _with_baselines(
     lengths = np.cumsum(n_window + end - begin)
     rows = trl.copy()
     rows[:, 0], rows[:, 1] = lengths - (n_window + end - begin), lengths
-    kept = InputSpec(spec.kind, spec.dims, spec.dtype, spec.samplerate, rows, spec.labels)
-    return source, kept
+    return source, replace(spec, trialdefinition=rows)

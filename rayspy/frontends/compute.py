@@ -10,9 +10,9 @@ from rayspy.data.classes import BY_NAME
 from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection, resolve
 from rayspy.errors import InvalidValueError
-from rayspy.executors.base import Collect
 from rayspy.executors.driver import run_results, where
 from rayspy.frontends.calling import check_chan_per_worker, check_parallel, recorded
+from rayspy.frontends.missing import COUNTS, NanTrials, counts_in
 from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.reductions import Reduction
 from rayspy.planning.plan import Plan, make_plan
@@ -41,6 +41,7 @@ def input_spec(data: BaseData, selection: Selection) -> InputSpec:
         samplerate=data.samplerate,
         trialdefinition=selection.trialdefinition,
         labels=labels,
+        trial_ids=selection.trial_ids,
     )
 
 
@@ -64,10 +65,16 @@ def compute(
     settings: Mapping[str, Any],
     parallel: Any = None,
     log_settings: Mapping[str, Any] | None = None,
-    observe: Collect | None = None,
 ) -> Any:
-    """Run a plan that has one result and wrap it in a data object; see `compute_results`."""
-    (made,) = compute_results(plan, data, settings, parallel, log_settings, observe).values()
+    """Run a plan that has one result and wrap it in a data object; see `compute_results`.
+
+    Where trials are left out of an average, ``info["n_trials"]`` has their number per channel.
+    """
+    found = compute_results(plan, data, settings, parallel, log_settings)
+    counts = found.pop(COUNTS, None)
+    (made,) = found.values()
+    if counts is not None:
+        made.info[COUNTS] = counts_in(counts)
     return made
 
 
@@ -77,7 +84,6 @@ def compute_results(
     settings: Mapping[str, Any],
     parallel: Any = None,
     log_settings: Mapping[str, Any] | None = None,
-    observe: Collect | None = None,
 ) -> dict[str, Any]:
     """Run a plan and wrap each of its results in a data object.
 
@@ -93,11 +99,10 @@ def compute_results(
         How to run.
     log_settings : mapping, optional
         What goes into the history; `settings` if left out.
-    observe : callable, optional
-        Is called with the receipt of every block.
     """
     cfg = recorded(plan.name, data, settings)
-    sources, choice = run_results(plan, check_parallel(parallel), observe)
+    missing = NanTrials(plan)
+    sources, choice = run_results(plan, check_parallel(parallel), missing)
     used_parallel = choice.executor.n_workers > 1 or choice.executor.name != "local"
     cfg[plan.name]["parallel"] = parallel
     found = {}
@@ -114,4 +119,5 @@ def compute_results(
         shown, used = log_settings or settings, where(choice, plan.n_blocks)
         made.record(f"{plan.name} ({plan.method.name})", shown, used_parallel, used)
         found[name] = made
+    missing.tell(*found.values())
     return found

@@ -13,6 +13,7 @@ from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
 from rayspy.frontends.compute import compute, input_spec, selected
+from rayspy.frontends.missing import check_nan
 from rayspy.frontends.spectral.checks import check_input
 from rayspy.frontends.spectral.fooof import check_fooof, parameterized
 from rayspy.frontends.spectral.fourier import FOOOF_OUTPUTS, mtmconvol, mtmfft, welch
@@ -34,7 +35,17 @@ BUILDERS: dict[str, Builder] = {
 }
 """Per method, the function that checks and resolves its parameters."""
 
-_COMMON = {"method", "output", "keeptrials", "foi", "foilim", "polyremoval", "select", "chan_per_worker"}
+_COMMON = {
+    "nan",
+    "method",
+    "output",
+    "keeptrials",
+    "foi",
+    "foilim",
+    "polyremoval",
+    "select",
+    "chan_per_worker",
+}
 _TAPERS = {"taper", "taper_opt", "tapsmofrq", "nTaper", "keeptapers"}
 _USED: dict[str, set[str]] = {
     "mtmfft": _TAPERS | {"pad", "demean_taper", "ft_compat", "fooof_opt"},
@@ -75,6 +86,7 @@ def freqanalysis(
     fooof_opt: dict[str, Any] | None = None,
     ft_compat: bool = False,
     edges: str = "zero",
+    nan: str = "propagate",
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
@@ -163,6 +175,10 @@ def freqanalysis(
         wavelet reaches beyond the trial. 'zero': a trend is fitted to and removed from
         the samples that there are, all others are zero. 'nan': NaN, as in FieldTrip;
         with a list of times, wavelets then see the whole trial.
+    nan : {'propagate', 'omit'}
+        With ``keeptrials=False``: 'omit' leaves trials with NaN out of the average,
+        each channel by itself; ``info["n_trials"]`` has the number of trials that
+        entered per channel. ``info["nan_trials"]`` lists trials with NaN in any case.
     parallel : bool, optional
         None: use a cluster that is running, else local threads. True: start a
         local Ray if none is running. False: one local thread.
@@ -240,7 +256,7 @@ def freqanalysis(
         "toi": toi, "t_ftimwin": t_ftimwin, "wavelet": wavelet, "width": width, "order": order,
         "order_max": order_max, "order_min": order_min, "c_1": c_1, "adaptive": adaptive, "out": out,
         "fooof_opt": fooof_opt, "ft_compat": ft_compat, "edges": edges,
-        "select": select, "chan_per_worker": chan_per_worker,
+        "nan": nan, "select": select, "chan_per_worker": chan_per_worker,
     }  # fmt: skip
     check_input(data)
     check_choice(method, "method", tuple(BUILDERS))
@@ -248,6 +264,8 @@ def freqanalysis(
         raise InvalidValueError("None: results are returned", "out", out)
     warn_unused("freqanalysis", kwargs)
     _warn_without_effect(settings)
+    if check_nan(nan) and check_bool(keeptrials, "keeptrials"):
+        warn_unused("freqanalysis", {"nan": nan})
     check_bool(keeptrials, "keeptrials")
     request = BUILDERS[method](data, selected(data, select), settings)
     if output in FOOOF_OUTPUTS:
@@ -260,7 +278,8 @@ def _run(
 ) -> SpectralData:
     width = check_chan_per_worker(settings["chan_per_worker"])
     spec = replace(input_spec(data, request.selection), variants=request.times.firsts)
-    index, reduction = request.selection.index, None if settings["keeptrials"] else Mean()
+    omit = check_nan(settings["nan"])
+    index, reduction = request.selection.index, None if settings["keeptrials"] else Mean(omit)
     plan = make_plan("freqanalysis", request.method, data.source, spec, index, reduction, width)
     if settings["output"] in FOOOF_OUTPUTS:
         return parameterized(plan, data, settings, parallel, request.logged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from rayspy.data.base import BaseData
 from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidValueError
+from rayspy.executors.base import Collect
 from rayspy.executors.driver import run_plan
 from rayspy.frontends.compute import selected
 from rayspy.methods.base import InputSpec, Method
@@ -97,6 +98,7 @@ def run_pointwise(
     labels: Mapping[str, NDArray[Any]],
     parallel: bool | None = None,
     chan_per_worker: int | None = None,
+    observe: Collect | None = None,
 ) -> tuple[ArraySource, bool]:
     """Run a method that treats every time point by itself, in pieces that fit into the processor's cache.
 
@@ -114,6 +116,8 @@ def run_pointwise(
         Labels of `source`.
     parallel, chan_per_worker
         As in `freqanalysis`.
+    observe : callable, optional
+        Is called with the receipt of every block; trials are the pieces here.
 
     Returns
     -------
@@ -123,12 +127,44 @@ def run_pointwise(
         Whether more than one worker ran.
     """
     dims = tuple(template.dimord)
-    rows = source.shape[dims.index("time")]
-    row_bytes = int(np.prod(source.shape, dtype=np.int64)) // max(1, rows) * max(4, source.dtype.itemsize)
-    edges = np.append(np.arange(0, rows, max(1, TILE_BYTES // max(1, row_bytes))), rows).astype(np.float64)
+    edges = _edges(source, dims.index("time")).astype(np.float64)
     pieces = np.column_stack([edges[:-1], edges[1:], np.zeros(len(edges) - 1)])
     kind = type(template).__name__
     spec = InputSpec(kind, dims, source.dtype, template.samplerate, pieces, dict(labels))
     plan = make_plan(name, method, source, spec, {}, chan_per_worker=chan_per_worker)
-    result, choice = run_plan(plan, parallel)
+    result, choice = run_plan(plan, parallel, observe)
     return result, choice.executor.n_workers > 1 or choice.executor.name != "local"
+
+
+def _edges(source: ArraySource, axis: int) -> NDArray[np.int64]:
+    """First row of each piece, and the row behind the last."""
+    rows = source.shape[axis]
+    row_bytes = int(np.prod(source.shape, dtype=np.int64)) // max(1, rows) * max(4, source.dtype.itemsize)
+    return np.append(np.arange(0, rows, max(1, TILE_BYTES // max(1, row_bytes))), rows)
+
+
+def places_with_nan(
+    source: ArraySource, axis: int, trl: NDArray[np.float64], pieces: Iterable[int]
+) -> list[int]:
+    """Which trials have NaN, looked for in the pieces that do.
+
+    Parameters
+    ----------
+    source : ArraySource
+        Trials one behind the other.
+    axis : int
+        Axis of time.
+    trl : ndarray
+        First row of each trial and row behind its last.
+    pieces : iterable of int
+        Numbers of the pieces with NaN, from the receipts of `run_pointwise`.
+    """
+    edges, found = _edges(source, axis), set[int]()
+    others = tuple(k for k in range(len(source.shape)) if k != axis)
+    with source.reader() as read:
+        for k in pieces:
+            region = [slice(0, n) for n in source.shape]
+            region[axis] = slice(int(edges[k]), int(edges[k + 1]))
+            rows = np.flatnonzero(np.isnan(read(tuple(region))).any(axis=others)) + edges[k]
+            found.update(np.searchsorted(trl[:, 1], rows, side="right").tolist())
+    return sorted(found)

@@ -18,8 +18,6 @@ from rayspy.kernels.padding import PADTYPES
 from rayspy.methods.base import Method
 from rayspy.methods.filters import Butterworth, Recursive, Sinc
 from rayspy.methods.preprocessing import Preprocessing
-from rayspy.planning.plan import Receipt
-from rayspy.progress import warn
 
 CLASSES = ("but", "firws", None)
 TYPES = ("lp", "hp", "bp", "bs")
@@ -170,15 +168,8 @@ def filtered(
 ) -> AnalogData:
     """Run a method that tells which trials contain NaN."""
     plan = plan_for(name, data, method, selection, chan_per_worker=settings["chan_per_worker"])
-    found: set[int] = set()
-
-    def observe(receipt: Receipt) -> None:
-        found.update(int(selection.trial_ids[k]) for k in receipt.nan_trials)
-
-    result: AnalogData = compute(plan, data, settings, parallel, log_settings, observe)
-    result.info["nan_trials"] = sorted(found)
-    if found:
-        warn(name, "Data contains NaNs! See `.info['nan_trials']` for the trials.")
+    result: AnalogData = compute(plan, data, settings, parallel, log_settings)
+    result.info.setdefault("nan_trials", [])
     return result
 
 

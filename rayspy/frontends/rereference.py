@@ -13,8 +13,11 @@ from rayspy.data.selection import label_indices
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.choose import check_parallel
 from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, recorded, warn_unused
-from rayspy.frontends.pointwise import Stacked, run_pointwise, stacked, wrapped
+from rayspy.frontends.compute import selected
+from rayspy.frontends.missing import tell_nan
+from rayspy.frontends.pointwise import Stacked, places_with_nan, run_pointwise, stacked, wrapped
 from rayspy.methods.reference import Bipolar, Rereference
+from rayspy.planning.plan import Receipt
 from rayspy.storage.derived import Computed, RunsSource
 from rayspy.storage.sources import ArraySource
 
@@ -96,9 +99,16 @@ def rereference(
     cfg = recorded("rereference", data, settings)
     cfg["rereference"]["parallel"] = parallel
     every = {"channel": labels}
-    result, used = run_pointwise("rereference", method, data, source, every, parallel, width)
+    pieces: set[int] = set()
+
+    def observe(receipt: Receipt) -> None:
+        pieces.update(receipt.nan_trials)
+
+    result, used = run_pointwise("rereference", method, data, source, every, parallel, width, observe)
     name = f"rereference ({method.name})"
     made: AnalogData = wrapped(name, data, result, rows.trialdefinition, every, settings, used, cfg)
+    places = places_with_nan(source, data.dimord.index("time"), rows.trialdefinition, sorted(pieces))
+    tell_nan("rereference", selected(data, select).trial_ids[places].tolist(), made)
     return made
 
 

@@ -41,6 +41,8 @@ class InputSpec:
     labels: Mapping[str, NDArray[Any]]
     variants: NDArray[np.int64] | None = None
     """Number per trial for methods that treat trials of equal length differently."""
+    trial_ids: NDArray[np.int64] | None = None
+    """Numbers that the trials have in the object they come from; None: 0, 1, 2 ..."""
 
     @property
     def cut(self) -> str:
@@ -133,7 +135,7 @@ class Method(ABC):
     name: ClassVar[str]
     holds_gil: ClassVar[bool] = False
     """Whether threads of one process wait for each other."""
-    tells_nan: ClassVar[bool] = False
+    tells_nan: ClassVar[bool] = True
     """Whether users are told which trials have NaNs."""
 
     @property

@@ -16,6 +16,7 @@ class Copying(Method):
     """Copies what was selected; trials are stacked without gaps."""
 
     name: ClassVar[str] = "copy"
+    tells_nan: ClassVar[bool] = False
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As the input, with trials counted anew."""
@@ -45,6 +46,7 @@ class Floating(Copying):
     """Copies what was selected as numbers with a fraction."""
 
     name: ClassVar[str] = "float"
+    tells_nan: ClassVar[bool] = True
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As the input, whole numbers as numbers with a fraction."""

@@ -24,6 +24,7 @@ class Fooof(Method):
     name: ClassVar[str] = "fooof"
     holds_gil: ClassVar[bool] = True
     """Fits are Python code, of which one thread of a process runs at a time."""
+    tells_nan: ClassVar[bool] = False
 
     kind: str
     foi: tuple[float, ...]

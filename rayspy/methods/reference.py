@@ -24,6 +24,7 @@ class Rereference(Copying):
     """Subtracts the average or median of some channels from all channels, sample by sample."""
 
     name: ClassVar[str] = "rereference"
+    tells_nan: ClassVar[bool] = True
 
     statistic: str = "average"
     channels: tuple[int, ...] | None = None
@@ -54,6 +55,7 @@ class Bipolar(Copying):
     """Takes differences that were computed while reading to single precision."""
 
     name: ClassVar[str] = "bipolar"
+    tells_nan: ClassVar[bool] = True
 
     def output(self, spec: InputSpec) -> OutputSpec:
         """As the input, in single precision."""

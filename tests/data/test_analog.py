@@ -609,7 +609,8 @@ def test_repr() -> None:
     assert "log" not in [line.split(":")[0].strip() for line in text.splitlines()]
     names = [line.split(" : ")[0].strip() for line in text.splitlines() if " : " in line]
     expected = (
-        "cfg channel container data dimord filename info is_time_locked mode sampleinfo samplerate selection"
+        "cfg channel container data dimord filename info is_time_locked mode quantity sampleinfo samplerate "
+        "selection"
     )
     assert names == [
         *expected.split(),

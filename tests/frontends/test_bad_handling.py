@@ -225,7 +225,7 @@ REDEFINED: list[tuple[str, Call, type[Exception], str, str]] = [
         "minlength/toilim",
         "all",
     ),
-    ("keyword", lambda: spy.redefinetrial(analog(), foo=3), TypeError, "", "foo"),
+    ("keyword", lambda: spy.redefinetrial(analog(), foo=3), ValueError, "", "foo"),
 ]
 
 SELECTED: list[tuple[str, Call, type[Exception], str, str]] = [
@@ -330,8 +330,8 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("something was computed")
 
-    for module in ("compute", "pointwise"):
-        monkeypatch.setattr(f"rayspy.frontends.{module}.run_plan", refuse)
+    for name in ("compute.run_results", "pointwise.run_plan"):
+        monkeypatch.setattr(f"rayspy.frontends.{name}", refuse)
 
 
 @pytest.mark.usefixtures("nothing_computed")

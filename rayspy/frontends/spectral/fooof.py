@@ -14,10 +14,11 @@ from rayspy.checks import check_array, check_bool, check_choice, check_integer, 
 from rayspy.data.analog import AnalogData
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError, MissingPackageError
-from rayspy.executors.driver import run_plan
+from rayspy.executors.driver import run_plan, run_results
 from rayspy.executors.outlook import end_if_planning
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.compute import compute
+from rayspy.frontends.missing import COUNTS, NanTrials, counts_in
 from rayspy.kernels.fooof import N_FIXED
 from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.copying import Copying
@@ -97,7 +98,9 @@ def parameterized(
     absent = AbsentSource(result.shape, result.dtype)
     fits = make_plan("freqanalysis", method, absent, _spec_of(spectra), {})
     end_if_planning(spectra, check_parallel(parallel), then=fits)
-    power, _ = run_plan(spectra, parallel)
+    missing = NanTrials(spectra)
+    found, _ = run_results(spectra, parallel, missing)
+    power = found[""]
     packed, _ = run_plan(replace(fits, source=power), parallel)
     curves = {"freq": np.arange(len(method.foi))}
     plan = make_plan("freqanalysis", Copying(), packed, _spec_of(spectra), curves)
@@ -106,6 +109,13 @@ def parameterized(
     unit = data.unit_of(spectra.index.get("channel"))
     made.quantity, made.unit = spectra.results[""].meaning.of(data.quantity, unit)
     made.metadata = _metadata(packed, method)
+    missing.tell(made)
+    if COUNTS in found:
+        count = spectra.results[COUNTS]
+        entered = SpectralData.from_parts(
+            found[COUNTS], count.trialdefinition, None, count.labels, count.dims
+        )
+        made.info[COUNTS] = counts_in(entered)
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.choose import check_parallel
 from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
 from rayspy.frontends.compute import compute, input_spec, selected
+from rayspy.frontends.missing import check_nan
 from rayspy.methods.base import Method
 from rayspy.methods.collapse import Collapse
 from rayspy.methods.copying import Floating
@@ -31,6 +33,7 @@ def mean(
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
+    nan: str = "propagate",
     **kwargs: Any,
 ) -> Any:
     """Average over trials, or over one dimension of each trial.
@@ -45,6 +48,9 @@ def mean(
         For other dimensions than 'trials'. False: average the results over trials, too.
     parallel, select, chan_per_worker
         As in `freqanalysis`.
+    nan : {'propagate', 'omit'}
+        Over 'trials': 'omit' leaves trials with NaN out, each channel by itself;
+        ``info["n_trials"]`` has the number of trials that entered per channel.
     **kwargs
         Unknown options are reported with a warning. A dictionary of settings may
         be given as `cfg`.
@@ -65,8 +71,8 @@ def mean(
 
     Notes
     -----
-    NaN is passed over within trials (`numpy.nanmean`) and kept over trials. Sums
-    are made in double precision.
+    NaN is passed over within trials (`numpy.nanmean`) and kept over trials, see
+    `nan`; ``info["nan_trials"]`` lists the trials that have any. Sums are made in double precision.
 
     Examples
     --------
@@ -77,7 +83,7 @@ def mean(
     >>> spy.mean(data, dim="channel").channel.tolist()
     ['mean']
     """
-    return _summary("mean", spy_data, dim, keeptrials, parallel, select, chan_per_worker, kwargs)
+    return _summary("mean", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
 
 
 @accepts_cfg
@@ -88,6 +94,7 @@ def std(
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
+    nan: str = "propagate",
     **kwargs: Any,
 ) -> Any:
     """Standard deviation over trials, or over one dimension of each trial.
@@ -96,7 +103,7 @@ def std(
     divided by their number (ddof 0), as in Syncopy; of complex data it is the
     distance in the complex plane, and the result is real.
     """
-    return _summary("std", spy_data, dim, keeptrials, parallel, select, chan_per_worker, kwargs)
+    return _summary("std", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
 
 
 @accepts_cfg
@@ -107,6 +114,7 @@ def var(
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
+    nan: str = "propagate",
     **kwargs: Any,
 ) -> Any:
     """Variance over trials, or over one dimension of each trial.
@@ -115,7 +123,7 @@ def var(
     Over trials it is computed in one pass without cancellation (Chan, Golub &
     LeVeque 1983), so that data with a large offset keep their digits.
     """
-    return _summary("var", spy_data, dim, keeptrials, parallel, select, chan_per_worker, kwargs)
+    return _summary("var", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
 
 
 @accepts_cfg
@@ -126,6 +134,7 @@ def median(
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
+    nan: str = "propagate",
     **kwargs: Any,
 ) -> Any:
     """Median over trials, or over one dimension of each trial.
@@ -134,7 +143,7 @@ def median(
     ``keeptrials=False`` the medians of trials are averaged. Over 'trials' blocks
     have few channels of all trials.
     """
-    return _summary("median", spy_data, dim, keeptrials, parallel, select, chan_per_worker, kwargs)
+    return _summary("median", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
 
 
 @accepts_cfg
@@ -203,10 +212,12 @@ def _summary(
     parallel: Any,
     select: Any,
     chan_per_worker: Any,
+    nan: Any,
     others: dict[str, Any],
 ) -> Any:
     settings = {
-        "dim": dim, "keeptrials": keeptrials, "select": select, "chan_per_worker": chan_per_worker,
+        "dim": dim, "keeptrials": keeptrials, "nan": nan, "select": select,
+        "chan_per_worker": chan_per_worker,
     }  # fmt: skip
     if not isinstance(data, BaseData) or isinstance(data, DiscreteData):
         raise InvalidTypeError(
@@ -217,25 +228,32 @@ def _summary(
     check_bool(keeptrials, "keeptrials")
     check_parallel(parallel)
     width = check_chan_per_worker(chan_per_worker)
-    warn_unused(name, others)
+    omit = check_nan(nan)
+    warn_unused(name, {**others, **({"nan": nan} if omit and dim != "trials" else {})})
     if name == "median" and data.source.dtype.kind == "c":
         raise InvalidTypeError(data.source.dtype, "spy_data", "real numbers, complex ones have no median;")
     selection = selected(data, select)
     if dim == "trials":
-        return _over_trials(name, data, selection, _REDUCTIONS[name], settings, parallel, width)
+        reduction = _REDUCTIONS[name](omit)
+        return _over_trials(name, data, selection, reduction, settings, parallel, width)
     method = Collapse(name, dim, tuple(data.dimord))
-    reduction = None if keeptrials else Mean()
     plan = make_plan(
-        name, method, data.source, input_spec(data, selection), selection.index, reduction, width
+        name,
+        method,
+        data.source,
+        input_spec(data, selection),
+        selection.index,
+        None if keeptrials else Mean(),
+        width,
     )
     return compute(plan, data, settings, parallel)
 
 
-_REDUCTIONS: dict[str, Reduction] = {
-    "mean": Mean(),
-    "std": Moments(("std",)),
-    "var": Moments(("var",)),
-    "median": Median(),
+_REDUCTIONS: dict[str, Callable[[bool], Reduction]] = {
+    "mean": Mean,
+    "std": lambda omit: Moments(("std",), omit=omit),
+    "var": lambda omit: Moments(("var",), omit=omit),
+    "median": Median,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.driver import run_plan, run_results
 from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, check_parallel, recorded, warn_unused
 from rayspy.frontends.compute import input_spec, selected
+from rayspy.frontends.missing import NanTrials
 from rayspy.frontends.pointwise import stack_of
 from rayspy.methods.base import InputSpec
 from rayspy.methods.copying import Floating
@@ -108,8 +110,8 @@ def timelockanalysis(
             "ddof",
             divisor,
         )
-    made = _stacked(data, selection, spec, parallel, width)
-    whole = input_spec_of(made)
+    made, missing = _stacked(data, selection, spec, parallel, width)
+    whole = replace(input_spec_of(made), trial_ids=selection.trial_ids)
     averaged = covariance and not keeptrials
     plan = make_plan(
         "timelockanalysis",
@@ -120,7 +122,8 @@ def timelockanalysis(
         Locked(averaged, divisor),
         None if averaged else width,
     )
-    sources, choice = run_results(plan, parallel)
+    missing = missing or NanTrials(plan)
+    sources, choice = run_results(plan, parallel, None if missing.plan is not plan else missing)
     found: dict[str, Any] = {name: source for name, source in sources.items() if name != "cov"}
     if averaged:
         found["cov"] = _read(sources["cov"])[0]
@@ -133,6 +136,7 @@ def timelockanalysis(
     made.cfg = recorded("timelockanalysis", data, settings)
     made.cfg["timelockanalysis"]["parallel"] = parallel
     made.info.update(data.info)
+    missing.tell(made)
     made._log = list(data._log)
     used = choice.executor.n_workers > 1 or choice.executor.name != "local"
     made.record("timelockanalysis", settings, used)
@@ -163,16 +167,17 @@ def _selection(data: AnalogData, latency: Any, trials: Any, select: Any) -> Sele
 
 def _stacked(
     data: AnalogData, selection: Selection, spec: InputSpec, parallel: Any, width: int | None
-) -> TimeLockData:
-    """Trials in one window: as they are if all cover it, else put into it."""
+) -> tuple[TimeLockData, NanTrials | None]:
+    """Trials in one window: as they are if all cover it, else put into it, and which have NaN, if known."""
     trl = selection.trialdefinition
     begin = np.round(trl[:, 2]).astype(np.int64)
     lengths = spec.lengths
     if (begin == begin[0]).all() and (lengths == lengths[0]).all():
         stack = stack_of(data, selection)
-        return TimeLockData.from_parts(
+        made = TimeLockData.from_parts(
             stack.source, stack.trialdefinition, data.samplerate, stack.labels, tuple(data.dimord)
         )
+        return made, None
     first = int(begin.min())
     method = Window(int((begin + lengths).max()) - first, first)
     plan = make_plan(
@@ -184,9 +189,11 @@ def _stacked(
         None,
         width,
     )
-    source, _ = run_plan(plan, parallel)
+    missing = NanTrials(plan)
+    source, _ = run_plan(plan, parallel, missing)
     out = plan.output
-    return TimeLockData.from_parts(source, out.trialdefinition, data.samplerate, out.labels, out.dims)
+    made = TimeLockData.from_parts(source, out.trialdefinition, data.samplerate, out.labels, out.dims)
+    return made, missing
 
 
 def input_spec_of(data: TimeLockData) -> InputSpec:

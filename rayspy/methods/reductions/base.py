@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.quantity import Meaning
 from rayspy.methods.base import OutputSpec
 
 Array = NDArray[Any]
@@ -62,6 +63,15 @@ class Reduction(ABC):
     def add(self, state: State, results: Array, trials: range) -> None:
         """Take results ``(trial, rows, ..., channel)`` of consecutive trials, counted from the first one."""
 
+    @property
+    def omits(self) -> bool:
+        """Whether trials with NaN in their input are left out, each channel by itself: see `add_present`."""
+        return False
+
+    def add_present(self, state: State, results: Array, trials: range, present: Array) -> None:
+        """As `add`, but only of trials and channels that are present, a bool for each."""
+        raise TypeError(f"{self.name} leaves no trials out")
+
     @abstractmethod
     def merge(self, state: State, later: State) -> None:
         """Take the state of trials that come later."""
@@ -93,6 +103,29 @@ def over_trials(each: OutputSpec, dtype: Any = None, offset: float | None = None
     return replace(each, rows=each.rows[:1], trialdefinition=trl, dtype=np.dtype(dtype or each.dtype))
 
 
+def counts_over_trials(each: OutputSpec) -> OutputSpec:
+    """Number of trials that entered, at each place but for time."""
+    spec = over_trials(each, np.int64, 0.0)
+    return replace(
+        spec,
+        rows=np.ones(1, np.int64),
+        trialdefinition=np.array([[0.0, 1.0, 0.0]]),
+        meaning=Meaning("count", ""),
+    )
+
+
+def count_layout(each: OutputSpec) -> Layout:
+    """Number of trials that entered, per channel or what else is last."""
+    return Layout((each.inner_shape[-1],), np.dtype(np.float64))
+
+
+def spread_counts(count: Array, each: OutputSpec) -> Array:
+    """Counts as declared by `counts_over_trials`."""
+    return np.broadcast_to(count, (1, *each.inner_shape)).astype(np.int64)
+
+
+N_TRIALS = "n_trials"
+"""Name of the result that has the number of trials that entered."""
 _ALIGNED = 64
 
 

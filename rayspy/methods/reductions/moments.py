@@ -9,7 +9,19 @@ import numpy as np
 
 from rayspy.data.quantity import SAME, SQUARED, Meaning
 from rayspy.methods.base import OutputSpec
-from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over_trials, shape_of, wide
+from rayspy.methods.reductions.base import (
+    N_TRIALS,
+    Array,
+    Layout,
+    Reduction,
+    State,
+    count_layout,
+    counts_over_trials,
+    over_trials,
+    shape_of,
+    spread_counts,
+    wide,
+)
 
 
 def spread(statistic: str, meaning: Meaning) -> Meaning:
@@ -35,12 +47,20 @@ class Moments(Reduction):
         Results: 'mean', 'var', 'std'.
     ddof : int
         Variances are divided by the number of trials less this.
+    omit : bool
+        As for `Mean`.
     """
 
     name: ClassVar[str] = "moments"
 
     wanted: tuple[str, ...] = ("mean", "var", "std")
     ddof: int = 0
+    omit: bool = False
+
+    @property
+    def omits(self) -> bool:
+        """As said."""
+        return self.omit
 
     def outputs(self, each: OutputSpec) -> dict[str, OutputSpec]:
         """As the result of one trial each; variances are real."""
@@ -48,7 +68,8 @@ class Moments(Reduction):
             what: replace(over_trials(each, self._dtype(what, each)), meaning=spread(what, each.meaning))
             for what in self.wanted
         }
-        return found if len(found) > 1 else {"": next(iter(found.values()))}
+        counts = {N_TRIALS: counts_over_trials(each)} if self.omit else {}
+        return {**(found if len(found) > 1 else {"": next(iter(found.values()))}), **counts}
 
     @staticmethod
     def _dtype(what: str, each: OutputSpec) -> np.dtype[np.generic]:
@@ -58,7 +79,7 @@ class Moments(Reduction):
         """Number of trials so far, mean, sum of squared distances."""
         shape = shape_of(each)
         return {
-            "count": Layout((1,), np.dtype(np.float64)),
+            "count": count_layout(each) if self.omit else Layout((1,), np.dtype(np.float64)),
             "mean": Layout(shape, wide(each.dtype)),
             "squares": Layout(shape, np.dtype(np.float64)),
         }
@@ -72,22 +93,41 @@ class Moments(Reduction):
             mean += step / count
             squares += (step * np.conj(result - mean)).real
 
+    def add_present(self, state: State, results: Array, trials: range, present: Array) -> None:
+        """The same with what is there."""
+        count, mean, squares = state["count"], state["mean"], state["squares"]
+        for result, there in zip(results, present, strict=True):
+            count += there
+            step = np.where(there, result - mean, 0)
+            mean += step / np.maximum(count, 1)
+            squares += (step * np.conj(np.where(there, result - mean, 0))).real
+
     def merge(self, state: State, later: State) -> None:
         """Put two groups of trials together."""
-        n, m = float(state["count"][0]), float(later["count"][0])
+        n, m = state["count"], later["count"]
+        both = np.maximum(n + m, 1)
         step = later["mean"] - state["mean"]
-        state["mean"] += step * (m / (n + m))
+        state["mean"] += step * (m / both)
         state["squares"] += later["squares"]
-        state["squares"] += (step * np.conj(step)).real * (n * m / (n + m))
+        state["squares"] += (step * np.conj(step)).real * (n * m / both)
         state["count"] += m
 
     def finalize(self, state: State, each: OutputSpec) -> dict[str, Array]:
-        """Divide the squares."""
-        var = state["squares"] / (len(each.rows) - self.ddof)
-        every = {"mean": state["mean"], "var": var, "std": np.sqrt(var)}
+        """Divide the squares; NaN where no trial is left."""
+        count = np.where(state["count"] > self.ddof, state["count"], np.nan) if self.omit else len(each.rows)
+        var = state["squares"] / (count - self.ddof)
+        mean = np.where(state["count"] > 0, state["mean"], np.nan) if self.omit else state["mean"]
+        every = {"mean": mean, "var": var, "std": np.sqrt(var)}
         found = {what: every[what].astype(self._dtype(what, each)) for what in self.wanted}
-        return found if len(found) > 1 else {"": next(iter(found.values()))}
+        counts = {N_TRIALS: spread_counts(state["count"], each)} if self.omit else {}
+        return {**(found if len(found) > 1 else {"": next(iter(found.values()))}), **counts}
 
     def working_bytes(self, each: OutputSpec, n_trials: int) -> int:
         """Distances from the mean, before and after, and their product."""
-        return 4 * int(each.rows[0]) * each.row_bytes // each.dtype.itemsize * wide(each.dtype).itemsize
+        return (
+            (6 if self.omit else 4)
+            * int(each.rows[0])
+            * each.row_bytes
+            // each.dtype.itemsize
+            * wide(each.dtype).itemsize
+        )
