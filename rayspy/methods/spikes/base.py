@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.spikes.counts import counts_in_bins
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.storage.rows import RowPieces
 
@@ -49,6 +49,17 @@ class Cells:
         samples, cells = np.empty((2, len(rows)), dtype=np.int64)
         find_cells(rows, np.array(self.columns, dtype=np.int64), low, sizes, table, samples, cells)
         return samples, cells
+
+    def counts(self, rows: Codes, edges: Codes) -> Array:
+        """Spikes of each cell in each bin; float32 where its whole numbers, up to 2^24, are enough."""
+        from rayspy.kernels.loops.spikes import count_rows
+
+        low, sizes, table = self._table
+        if table is None:
+            return counts_in_bins(*self.found(rows), edges, len(self))
+        counts = np.zeros((len(edges) - 1, len(self)), np.float32 if len(rows) < 2**24 else np.int64)
+        count_rows(rows, np.array(self.columns, dtype=np.int64), low, sizes, table, edges, counts)
+        return counts
 
     def numbers(self, rows: Codes) -> Codes:
         """Number of the cell of each row, -1 for other cells."""
@@ -99,9 +110,13 @@ class SpikeMethod(Method):
     trl: NDArray[np.float64]
     samplerate: float
 
-    @abstractmethod
+    def of_rows(self, k: int, rows: Codes) -> Array:
+        """Result of the k-th selected trial, shape (rows, ..., channel), from its rows of the table."""
+        return self.trial(k, *self.cells.found(rows))
+
     def trial(self, k: int, samples: Codes, cells: Codes) -> Array:
-        """Result of the k-th selected trial, shape (rows, ..., channel)."""
+        """Result of the k-th selected trial from its samples and cells."""
+        raise NotImplementedError
 
     def kernel(self, length: int) -> Kernel:
         """Not without the number of the trial."""
@@ -112,7 +127,7 @@ class SpikeMethod(Method):
         return partial(self._run, variant)
 
     def _run(self, k: int, x: Array, out: Array | None = None) -> Array:
-        result = self.trial(k, *self.cells.found(x[0, :-1]))
+        result = self.of_rows(k, x[0, :-1])
         if out is None:
             return result[np.newaxis]
         out[0] = result

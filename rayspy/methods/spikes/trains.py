@@ -48,10 +48,10 @@ class Psth(SpikeMethod):
         n_bins = len(self.edges) - 1
         return self.promise(n_bins, middle / width, 1 / width, np.float32, channel=self.cells.names)
 
-    def trial(self, k: int, samples: Codes, cells: Codes) -> Array:
+    def of_rows(self, k: int, rows: Codes) -> Array:
         """Count, scale, and mark what was not recorded."""
-        counts = counts_in_bins(self.relative(k, samples), cells, self._sample_edges(), len(self.cells))
-        found = self._scaled(counts)
+        start, _, offset = self.trl[k, :3].astype(np.int64)
+        found = self._scaled(self.cells.counts(rows, self._sample_edges() + (start - offset)))
         found[self._missing(k)] = np.nan
         return found
 
@@ -60,14 +60,12 @@ class Psth(SpikeMethod):
         edges[-1] = np.floor(self.edges[-1] * self.samplerate + _SLACK) + 1
         return edges.astype(np.int64)
 
-    def _scaled(self, counts: Codes) -> Array:
+    def _scaled(self, counts: Array) -> Array:
         if self.kind == "proportion":
-            return proportions(counts).astype(np.float32)
-        found = np.empty(counts.shape, dtype=np.float32)
+            return proportions(counts.astype(np.float64)).astype(np.float32)
+        found = counts.astype(np.float32, copy=False)
         if self.kind == "rate":
             np.divide(counts, np.diff(self.edges)[:, np.newaxis], out=found, casting="same_kind")
-        else:
-            found[...] = counts
         return found
 
     def _missing(self, k: int) -> NDArray[np.bool_]:
@@ -95,13 +93,13 @@ class Rate(SpikeMethod):
         middle = (self.window[0] + self.window[1]) / 2
         return self.promise(1, middle / length, 1 / length, channel=self.cells.names)
 
-    def trial(self, k: int, samples: Codes, cells: Codes) -> Array:
+    def of_rows(self, k: int, rows: Codes) -> Array:
         """Count, and divide by the time that was recorded."""
         n_samples = float(self.trl[k, 1] - self.trl[k, 0])
         if n_samples <= 0:
             return np.full((1, len(self.cells)), np.nan)
         edges = self.trl[k, :2].astype(np.int64)
-        counts = counts_in_bins(samples, cells, edges, len(self.cells)).astype(np.float64)
+        counts = self.cells.counts(rows, edges).astype(np.float64)
         return counts if self.kind == "spikecount" else counts * (self.samplerate / n_samples)
 
 

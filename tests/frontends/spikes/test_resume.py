@@ -24,7 +24,8 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_finished_blocks_are_not_computed_again(call, monkeypatch, caplog):
     method, run = CALLS[call]
-    computed, original = [], method.trial
+    computed, name = [], "of_rows" if method is Psth else "trial"
+    original = getattr(method, name)
 
     def counted(self, k, *given):
         if len(computed) == limit:
@@ -32,7 +33,7 @@ def test_finished_blocks_are_not_computed_again(call, monkeypatch, caplog):
         computed.append(k)
         return original(self, k, *given)
 
-    monkeypatch.setattr(method, "trial", counted)
+    monkeypatch.setattr(method, name, counted)
     with spy.config.using(block_bytes=2_000, resume_after=0):
         limit = 4
         with pytest.raises(KeyboardInterrupt):

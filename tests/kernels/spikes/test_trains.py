@@ -205,3 +205,29 @@ def test_against_pynapple():
     counts = correlogram(samples[order], cells[order], 2, 11, 10)[:, 0, 1]
     found = nap.compute_crosscorrelogram(group, 11e-4, 110e-4, norm=False).to_numpy()[:, 0]
     np.testing.assert_allclose(found * len(trains[0]) * 11e-4, counts[1:-1], rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(-2, 3), st.integers(4, 9)), min_size=1, max_size=40),
+    st.sets(st.tuples(st.integers(-2, 3), st.sampled_from([4, 5, 8])), min_size=1),
+    st.sampled_from([1, 10**6]),
+)
+def test_cells_of_rows(rows, pairs, apart):
+    """With codes that are close, which are looked up in a table, and far apart, which are searched."""
+    from rayspy.methods.spikes.base import Cells
+
+    rows, pairs = np.array(sorted(rows)), np.array(sorted(pairs))
+    rows[:, 2] *= apart
+    pairs[:, 1] *= apart
+    cells = Cells(pairs, (0, 1, 2), tuple(map(str, pairs)))
+    assert (cells._table[2] is None) == (apart > 1 and len(set(pairs[:, 1])) > 1)
+    places = {tuple(pair): k for k, pair in enumerate(pairs.tolist())}
+    wanted = np.array([places.get((c, u), -1) for c, u in rows[:, 1:].tolist()])
+    samples, numbers = cells.found(rows)
+    np.testing.assert_array_equal(numbers, wanted)
+    np.testing.assert_array_equal(samples, rows[:, 0])
+    edges = np.array([3, 10, 11, 40])
+    np.testing.assert_array_equal(
+        cells.counts(rows, edges), counts_in_bins(samples, wanted, edges, len(cells))
+    )
