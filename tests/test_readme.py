@@ -1,4 +1,4 @@
-"""README.md: its Python runs, the files it names exist, and what it says about Syncopy's defects is so."""
+"""README.md and docs: their Python runs, files they name exist, and what is said of Syncopy's defects is so."""
 
 import gc
 import os
@@ -16,36 +16,51 @@ import rayspy as spy
 from rayspy.config import Settings
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text_of(page), flags=re.MULTILINE | re.DOTALL)
+
+
+SCRIPTS = [page for page in PAGES if blocks(page, "python")]
 
 
 @pytest.mark.slow
-def test_python_runs_from_top_to_bottom(tmp_path):
+@pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: page.name)
+def test_python_runs_from_top_to_bottom(page, tmp_path):
     pytest.importorskip("matplotlib")
-    script = tmp_path / "readme.py"
-    script.write_text("\n".join(blocks("python")), encoding="utf-8")
+    script = tmp_path / "page.py"
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
     environment = {**os.environ, "MPLBACKEND": "Agg", "RAYSPY_SCRATCH_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", script.name],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "rayspy SpectralData object" in done.stdout
-    assert "Ray actors" in done.stderr
-    assert (tmp_path / "spectra.png").is_file()
-    assert (tmp_path / "noise.spy").is_dir()
+    if page.name == "guide.md":
+        assert "rayspy SpectralData object" in done.stdout
+        assert "Ray actors" in done.stderr
+        assert (tmp_path / "spectra.png").is_file()
+        assert (tmp_path / "noise.spy").is_dir()
+
+
+def test_the_first_page_is_short():
+    assert len(text_of(README).splitlines()) <= 150
 
 
 def test_shell_commands_name_files_and_extras_that_exist():
     import tomllib
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert len(blocks("sh")) == 2
-    for command in blocks("sh"):
+    assert len(blocks(README, "sh")) == 2
+    for command in blocks(README, "sh"):
         for word in shlex.split(command):
             if "/" in word and not word.startswith(".venv"):
                 assert (ROOT / word).is_file(), word
@@ -54,18 +69,25 @@ def test_shell_commands_name_files_and_extras_that_exist():
 
 
 def test_every_setting_is_listed():
+    page = text_of(ROOT / "docs" / "settings.md")
     for field in fields(Settings):
-        assert f"`{field.name}`" in README
-        assert f"`RAYSPY_{field.name.upper()}`" in README
+        assert f"`{field.name}`" in page
+        assert f"`RAYSPY_{field.name.upper()}`" in page
 
 
-def test_links_inside_the_repository():
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
-        if target.startswith("#"):
-            titles = re.findall(r"^#+ (.*)$", README, flags=re.MULTILINE)
-            assert target[1:] in {title.lower().replace(" ", "-") for title in titles}
-        else:
-            assert (ROOT / target).exists()
+def anchors(page):
+    titles = re.findall(r"^#+ (.*)$", text_of(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_repository(page):
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text_of(page)):
+        name, _, anchor = target.partition("#")
+        found = (page.parent / name) if name else page
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), target
 
 
 # -- the table of differences
