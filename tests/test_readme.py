@@ -1,4 +1,4 @@
-"""README.md and docs: their Python runs, files they name exist, and what is said of Syncopy's defects is so."""
+"""README.md and docs: their Python runs, files they name exist, and what is said of Syncopy is so."""
 
 import gc
 import os
