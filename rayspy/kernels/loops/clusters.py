@@ -8,6 +8,7 @@ and frequency the channels that a graph names: those of channel c are
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from rayspy.kernels.loops.compiling import compiled
 
 Array = NDArray[Any]
+
+PARENT, SIZE, LEVEL, HELD = 0, 1, 2, 3
+"""Columns of the sets of `enhanced`."""
 
 
 @compiled
@@ -114,10 +118,16 @@ def masses(t: Array, threshold: float, kind: int, exponent: float, parent: Array
 
 
 @compiled
-def _own_root(parent: Array, v: int) -> int:
-    while parent[v] != v:
-        v = parent[v]
-    return v
+def _power(x: float, exponent: float) -> float:
+    """Powers that are usual without the general function, which is slow."""
+    if exponent == 0.5:
+        return math.sqrt(x)
+    if exponent == 1.0:
+        return x
+    if exponent == 3.0:
+        return x * x * x
+    general: float = x**exponent
+    return general
 
 
 @compiled
@@ -129,10 +139,8 @@ def enhanced(
     n_freq: int,
     pointer: Array,
     index: Array,
-    parent: Array,
-    size: Array,
-    level: Array,
-    held: Array,
+    jump: Array,
+    sets: Array,
     out: Array,
 ) -> None:
     """Integrate ``e(h)**extent * h**height dh`` from 0 to the value of each point, exactly.
@@ -152,8 +160,10 @@ def enhanced(
         Exponents E and H.
     n_freq, pointer, index
         As in `roots`.
-    parent, size, level, held : ndarray, shape (point,)
-        Room for the sets; `parent` is -1 everywhere and is so again at the end.
+    jump : ndarray of int, shape (point,)
+        Room for short ways to the roots; -1 everywhere, and so again at the end.
+    sets : ndarray of double, shape (point, 4)
+        Room for parent, size, level and sum of each set, side by side in a cache line.
     out : ndarray of double, shape (point,)
         The integrals of the points in `order`; others are not written.
 
@@ -166,8 +176,9 @@ def enhanced(
     step = n_freq * n_channels
     for q in range(len(order)):
         v = order[q]
-        now = t[v] ** above / above
-        parent[v], size[v], level[v], held[v] = v, 1, now, 0.0
+        now = _power(t[v], above) / above
+        sets[v, PARENT], sets[v, SIZE], sets[v, LEVEL], sets[v, HELD] = v, 1.0, now, 0.0
+        jump[v] = v
         c, f = v % n_channels, (v // n_channels) % n_freq
         first = pointer[c]
         n_near = pointer[c + 1] - first
@@ -183,32 +194,35 @@ def enhanced(
                 u = v - step
             else:
                 u = v + step if v + step < n else -1
-            if u < 0 or parent[u] < 0:
+            if u < 0 or jump[u] < 0:
                 continue
-            a = _own_root(parent, u)
+            a = _root(jump, u)
             if a == root:
                 continue
             b = root
-            if size[a] < size[b]:
+            if sets[a, SIZE] < sets[b, SIZE]:
                 a, b = b, a
-            if level[a] != now:
-                held[a] += size[a] ** extent * (level[a] - now)
-                level[a] = now
-            if level[b] != now:
-                held[b] += size[b] ** extent * (level[b] - now)
-            parent[b] = a
-            held[b] -= held[a]
-            size[a] += size[b]
+            if sets[a, LEVEL] != now:
+                sets[a, HELD] += _power(sets[a, SIZE], extent) * (sets[a, LEVEL] - now)
+                sets[a, LEVEL] = now
+            if sets[b, LEVEL] != now:
+                sets[b, HELD] += _power(sets[b, SIZE], extent) * (sets[b, LEVEL] - now)
+            jump[b] = a
+            sets[b, PARENT] = a
+            sets[b, HELD] -= sets[a, HELD]
+            sets[a, SIZE] += sets[b, SIZE]
             root = a
     for q in range(len(order)):
         v = order[q]
-        if parent[v] == v:
-            held[v] += size[v] ** extent * level[v]
+        if sets[v, PARENT] == v:
+            sets[v, HELD] += _power(sets[v, SIZE], extent) * sets[v, LEVEL]
     for q in range(len(order)):
         v, total = order[q], 0.0
-        while parent[v] != v:
-            total += held[v]
-            v = parent[v]
-        out[order[q]] = total + held[v]
+        up = int(sets[v, PARENT])
+        while up != v:
+            total += sets[v, HELD]
+            v = up
+            up = int(sets[v, PARENT])
+        out[order[q]] = total + sets[v, HELD]
     for q in range(len(order)):
-        parent[order[q]] = -1
+        jump[order[q]] = -1

@@ -94,28 +94,16 @@ def enhanced_values(values: Array, grid: Grid, summary: Summary) -> Array:
     if summary.step is not None:
         return _stepped(values, grid, summary, summary.step)
     n = values.size
-    out, level, held = np.zeros(n), np.empty(n), np.empty(n)
-    parent, size = np.full(n, -1, np.int32 if n < 2**31 else np.int64), np.empty(n, np.int64)
+    out, sets = np.zeros(n), np.empty((n, 4))
+    jump = np.full(n, -1, np.int32 if n < 2**31 else np.int64)
     for sign in (1.0, -1.0):
         if summary.signs == -sign:
             continue
         heights = sign * values
         points = np.flatnonzero(heights > 0)
-        order = points[np.argsort(-heights[points], kind="stable")]
-        enhanced(
-            heights,
-            order,
-            summary.extent,
-            summary.height,
-            grid.n_freq,
-            grid.pointer,
-            grid.index,
-            parent,
-            size,
-            level,
-            held,
-            out,
-        )
+        order = points[np.argsort(-heights[points])]
+        extent, height = summary.extent, summary.height
+        enhanced(heights, order, extent, height, grid.n_freq, grid.pointer, grid.index, jump, sets, out)
         if sign < 0:
             out[order] *= -1.0
     out[np.isnan(values)] = np.nan
