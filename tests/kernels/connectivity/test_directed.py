@@ -45,6 +45,18 @@ def test_factors_are_those_of_the_model(n_fft: int) -> None:
     assert found.converged
 
 
+@pytest.mark.parametrize("n_fft", [15, 16, 64])
+def test_spectra_of_few_trials_whose_factors_wrap_around(n_fft: int) -> None:
+    x = np.fft.rfft(np.random.default_rng(0).normal(size=(40, n_fft, 3)), axis=1)
+    s = np.einsum("tfi,tfj->fij", x, x.conj()) / 40
+    found = factorize(s, n_fft)
+    assert found.error < 1e-9
+    product = found.transfer @ found.noise @ adjoint(found.transfer)
+    np.testing.assert_allclose(product, s, atol=1e-8 * np.abs(s).max())
+    lags = np.fft.irfft(found.transfer, n_fft, axis=0)
+    np.testing.assert_allclose(lags[0], np.eye(3), atol=1e-12)
+
+
 @pytest.mark.parametrize("n_fft", [400, 401])
 def test_pairs_in_a_batch_have_the_factors_of_single_ones(n_fft: int) -> None:
     s, _, _ = model(n_fft)
