@@ -33,6 +33,7 @@ from rayspy.frontends.spikes.isi import spike_isi
 from rayspy.frontends.spikes.psth import spike_fano, spike_psth, spike_rate
 from rayspy.frontends.spikes.xcorr import spike_density, spike_xcorr
 from rayspy.frontends.statistics.summary import itc, mean, median, std, var
+from rayspy.frontends.statistics.timelockanalysis import timelockanalysis
 from rayspy.planning.memory import Memory
 from rayspy.planning.plan import Plan, Receipt, make_plan
 from rayspy.storage.scratch import check_space, free_bytes, new_target
@@ -52,6 +53,7 @@ EXPLAINED: tuple[Callable[..., Any], ...] = (
     var,
     median,
     itc,
+    timelockanalysis,
     spike_psth,
     spike_rate,
     spike_fano,

@@ -103,6 +103,13 @@ def test_bits_do_not_depend_on_executors_and_channels_per_worker(executor, reque
     np.testing.assert_array_equal(got.var, wanted.var)
 
 
+def test_explained():
+    told = spy.explain(spy.timelockanalysis, recording())
+    assert (told.n_trials, told.shape, told.dtype) == (4, (40, 3), "float64")
+    told = spy.explain(spy.timelockanalysis, recording((40, 30), (-10, -20)))
+    assert told.shape == (100, 3)
+
+
 def test_saved_with_its_statistics(tmp_path):
     result = spy.timelockanalysis(recording(), covariance=True, parallel=False)
     result.save(container=str(tmp_path / "kept"))

@@ -4,6 +4,7 @@ import pytest
 
 import rayspy as spy
 from rayspy.methods.reductions import Mean, Median, Moments, Resultant
+from rayspy.methods.reductions.locked import Locked
 from tests.contract import MethodContract, ReductionContract
 
 FOI = {"foi": [10, 20, 30]}
@@ -49,3 +50,7 @@ class TestMedian(ReductionContract):
 
 class TestResultant(ReductionContract):
     reduction, output = Resultant(), "fourier"
+
+
+class TestLocked(ReductionContract):
+    reduction = Locked()
