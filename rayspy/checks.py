@@ -61,12 +61,13 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
 
 
 def check_scalar(value: Any, name: str, low: float | None = None, high: float | None = None) -> float:
-    """Accept a finite real number within closed limits."""
+    """Accept a finite real number within closed limits; one that is outside by rounding becomes the limit."""
     if not is_number(value) or isinstance(value, (complex, np.complexfloating)):
         raise InvalidTypeError(value, name, "scalar")
     number = _float(value)
     if not np.isfinite(number):
         raise InvalidValueError("finite number", name, value)
+    number = float(_within(number, low, high))
     _check_limits(number, name, value, low, high)
     return number
 
@@ -79,6 +80,15 @@ def check_integer(value: Any, name: str, low: int | None = None, high: int | Non
         raise InvalidValueError("int_like number", name, value)
     _check_limits(float(value), name, value, low, high)
     return int(value)
+
+
+def _within(numbers: Any, low: float | None, high: float | None) -> Any:
+    """Numbers that are outside of limits by no more than `SLACK` of these become the limits."""
+    if low is not None:
+        numbers = np.where((numbers < low) & (numbers >= low - SLACK * abs(low)), low, numbers)
+    if high is not None:
+        numbers = np.where((numbers > high) & (numbers <= high + SLACK * abs(high)), high, numbers)
+    return numbers
 
 
 def _check_limits(number: float, name: str, value: Any, low: float | None, high: float | None) -> None:
@@ -98,7 +108,10 @@ def check_array(
     high: float | None = None,
     length: int | None = None,
 ) -> NDArray[np.float64]:
-    """Accept a list or 1-d array of finite real numbers within closed limits, not empty."""
+    """Accept a list or 1-d array of finite real numbers within closed limits, not empty.
+
+    Numbers that are outside by rounding become the limits.
+    """
     if not isinstance(value, (list, np.ndarray)):
         raise InvalidTypeError(value, name, "array_like (list or numpy.ndarray)")
     array = as_array(value, name)
@@ -116,6 +129,7 @@ def check_array(
         raise InvalidValueError(
             "finite numerical array", name, f"array with {np.isinf(array).sum()} `inf` entries"
         )
+    array = _within(array, low, high)
     if (low is not None and array.min() < low) or (high is not None and array.max() > high):
         low_text = "-inf" if low is None else f"{low:g}"
         high_text = "inf" if high is None else f"{high:g}"
@@ -124,4 +138,4 @@ def check_array(
             name,
             f"array with range {array.min():g} to {array.max():g}",
         )
-    return array.astype(np.float64)
+    return np.asarray(array, np.float64).copy()

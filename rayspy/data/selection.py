@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import as_array, is_number, is_whole
+from rayspy.checks import SLACK, as_array, is_number, is_whole
 from rayspy.data.trials import TrialIndexer
 from rayspy.errors import InvalidTypeError, InvalidValueError
 
@@ -251,9 +251,10 @@ def _listed(value: Any, n_labels: int, varname: str, legal: str) -> list[Any]:
 
 def _frequency_indices(value: Any, freq: NDArray[Any]) -> Indices:
     low, high = float(freq.min()), float(freq.max())
+    below, above = _overhang(freq)
     name, legal = "select: frequency", "[fmin, fmax] with fmin < fmax"
     if is_number(value):
-        if isinstance(value, (complex, np.complexfloating)) or not low <= value <= high:
+        if isinstance(value, (complex, np.complexfloating)) or not low - below <= value <= high + above:
             raise InvalidValueError(f"frequency between {low:g} and {high:g} Hz", name, value)
         return np.array([int(np.abs(freq - value).argmin())])
     if not isinstance(value, (list, np.ndarray)):
@@ -261,7 +262,7 @@ def _frequency_indices(value: Any, freq: NDArray[Any]) -> Indices:
     limits = _pair(value, name, legal)
     if limits.shape != (2,) or np.isnan(limits).any() or not limits[0] < limits[1]:
         raise InvalidValueError(legal, name, value)
-    if any(np.isfinite(f) and not low - 1e-9 <= f <= high + 1e-9 for f in limits):
+    if any(np.isfinite(f) and not low - below <= f <= high + above for f in limits):
         raise InvalidValueError(f"limits between {low:g} and {high:g} Hz", name, value)
     found = bins_within(freq, limits[0], limits[1])
     if found.size == 0:
@@ -311,10 +312,29 @@ def _pair(value: Any, name: str, legal: str) -> NDArray[np.float64]:
         raise InvalidValueError(legal, name, value) from None
 
 
+def _overhang(freq: NDArray[Any]) -> tuple[float, float]:
+    """How far beyond the lowest and the highest bin a frequency may be: half of the way to the next one.
+
+    So Nyquist is a limit also of spectra of an odd number of samples, which do not have it.
+    """
+    ascending = np.sort(freq)
+    steps = np.diff(ascending) if len(freq) > 1 else np.zeros(1)
+    below, above = SLACK * abs(float(ascending[0])), SLACK * abs(float(ascending[-1]))
+    half = (1 + SLACK) / 2
+    return max(below, half * float(steps[0])), max(above, half * float(steps[-1]))
+
+
 def bins_within(freq: NDArray[Any], low: float, high: float) -> Indices:
     """Bins of the closed interval; a bin that differs from a limit by rounding only belongs to it."""
-    slack = 1e-9 * max(1.0, float(np.abs(freq).max(initial=0.0)))
-    return np.flatnonzero((freq >= low - slack) & (freq <= high + slack))
+    steps = np.diff(np.sort(freq))
+    most = float(steps.min()) / 2 if len(steps) else np.inf
+    below, above = (min(SLACK * abs(limit), most) if np.isfinite(limit) else 0.0 for limit in (low, high))
+    return np.flatnonzero((freq >= low - below) & (freq <= high + above))
+
+
+def sample_slack(place: float) -> float:
+    """Rounding of a place in samples: relative, as samplerates in files are, and much less than a sample."""
+    return float(np.clip(SLACK * abs(place), SAMPLE_SLACK, 0.1))
 
 
 def _cut(
@@ -324,8 +344,8 @@ def _cut(
     if intervals is None or samplerate is None:
         raise InvalidValueError("object with a samplerate", "select: latency", "samplerate is None")
     low, high = _window(value, intervals, covering)
-    first = np.ceil(low * samplerate - trl[:, 2] - SAMPLE_SLACK)
-    stop = np.floor(high * samplerate - trl[:, 2] + SAMPLE_SLACK) + 1
+    first = np.ceil(low * samplerate - trl[:, 2] - sample_slack(low * samplerate))
+    stop = np.floor(high * samplerate - trl[:, 2] + sample_slack(high * samplerate)) + 1
     lengths = trl[:, 1] - trl[:, 0]
     if covering:
         keep = (first >= 0) & (stop <= lengths) & (first < stop)

@@ -10,7 +10,7 @@ import numpy as np
 from rayspy.checks import check_array, check_choice, check_integer, check_scalar, is_number
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
-from rayspy.data.selection import bins_within
+from rayspy.data.selection import bins_within, sample_slack
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.kernels.tapers import WINDOW_PARAMETERS
 from rayspy.methods.mtmfft import Taper, frozen_options
@@ -20,8 +20,6 @@ OUTPUTS = ("pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal
 EDGES = ("zero", "nan")
 _SHORT = 16
 """Only windows of fewer samples than this can be zero everywhere."""
-_SLACK = 1e-6
-"""A duration this close to a whole number of samples is that number."""
 
 
 def check_input(data: BaseData) -> None:
@@ -43,7 +41,8 @@ def check_polyremoval(value: Any) -> int | None:
 
 def whole_samples(seconds: float, samplerate: float) -> int:
     """Number of whole samples in a duration; rounding errors do not lose one."""
-    return int(np.floor(seconds * samplerate + _SLACK))
+    samples = seconds * samplerate
+    return int(np.floor(samples + sample_slack(samples)))
 
 
 def padded_length(pad: Any, longest: int, samplerate: float) -> int:
