@@ -240,9 +240,14 @@ def test_neo_chunks_segments_events_and_spikes(neo, tmp_path):
     np.testing.assert_allclose(
         data.data[edge - 7 : edge + 5, 1], np.concatenate(scaled)[edge - 7 : edge + 5, 1]
     )
-    stamps, _, _ = raw.get_event_timestamps(0, 0, event_channel_index=0)
-    times = raw.rescale_event_timestamp(stamps, "float64", 0) - raw.get_signal_t_start(0, 0, 0)
-    assert set(np.round(times * data.samplerate)) <= set(data.events.sample.tolist())
+    expected = []
+    for (b, s), start in zip(parts, np.cumsum([0, *map(len, chunks)]), strict=False):
+        stamps, _, _ = raw.get_event_timestamps(b, s, event_channel_index=0)
+        times = raw.rescale_event_timestamp(stamps, "float64", 0) - raw.get_signal_t_start(b, s, 0)
+        samples = np.round(times * data.samplerate)
+        expected += (samples[samples < len(chunks[0])] + start).tolist()
+    assert expected
+    assert set(expected) <= set(data.events.sample.tolist())
     rate = max(one.samplerate for name, one in found.items() if name != "spikes")
     starts = [raw.get_signal_t_start(b, s, 0) for b, s in parts]
     edges = np.cumsum([0, *(raw.get_signal_size(b, s, 0) for b, s in parts)])

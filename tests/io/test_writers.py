@@ -183,6 +183,8 @@ def test_fieldtrip_raw_comes_back(data, tmp_path, monkeypatch):
     assert again.info["channel_types"] == data.info["channel_types"]
     assert list(again.unit) == ["µV", "mV", ""]
     assert (tmp_path / "x.mat").read_bytes()[124:128] == b"\x00\x02IM"
+    more = spy.load_ft_raw(tmp_path / "x.mat", include_fields=["sampleinfo"])["data"]
+    assert more.info["sampleinfo"] == [[1, 100], [151, 300]]
     with pytest.raises(PathError, match="overwrite"):
         spy.to_fieldtrip(uneven, tmp_path / "x")
     with pytest.raises(InvalidValueError, match="MATLAB"):
