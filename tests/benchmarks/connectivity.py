@@ -1,13 +1,12 @@
 """`connectivityanalysis` against Syncopy, mne-connectivity and a bare loop, in turn; see README.md.
 
 Peers get as many trials as they can do in reasonable time, their seconds are scaled per trial, which is said.
-Syncopy runs in an environment of its own, given by --syncopy.
+Syncopy runs in an environment of its own, given by --syncopy. Start it with python -m tests.benchmarks.connectivity.
 """
 
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -75,9 +74,9 @@ def mne_connectivity(data, shape, method, tapsmofrq, n_trials):
 
 def table(title, times):
     print(f"\n{title}")
-    reference = statistics.median(next(iter(times.values())))
+    reference = np.median(next(iter(times.values())))
     for name, values in times.items():
-        median = statistics.median(values)
+        median = np.median(values)
         print(f"  {name:42s} {median * 1000:10.1f} ms   {median / reference:7.1f} x", flush=True)
 
 
