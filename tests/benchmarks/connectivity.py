@@ -1,7 +1,7 @@
 """`connectivityanalysis` against Syncopy, mne-connectivity and a bare loop, in turn; see README.md.
 
 Peers get as many trials as they can do in reasonable time, their seconds are scaled per trial, which is said.
-Syncopy runs in an environment of its own, given by --syncopy. Start it with python -m tests.benchmarks.connectivity.
+Syncopy runs in an environment of its own, given by --syncopy. Start: python -m tests.benchmarks.connectivity
 """
 
 import argparse
