@@ -234,7 +234,8 @@ def _why_gone(local: state.LocalRay, gone: set[str]) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             local.head.wait(_PROCESS_LOOK_SECONDS)
             return _last_words(local.folder)
-    return f"its {' and '.join(sorted(gone))} ended at once"
+    busy = ", as happens where all CPUs are busy: it gives its agents 15 s" if "raylet" in gone else ""
+    return f"its {' and '.join(sorted(gone))} ended while it was started{busy}"
 
 
 def _slowest(seen: set[str]) -> str:
