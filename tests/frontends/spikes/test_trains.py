@@ -56,6 +56,11 @@ def test_fano():
     binned = spy.spike_fano(spikes, latency=[0, 0.15], binsize=0.05)
     first = np.array([[(t < 0.05 - 1e-9).sum() for t in trial] for trial in trains_of(spikes, 0, 0.15)])
     np.testing.assert_allclose(binned.data[()][0], first.var(axis=0) / first.mean(axis=0))
+    ends = np.sort(spikes.trialintervals[:, 1])
+    for missing, end in ((0, ends[0]), (1, ends[0] + 1 / RATE)):
+        dof = spy.spike_fano(spikes, latency=[0, end]).dof
+        assert (dof == (spikes.trialintervals[:, 1] >= end - 1e-9).sum()).all()
+        assert (dof < len(spikes)).all() == bool(missing)
     with pytest.raises(InvalidValueError, match="recorded as a whole"):
         spy.spike_fano(spikes)
 
