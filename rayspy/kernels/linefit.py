@@ -8,7 +8,6 @@ blended with weights sin^2, so that amplitude and phase may change slowly.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.detrend import pairwise_sum
 from rayspy.kernels.lines import as_samples
+from rayspy.kernels.remember import remembered
 
 Array = NDArray[Any]
 
@@ -34,8 +34,12 @@ def windows_for(length: int, window: int, first: int, stop: int) -> NDArray[np.i
     return starts[(starts < stop) & (starts + window > first)]
 
 
-@lru_cache(maxsize=16)
-def sinusoids(freqs: tuple[float, ...], window: int) -> tuple[Array, Array]:
+KEPT_BYTES = 2**20
+"""Sinusoids that are kept per process."""
+
+
+@remembered(KEPT_BYTES, 2**25)
+def sinusoids(freqs: tuple[float, ...], window: int) -> Array:
     """Cosines and sines at the given frequencies, and what finds their amplitudes.
 
     Parameters
@@ -47,13 +51,19 @@ def sinusoids(freqs: tuple[float, ...], window: int) -> tuple[Array, Array]:
 
     Returns
     -------
-    waves, finders : ndarray, shape (2 * freq, window)
-        The amplitude of wave k that fits best is the product of finder k and the signal.
+    ndarray, shape (2, 2 * freq, window)
+        Waves and finders: the amplitude of wave k that fits best is the product of finder k and the signal.
     """
     phase = 2 * np.pi * np.outer(freqs, np.arange(window) - (window - 1) / 2)
     waves = np.concatenate([np.cos(phase), np.sin(phase)])
     design = np.concatenate([np.ones((1, window)), waves])
-    return waves, np.ascontiguousarray(np.linalg.pinv(design).T[1:])
+    return np.stack([waves, np.linalg.pinv(design).T[1:]])
+
+
+def sinusoids_bytes(n_freqs: int, window: int) -> int:
+    """Memory for the sinusoids that are kept, and for making one set of them."""
+    made = 8 * window * (2 * n_freqs + 1)
+    return KEPT_BYTES + 10 * made
 
 
 def without_lines(

@@ -6,6 +6,8 @@ Proceedings of the IEEE 70(9), 1055-1096, section III.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,9 +27,32 @@ def working_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64 if wide else np.float32)
 
 
+@dataclass(frozen=True)
+class ManyTapers:
+    """Tapers that are made a group at a time, whenever they are asked for.
+
+    Parameters
+    ----------
+    groups : sequence of range
+        Numbers of the tapers of each group.
+    make : callable
+        Returns the tapers of a group, shape (taper, time, 1).
+    """
+
+    groups: Sequence[range]
+    make: Callable[[range], Array]
+
+    def __len__(self) -> int:
+        return self.groups[-1].stop
+
+    def __iter__(self) -> Iterator[Array]:
+        for group in self.groups:
+            yield from self.make(group)
+
+
 def tapered_spectra(
     x: Array,
-    tapers: Array,
+    tapers: Array | ManyTapers,
     n_fft: int,
     bins: slice | NDArray[np.int64],
     output: str = "pow",
@@ -45,7 +70,7 @@ def tapered_spectra(
     ----------
     x : ndarray, shape (trial, time, channel)
         Real signals; not changed.
-    tapers : ndarray, shape (taper, time) or (taper, time, channel)
+    tapers : ndarray, shape (taper, time) or (taper, time, channel), or ManyTapers
         Tapers times the square root of the power normalisation.
     n_fft : int
         Length of the transform; zeros are added at the end.
@@ -71,9 +96,9 @@ def tapered_spectra(
     lines = detrended(lines, polyremoval)
     if polyremoval is not None:
         lines = lines.astype(np.float32, copy=False)
-    tapers = tapers.astype(lines.dtype, copy=False)
-    if tapers.ndim == 2:
-        tapers = tapers[:, :, np.newaxis]
+    if isinstance(tapers, np.ndarray):
+        tapers = tapers.astype(lines.dtype, copy=False)
+        tapers = tapers[:, :, np.newaxis] if tapers.ndim == 2 else tapers
     n_freq = len(range(*bins.indices(n_fft // 2 + 1))) if isinstance(bins, slice) else len(bins)
     if out is None:
         dtype = np.complex64 if output == "fourier" else np.float32

@@ -42,7 +42,46 @@ def slepian(n: int, half_bandwidth: float, n_tapers: int, periodic: bool = False
     """
     from scipy.signal.windows import dpss
 
-    tapers: NDArray[np.float64] = dpss(n, half_bandwidth, n_tapers, sym=not periodic)
+    if len(taper_groups(n, n_tapers)) == 1:
+        tapers: NDArray[np.float64] = dpss(n, half_bandwidth, n_tapers, sym=not periodic)
+        return tapers
+    whole = n + periodic
+    made = [some_slepian(whole, half_bandwidth, group) for group in taper_groups(n, n_tapers)]
+    return np.concatenate(made)[:, :n]
+
+
+GROUP_BYTES = 2**23
+"""Slepian tapers of more bytes are made some at a time."""
+
+
+def taper_groups(n: int, n_tapers: int) -> list[range]:
+    """Numbers of the tapers that are made together: each group of at most `GROUP_BYTES`, or one taper."""
+    at_once = max(1, GROUP_BYTES // (8 * n))
+    return [range(k, min(k + at_once, n_tapers)) for k in range(0, n_tapers, at_once)]
+
+
+def some_slepian(n: int, half_bandwidth: float, which: range) -> NDArray[np.float64]:
+    """Some of the tapers of `slepian`, by number.
+
+    Eigenvectors of a tridiagonal matrix that commutes with the one that defines
+    them. Even ones have a positive mean, odd ones begin with a positive lobe.
+
+    References
+    ----------
+    Slepian, D. (1978). Prolate spheroidal wave functions, Fourier analysis, and
+    uncertainty V. Bell System Technical Journal 57(5), 1371-1430, eq. 13.
+    """
+    from scipy.linalg import eigh_tridiagonal
+
+    k = np.arange(n, dtype=np.float64)
+    diagonal = ((n - 1 - 2 * k) / 2) ** 2 * np.cos(2 * np.pi * half_bandwidth / n)
+    positions = n - which.stop, n - 1 - which.start
+    _, vectors = eigh_tridiagonal(diagonal, k[1:] * (n - k[1:]) / 2, select="i", select_range=positions)
+    tapers = np.asarray(vectors.T[::-1], dtype=np.float64)
+    for number, taper in zip(which, tapers, strict=True):
+        tells = taper[taper**2 > max(1e-7, 1 / n)][0] if number % 2 else taper.sum()
+        if tells < 0:
+            np.negative(taper, out=taper)
     return tapers
 
 

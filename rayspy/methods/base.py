@@ -164,6 +164,10 @@ class Method(ABC):
         """Memory of a kernel call that does not grow with the number of lines."""
         return 0
 
+    def many_lines(self, length: int) -> bool:
+        """Whether a call should have many lines, because what they share takes long to make."""
+        return False
+
     def weight(self, length: int) -> float | None:
         """Work per byte of output, compared to a plain transform; None: not known."""
         return None

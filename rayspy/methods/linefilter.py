@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.linefit import windows_for, without_lines
+from rayspy.kernels.linefit import sinusoids_bytes, windows_for, without_lines
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.filters import piece_length
@@ -54,6 +54,10 @@ class LineFilter(Method):
     def working_bytes(self, length: int, itemsize: int) -> int:
         """Signals and what is left of them in double precision, and the fit in one window."""
         return 8 * (2 * length + 5 * min(self.window, length)) + 16
+
+    def shared_bytes(self, length: int) -> int:
+        """The sinusoids."""
+        return sinusoids_bytes(len(self.freqs), min(self.window, length))
 
 
 def _cleaned(

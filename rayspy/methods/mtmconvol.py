@@ -148,14 +148,25 @@ class Mtmconvol(Method):
             (48 + 24 * (self.polyremoval == 1)) * length + 8 * row_bytes(length, n_fft) + 96 * self.n_window
         )
 
+    @property
+    def _taper_bytes(self) -> int:
+        """Tapers, also while they are made and while they get their normalisation."""
+        return 24 * self.n_window * self.taper.n_tapers
+
     def shared_bytes(self, length: int) -> int:
         """Samples and transforms of a batch of windows, and its result."""
         if not self.by_convolution(length):
-            return 12 * BATCH_BYTES
+            return self._taper_bytes + 12 * BATCH_BYTES
         n_fft = transform_length(length, min(self.n_window, length - 1), self.times.step or 1)
         n_filters = len(self.freq) * self.taper.n_tapers
         edges = 24 * n_filters * min(self.n_window + 2, len(self.times.samples(length)))
-        return min(KEPT_BYTES, 8 * n_filters * n_fft) + edges + 7 * BATCH_BYTES + 4 * BUFFER_BYTES
+        return (
+            self._taper_bytes
+            + min(KEPT_BYTES, 8 * n_filters * n_fft)
+            + edges
+            + 7 * BATCH_BYTES
+            + 4 * BUFFER_BYTES
+        )
 
     def weight(self, length: int) -> float:
         """Work per byte of result: about that of a plain transform."""

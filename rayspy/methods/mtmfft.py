@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.data.quantity import SPECTRA
-from rayspy.kernels.mtmfft import tapered_spectra, working_dtype
-from rayspy.kernels.tapers import power_norm, slepian, window
+from rayspy.kernels.mtmfft import ManyTapers, tapered_spectra, working_dtype
+from rayspy.kernels.remember import remembered
+from rayspy.kernels.tapers import power_norm, slepian, some_slepian, taper_groups, window
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 
 
@@ -116,26 +117,63 @@ class Mtmfft(Method):
         wide = 8 if itemsize > 4 else 4
         return length * wide + 2 * self.n_fft * wide + 3 * (self.n_fft + 2) * wide
 
+    def shared_bytes(self, length: int) -> int:
+        """Tapers that are kept and those that are being made."""
+        single = 4 * length * self.taper.n_tapers
+        group = 8 * length * len(taper_groups(length, self.taper.n_tapers)[0])
+        kept = 0 if self.many_lines(length) else single
+        return 2 * _WIDE_BYTES + kept + 3 * group
 
+    def many_lines(self, length: int) -> bool:
+        """Where the tapers are too many to keep, they are made for every call of the kernel."""
+        return self.taper.n_tapers > 1 and 4 * length * self.taper.n_tapers > KEPT_BYTES
+
+
+KEPT_BYTES = 2**25
+"""Tapers of one length are kept up to this size in single precision."""
 _WIDE_BYTES = 2**21
 """Tapers are repeated for every channel up to this size, which makes multiplying with them faster."""
 
 
-@lru_cache(maxsize=64)
-def _tapers(method: Mtmfft, length: int) -> NDArray[np.float64]:
-    """Tapers with the power normalisation in them."""
-    tapers = method.taper.sample(length)
-    norm = power_norm(method.taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat)
-    return np.asarray(tapers * np.sqrt(norm), dtype=np.float64)
+def _tapers(method: Mtmfft, length: int, dtype: str, which: range) -> NDArray[Any]:
+    """Some of the tapers with the power normalisation in them."""
+    taper = method.taper
+    if len(which) == taper.n_tapers:
+        tapers = taper.sample(length)
+    else:
+        tapers = some_slepian(length, taper.half_bandwidth, which)
+    norm = power_norm(taper.kind, float(tapers.sum()), length, method.n_fft, method.ft_compat)
+    scaled: NDArray[Any] = (tapers * np.sqrt(norm)).astype(dtype)
+    return scaled[:, :, np.newaxis]
 
 
-@lru_cache(maxsize=4)
-def _tapers_for(method: Mtmfft, length: int, n_channels: int, dtype: str) -> NDArray[Any]:
-    """Tapers in the precision and, unless that is too large, the shape they are used in."""
-    tapers = _tapers(method, length).astype(dtype)[:, :, np.newaxis]
-    if tapers.nbytes * n_channels > _WIDE_BYTES:
-        return tapers
+@remembered(_WIDE_BYTES, 2 * KEPT_BYTES)
+def _kept_tapers(method: Mtmfft, length: int, dtype: str) -> NDArray[Any]:
+    """All tapers, in the precision they are used in."""
+    groups = taper_groups(length, method.taper.n_tapers)
+    if len(groups) == 1:
+        return _tapers(method, length, dtype, groups[0])
+    kept = np.empty((method.taper.n_tapers, length, 1), dtype)
+    for which in groups:
+        kept[which.start : which.stop] = _tapers(method, length, dtype, which)
+    return kept
+
+
+@remembered(_WIDE_BYTES, 2 * _WIDE_BYTES)
+def _wide_tapers(method: Mtmfft, length: int, n_channels: int, dtype: str) -> NDArray[Any]:
+    """All tapers, repeated for every channel."""
+    tapers = _kept_tapers(method, length, dtype)
     return np.ascontiguousarray(np.broadcast_to(tapers, (*tapers.shape[:2], n_channels)))
+
+
+def _tapers_for(method: Mtmfft, length: int, n_channels: int, dtype: str) -> NDArray[Any] | ManyTapers:
+    """Tapers in the precision and, unless that is too large, the shape they are used in."""
+    if method.many_lines(length):
+        groups = taper_groups(length, method.taper.n_tapers)
+        return ManyTapers(groups, partial(_tapers, method, length, dtype))
+    if 4 * length * method.taper.n_tapers * n_channels > _WIDE_BYTES:
+        return _kept_tapers(method, length, dtype)
+    return _wide_tapers(method, length, n_channels, dtype)
 
 
 @lru_cache(maxsize=64)

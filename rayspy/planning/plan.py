@@ -38,6 +38,7 @@ from rayspy.planning.work import (
     trials_per_step,
     weighted_sizes,
 )
+from rayspy.storage.derived import copies
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
 from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read, RelayedSource, without_keep
@@ -626,26 +627,34 @@ def _widest_runs(blocks: Blocks, whole: Indices) -> list[int]:
 
 def _block_bytes(plan: Plan, block: Block) -> int:
     """Projected peak of one block: what is read, the kernel's memory, the result, and a payload."""
+    kinds = {(chunk.length, chunk.n_trials): chunk for chunk in plan.chunks(block)}
+    sample_bytes = plan._sample_bytes(_columns_read(plan, block))
+    read = max(n_trials * length for length, n_trials in kinds) * sample_bytes
+    computed = max(_kernel_bytes(plan, block, chunk) for chunk in kinds.values())
+    result = 0
+    if plan.reduction is None:
+        result = int(np.prod(plan.block_shape(block), dtype=np.int64)) * plan.output.dtype.itemsize
+    held = max(2, 1 + copies(plan.source))
+    return _FIXED_BYTES + held * read + computed + result + _payload_bytes(plan, block)
+
+
+_FIXED_BYTES = 2**19
+"""What blocks take however small they are: descriptions, open files, loops that are loaded."""
+
+
+def _kernel_bytes(plan: Plan, block: Block, chunk: Chunk) -> int:
+    """What one call of the kernel takes, and what follows from its result in a reduction."""
     c = block.n_channels
-    chunks = list(plan.chunks(block))
-    chunk = max(chunks, key=lambda chunk: (chunk.length, chunk.n_trials))
-    read = max(chunk.n_trials * chunk.length for chunk in chunks) * plan._sample_bytes(
-        _columns_read(plan, block)
-    )
     lines = chunk.n_trials * c if chunk.n_trials > 1 else tile_channels(plan, chunk.length, c)
     working = lines * plan.method.working_bytes(chunk.length, plan.spec.dtype.itemsize)
-    if plan.reduction is not None:
-        each = plan.each(block)
-        state = state_bytes(plan.reduction.state(each))
-        result = state + max(
-            chunk.n_trials * int(each.rows[0]) * each.row_bytes
-            + plan.reduction.working_bytes(each, chunk.n_trials),
-            2 * state if plan.ends_in_blocks else 0,
-        )
-    else:
-        result = int(np.prod(plan.block_shape(block), dtype=np.int64)) * plan.output.dtype.itemsize
-    shared = plan.method.shared_bytes(chunk.length)
-    return 2 * read + working + shared + result + _payload_bytes(plan, block)
+    working += plan.method.shared_bytes(chunk.length)
+    if plan.reduction is None:
+        return working
+    each = plan.each(block)
+    state = state_bytes(plan.reduction.state(each))
+    result = chunk.n_trials * int(each.rows[0]) * each.row_bytes
+    after = result + plan.reduction.working_bytes(each, chunk.n_trials)
+    return working + state + max(after, 2 * state if plan.ends_in_blocks else 0)
 
 
 def _payload_bytes(plan: Plan, block: Block) -> int:
@@ -674,6 +683,8 @@ def _tile_bytes(plan: Plan) -> int:
 def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
     """Channels of one long trial, or of a piece of it, that go through the kernel at a time."""
     if plan.spec.cut in plan.method.crosses:
+        return n_channels
+    if plan.method.many_lines(length):
         return n_channels
     least = LINE_CHANNELS if plan.wants_many_lines else 1
     return min(n_channels, max(least, _tile_bytes(plan) // max(1, length * plan._sample_bytes(1))))

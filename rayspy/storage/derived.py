@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.storage.region import Region, bounding_slice, region_shape
-from rayspy.storage.sources import ArraySource, Read
+from rayspy.storage.sources import (
+    ArraySource,
+    ConcatSource,
+    MemorySource,
+    PartsSource,
+    Read,
+    RelayedSource,
+)
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -111,6 +118,21 @@ class RunsSource:
         breaks = np.flatnonzero(low[1:] != high[:-1])
         lows, highs = low[np.r_[0, breaks + 1]], high[np.r_[breaks, len(high) - 1]]
         return [(int(a), int(b)) for a, b in zip(lows, highs, strict=True) if a < b]
+
+
+def copies(source: Any) -> int:
+    """How many arrays of the size of a region there are at most while it is read, itself included."""
+    if isinstance(source, Computed):
+        return copies(source.left) + copies(source.right) + 1
+    if isinstance(source, RunsSource):
+        return copies(source.source) + 2
+    if isinstance(source, ConcatSource):
+        return max(copies(one) for one in source.sources) + 1
+    if isinstance(source, RelayedSource):
+        return copies(source.source)
+    if isinstance(source, (Constant, MemorySource)):
+        return 0
+    return 2 if isinstance(source, PartsSource) or getattr(source, "scale", None) is not None else 1
 
 
 class Operand(Protocol):
