@@ -324,12 +324,11 @@ NOTHING = [
     lambda d: spy.preprocessing(d, filter_class="firws", freq=[20, 60], filter_type="bp"),
     lambda d: spy.preprocessing(d, freq=[20, 60], filter_type="bp"),
     lambda d: spy.preprocessing(d, filter_class="firws", freq=30, polyremoval=0),
-    lambda d: spy.preprocessing(d, filter_class=None, zscore=True),
 ]
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 13), st.integers(100, 700), st.floats(-1e5, 1e5), st.integers(-40, 30))
+@given(st.integers(0, 12), st.integers(100, 700), st.floats(-1e5, 1e5), st.integers(-40, 30))
 def test_a_constant_stays_itself_or_changes_nothing(which, n_samples, level, scale):
     run, gain = [*((run, 1) for run in CONSTANT), *((run, 0) for run in NOTHING)][which]
     spy.set_loglevel("ERROR")
