@@ -96,10 +96,11 @@ def sample_times(duration: float, reach: int) -> tuple[Array, int]:
     They are symmetric about 0 and need not be whole numbers: the middle one of
     all n, index (n - 1) // 2, is lag 0. Lags beyond `reach` are left out.
     """
-    times = np.arange((-duration + 1) / 2, (duration + 1) / 2)
-    middle = (len(times) - 1) // 2
+    begin = (-duration + 1) / 2
+    n = math.ceil((duration + 1) / 2 - begin)
+    middle = (n - 1) // 2
     first = max(0, middle - reach)
-    return times[first : middle + reach + 1], first - middle
+    return begin + np.arange(first, min(n, middle + reach + 1)), first - middle
 
 
 def samples_needed(duration: float) -> tuple[int, int]:

@@ -26,7 +26,7 @@ HEAVY = {
     "mtmconvol": lambda d: spy.freqanalysis(d, method="mtmconvol", t_ftimwin=0.2, tapsmofrq=10, toi=0.5),
     "mtmconvol_all": lambda d: spy.freqanalysis(d, method="mtmconvol", t_ftimwin=0.2, toi="all", foi=[20]),
     "wavelet": lambda d: spy.freqanalysis(d, method="wavelet", foi=[20, 40]),
-    "long_wavelet": lambda d: spy.freqanalysis(d, method="wavelet", foi=[0.1], output="fourier"),
+    "long_wavelet": lambda d: spy.freqanalysis(d, method="wavelet", foi=[0.002], output="fourier"),
     "superlet": lambda d: spy.freqanalysis(d, method="superlet", foi=[20, 40], order_max=3),
     "linefilter": lambda d: spy.linefilter(d),
 }
