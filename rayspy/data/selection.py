@@ -42,7 +42,7 @@ class Selection:
     ----------
     select : dict
         The selection as given.
-    trial_ids : ndarray of int
+    trial_numbers : ndarray of int
         Selected trials in the order asked for.
     trialdefinition : ndarray
         Rows of the selected trials: samples in the unselected recording, cut to the latency window.
@@ -52,13 +52,19 @@ class Selection:
 
     select: dict[str, Any]
     description: Description
-    trial_ids: Indices
+    trial_numbers: Indices
     trialdefinition: NDArray[np.float64]
     index: dict[str, Indices]
     read: Callable[[int], NDArray[Any]] | None = field(default=None, repr=False)
     """Reads the k-th selected trial; set where the selection is taken from an object."""
     clock: Callable[[int], NDArray[np.float64]] | None = field(default=None, repr=False)
     """Gives the times of the k-th selected trial where they are not on a regular grid."""
+
+    @property
+    def trial_ids(self) -> list[int]:
+        """Selected trials in the order asked for."""
+        found: list[int] = self.trial_numbers.tolist()
+        return found
 
     @property
     def trials(self) -> TrialIndexer[NDArray[Any]] | None:
@@ -74,8 +80,8 @@ class Selection:
         return self._by_number(self.clock or (lambda k: trial_times(self.trialdefinition[k], rate)))
 
     def _by_number(self, get: Callable[[int], T]) -> TrialIndexer[T]:
-        places = {int(number): k for k, number in reversed(list(enumerate(self.trial_ids)))}
-        return TrialIndexer(lambda number: get(places[number]), [int(k) for k in self.trial_ids], places)
+        places = {int(number): k for k, number in reversed(list(enumerate(self.trial_numbers)))}
+        return TrialIndexer(lambda number: get(places[number]), [int(k) for k in self.trial_numbers], places)
 
     @property
     def lengths(self) -> NDArray[np.float64]:
@@ -105,7 +111,7 @@ class Selection:
 
     def __repr__(self) -> str:
         words = [_count_words(self, dim) for dim in self.description.dims if dim in self.description.labels]
-        n = len(self.trial_ids)
+        n = len(self.trial_numbers)
         times = "cut times" if "latency" in self.select else "all times"
         parts = ", ".join([*words, times, f"{n} trial{'s' * (n != 1)}"])
         return f"rayspy {self.description.kind} selection with {parts}"

@@ -184,7 +184,7 @@ class TimeLockData(Measured):
 
     def restrict(self, made: TimeLockData, selection: Selection) -> None:
         """Carry over what still holds: all but the covariance if trials are the same ones, none otherwise."""
-        same = np.array_equal(selection.trial_ids, np.arange(len(self._trl)))
+        same = np.array_equal(selection.trial_numbers, np.arange(len(self._trl)))
         if not same:
             return
         first = int(selection.trialdefinition[0, 0] - self._trl[0, 0])

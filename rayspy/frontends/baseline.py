@@ -125,7 +125,8 @@ def _window(value: Any, data: BaseData, selection: Selection) -> tuple[Numbers, 
     trl, lengths = selection.trialdefinition, selection.lengths
     low, high = _limits(value)
     if data.samplerate is None:
-        each = [np.asarray(data.time[int(k)]) for k in selection.trial_ids] if data.time is not None else []
+        times = data.time
+        each = [] if times is None else [np.asarray(times[k]) for k in selection.trial_ids]
         spans = np.array([[t[0], t[-1]] for t in each])
     else:
         rate, offsets = data.samplerate, trl[:, 2]

@@ -41,7 +41,7 @@ def input_spec(data: BaseData, selection: Selection) -> InputSpec:
         samplerate=data.samplerate,
         trialdefinition=selection.trialdefinition,
         labels=labels,
-        trial_ids=selection.trial_ids,
+        trial_ids=selection.trial_numbers,
     )
 
 

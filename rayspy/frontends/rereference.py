@@ -108,7 +108,7 @@ def rereference(
     name = f"rereference ({method.name})"
     made: AnalogData = wrapped(name, data, result, rows.trialdefinition, every, settings, used, cfg)
     places = places_with_nan(source, data.dimord.index("time"), rows.trialdefinition, sorted(pieces))
-    tell_nan("rereference", selected(data, select).trial_ids[places].tolist(), made)
+    tell_nan("rereference", selected(data, select).trial_numbers[places].tolist(), made)
     return made
 
 

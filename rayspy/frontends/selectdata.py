@@ -144,7 +144,7 @@ def _selected_models(data: SpectralData, selection: Selection) -> dict[str, dict
     """Parameters of the models that were fitted to what is selected."""
     index = {dim: selection.index.get(dim, np.arange(len(getattr(data, dim)))) for dim in data.label_dims}
     places = {dim: numbers.tolist() for dim, numbers in index.items()}
-    return select_models(data.metadata, selection.trial_ids.tolist(), places["taper"], places["channel"])
+    return select_models(data.metadata, selection.trial_numbers.tolist(), places["taper"], places["channel"])
 
 
 def _selected_events(
@@ -165,7 +165,7 @@ def _selected_samples(
     """Copy of the selected samples, in a new object; long trials are cut along time."""
     settings = _plain(select, data)
     plan = plan_for("selectdata", data, Copying(), selection)
-    if plan.memory.input < 2 * config.block_bytes * len(selection.trial_ids):
+    if plan.memory.input < 2 * config.block_bytes * len(selection.trial_numbers):
         return compute(plan, data, settings, parallel)
     cfg = recorded("selectdata", data, settings)
     cfg["selectdata"]["parallel"] = parallel
@@ -202,7 +202,7 @@ def _plain(select: Mapping[str, Any], data: BaseData) -> dict[str, Any]:
 
 def _tell_dropped(data: BaseData, select: Mapping[str, Any], selection: Selection) -> None:
     wanted = resolve({k: v for k, v in select.items() if k == "trials"}, data.describe())
-    dropped = len(wanted.trial_ids) - len(selection.trial_ids)
+    dropped = len(wanted.trial_ids) - len(selection.trial_numbers)
     if dropped:
         message("selectdata", f"left out {dropped} trials that do not cover latency {select['latency']}")
 
@@ -244,7 +244,7 @@ def show(data: BaseData, squeeze: bool = True, **kwargs: Any) -> NDArray[Any] | 
 def _arrays(data: BaseData, selection: Selection) -> list[NDArray[Any]]:
     """Selected trials as arrays."""
     if isinstance(data, DiscreteData):
-        return [data.read_selected(selection, k) for k in range(len(selection.trial_ids))]
+        return [data.read_selected(selection, k) for k in range(len(selection.trial_numbers))]
     plan = make_plan("show", Copying(), data.source, input_spec(data, selection), selection.index)
     order = plan.output.stored
     everything = Block(0, len(plan.spec.trialdefinition), 0, plan.n_channels)
@@ -258,7 +258,7 @@ def _arrays(data: BaseData, selection: Selection) -> list[NDArray[Any]]:
 
 def _check_ascending(selectors: Mapping[str, Any], selection: Selection) -> None:
     """Refuse lists that do not ascend: one slice of the data is shown, not a new arrangement."""
-    for key, indices in {"trials": selection.trial_ids, **selection.index}.items():
+    for key, indices in {"trials": selection.trial_numbers, **selection.index}.items():
         if (np.diff(indices) <= 0).any():
             raise InvalidValueError(
                 "unique and sorted selectors", "show kwargs", f"{key}: {selectors.get(key)}"

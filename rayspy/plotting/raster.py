@@ -73,7 +73,7 @@ def _selection(data: SpikeData, select: dict[str, Any]) -> Selection:
 
 
 def _is_too_much(data: SpikeData, selection: Selection, on_yaxis: str, function: str) -> bool:
-    n_units, n_trials = len(data.selected_codes(selection, "unit")), len(selection.trial_ids)
+    n_units, n_trials = len(data.selected_codes(selection, "unit")), len(selection.trial_numbers)
     if on_yaxis == "trials" and n_units != 1:
         warn(function, f"please select a single unit, e.g. unit=0 ({n_units} are selected)")
         return True
@@ -89,19 +89,19 @@ def _panels(data: SpikeData, selection: Selection, on_yaxis: str) -> list[Select
     if on_yaxis == "trials":
         units = selection.index.get("unit", np.arange(len(description.labels["unit"])))
         return [resolve({**given, "unit": int(k)}, description) for k in units]
-    return [resolve({**given, "trials": int(k)}, description) for k in selection.trial_ids]
+    return [resolve({**given, "trials": int(k)}, description) for k in selection.trial_numbers]
 
 
 def _lines(data: SpikeData, selection: Selection, on_yaxis: str) -> Lines:
     rate = data.samplerate or 1.0
-    trials = [data.read_selected(selection, k) for k in range(len(selection.trial_ids))]
+    trials = [data.read_selected(selection, k) for k in range(len(selection.trial_numbers))]
     column = data.dimord.index("sample")
     times = [
         (rows[:, column] - row[0] + row[2]) / rate
         for rows, row in zip(trials, selection.trialdefinition, strict=True)
     ]
     if on_yaxis == "trials":
-        return Lines(times, [str(k) for k in selection.trial_ids])
+        return Lines(times, [str(k) for k in selection.trial_numbers])
     codes, of_rows = data.selected_codes(selection, on_yaxis), trials[0][:, data.dimord.index(on_yaxis)]
     return Lines([times[0][of_rows == code] for code in codes], [str(n) for n in selection.labels(on_yaxis)])
 
@@ -123,7 +123,7 @@ def _draw(ax: Any, lines: Lines) -> None:
 def _title(data: SpikeData, selection: Selection, on_yaxis: str) -> str:
     if on_yaxis == "trials":
         return str(selection.labels("unit")[0])
-    return f"trial {selection.trial_ids[0]}"
+    return f"trial {selection.trial_numbers[0]}"
 
 
 def _time_label(data: SpikeData) -> str:

@@ -48,13 +48,13 @@ def view_of(data: BaseData, function: str, select: Mapping[str, Any]) -> View | 
     An active selection of the object counts, and is left as it is.
     """
     selection = _selection(data, select)
-    if len(selection.trial_ids) != 1:
-        n = len(selection.trial_ids)
+    if len(selection.trial_numbers) != 1:
+        n = len(selection.trial_numbers)
         warn(function, f"please select a single trial for plotting, e.g. trials=0 ({n} are selected)")
         return None
     start, stop = selection.trialdefinition[0, :2]
     if start == stop:
-        warn(function, f"trial {selection.trial_ids[0]} has no samples to plot")
+        warn(function, f"trial {selection.trial_numbers[0]} has no samples to plot")
         return None
     cuts: dict[str, Any] = {"time": slice(int(start), int(stop)), **selection.index}
     values = (
@@ -72,7 +72,7 @@ def view_of(data: BaseData, function: str, select: Mapping[str, Any]) -> View | 
 def _times(data: BaseData, selection: Selection) -> Array:
     """Times of the selected trial in seconds; numbers of samples where there is no time axis."""
     if data.samplerate is None and data.time is not None:
-        return data.time[int(selection.trial_ids[0])]
+        return data.time[int(selection.trial_numbers[0])]
     return trial_times(selection.trialdefinition[0], data.samplerate or 1.0)
 
 

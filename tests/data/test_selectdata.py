@@ -181,11 +181,11 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
 def test_wrong_selections(select: dict[str, Any], error: type[Exception], name: str) -> None:
     data = make()
     data.selection = {"trials": [1]}
-    before = data.selection.trial_ids.tolist()
+    before = data.selection.trial_ids
     for extra in ({}, {"inplace": True}):
         with pytest.raises(error, match=f"`{name}`"):
             data.selectdata(**{**extra, **select})
-    assert data.selection.trial_ids.tolist() == before
+    assert data.selection.trial_ids == before
     assert data.cfg == {}
 
 
@@ -239,7 +239,7 @@ def test_a_failing_call_leaves_no_selection_behind() -> None:
     data.selectdata(trials=[1], inplace=True)
     with pytest.raises(InvalidValueError, match="select"):
         spy.freqanalysis(data, select={"trials": [0]})
-    assert data.selection.trial_ids.tolist() == [1]
+    assert data.selection.trial_ids == [1]
 
 
 def test_the_active_selection_is_used_and_kept() -> None:
@@ -248,7 +248,7 @@ def test_the_active_selection_is_used_and_kept() -> None:
     power = spy.freqanalysis(data, parallel=False)
     assert power.channel.tolist() == ["d", "a"]
     assert power.trialinfo[:, 0].tolist() == [2, 1]
-    assert data.selection.trial_ids.tolist() == [1, 0]
+    assert data.selection.trial_ids == [1, 0]
 
 
 def test_in_place_selection_is_recorded_and_replayed() -> None:
@@ -313,7 +313,7 @@ def test_show_takes_names_in_the_order_of_the_data() -> None:
         ({"channel": ["c", "a"]}, InvalidValueError, "show kwargs"),
         ({"latency": 0.1}, InvalidTypeError, "latency"),
         ({"squeeze": 1}, InvalidTypeError, "squeeze"),
-        ({"foo": 1}, InvalidValueError, "option of selectdata"),
+        ({"foo": 1}, InvalidValueError, "selection kwargs"),
         ({"latency": [5, 6]}, InvalidValueError, "latency"),
     ],
 )

@@ -184,7 +184,7 @@ def segmented(selection: Selection, segments: Any, rate: float) -> Selection:
         places.append(np.full(len(shifts), k))
     return replace(
         selection,
-        trial_ids=selection.trial_ids[np.concatenate(places)],
+        trial_numbers=selection.trial_numbers[np.concatenate(places)],
         trialdefinition=np.concatenate(rows),
     )
 

@@ -100,7 +100,7 @@ def _check_inside(
         k = int(np.flatnonzero(outside)[0])
         low = selection.trialdefinition[k, 2] / rate
         raise InvalidValueError(
-            f"times that every selected trial has; trial {selection.trial_ids[k]} spans "
+            f"times that every selected trial has; trial {selection.trial_numbers[k]} spans "
             f"{low:g} to {low + (lengths[k] - 1) / rate:g} s",
             "toi",
             f"{toi[0]:g} to {toi[-1]:g} s",

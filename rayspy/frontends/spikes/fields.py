@@ -96,7 +96,7 @@ def _matching(data: AnalogData, spikes: SpikeData, selection: Selection) -> Arra
         legal = f"spikes with the {len(mine)} trials of the signals (spikes.definetrial)"
         raise InvalidValueError(legal, "spikes", f"{len(theirs)} trials")
     own = np.asarray(trial_intervals(selection.trialdefinition, data.samplerate))
-    trl = theirs[selection.trial_ids]
+    trl = theirs[selection.trial_numbers]
     there = np.asarray(trial_intervals(trl, spikes.samplerate))
     slack = 1 / float(data.samplerate or 1) + 1 / float(spikes.samplerate or 1)
     short = (there[:, 0] > own[:, 0] + slack) | (there[:, 1] < own[:, 1] - slack)
@@ -104,7 +104,7 @@ def _matching(data: AnalogData, spikes: SpikeData, selection: Selection) -> Arra
         k = int(np.flatnonzero(short)[0])
         legal = (
             "spikes whose trials cover those of the signals, in samples of the spikes; trial "
-            f"{selection.trial_ids[k]} of the signals spans {own[k, 0]:g} to {own[k, 1]:g} s"
+            f"{selection.trial_numbers[k]} of the signals spans {own[k, 0]:g} to {own[k, 1]:g} s"
         )
         raise InvalidValueError(legal, "spikes", f"{there[k, 0]:g} to {there[k, 1]:g} s")
     return trl
@@ -130,7 +130,9 @@ def _run(
     width: Any,
     total: bool,
 ) -> Finished:
-    spec = replace(input_spec(both.data, both.selection), variants=np.arange(len(both.selection.trial_ids)))
+    spec = replace(
+        input_spec(both.data, both.selection), variants=np.arange(len(both.selection.trial_numbers))
+    )
     reduction = Total() if total else None
     source, index = both.data.source, both.selection.index
     plan = make_plan(name, method, source, spec, index, reduction, check_chan_per_worker(width))
@@ -398,7 +400,7 @@ def _each_spike(
     if (both.beside.bounds[:, 0] == both.beside.bounds[:, 1]).any():
         k = int(np.flatnonzero(both.beside.bounds[:, 0] == both.beside.bounds[:, 1])[0])
         legal = "trials with spikes, for output='fourier'"
-        raise InvalidValueError(legal, "select", f"trial {both.selection.trial_ids[k]} without")
+        raise InvalidValueError(legal, "select", f"trial {both.selection.trial_numbers[k]} without")
     method = Phases(both.beside, *windows, each=True)
     done = _run(name, both, method, settings, parallel, settings["chan_per_worker"], False)
     made: SpectralData = done.make(SpectralData, done.sources[""], done.specs[""])

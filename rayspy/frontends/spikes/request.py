@@ -104,7 +104,7 @@ def spikes_of(function: str, data: SpikeData, select: Any, latency: Any, vartria
     word = "maxperiod" if latency is None or _is_all(latency) else latency
     window = latency_window(word, np.asarray(intervals))
     _check_overlap(np.asarray(intervals), window)
-    found = Spikes(data, selection.trial_ids, trl, cells_of(data, selection), rate, window)
+    found = Spikes(data, selection.trial_numbers, trl, cells_of(data, selection), rate, window)
     _tell_outside(function, data)
     if not vartriallen:
         found = _only_covering(function, found)

@@ -128,7 +128,7 @@ def collect(
             if item.data is None:
                 raise InvalidValueError("object with data", origin, f"empty {type(item).__name__}")
             selection = selected(item, select(item) or None)
-            n = len(selection.trial_ids)
+            n = len(selection.trial_numbers)
             if len(items) > 1 and n > 1:
                 raise InvalidValueError(
                     "objects with one trial each where a list of objects (subjects) is given: average over "
@@ -199,11 +199,11 @@ def _times(one: Observation) -> Array:
     times = one.selection.time if one.data.selection is None else one.data.selection.time
     if one.selection.clock is None and getattr(one.data, "info", {}).get("toi") is not None:
         known = one.data.time
-        if known is not None and len(known[int(one.selection.trial_ids[one.trial])]) == _length(one):
-            return np.asarray(known[int(one.selection.trial_ids[one.trial])])
+        if known is not None and len(known[int(one.selection.trial_numbers[one.trial])]) == _length(one):
+            return np.asarray(known[int(one.selection.trial_numbers[one.trial])])
     if times is None:
         return np.arange(_length(one), dtype=np.float64)
-    return np.asarray(times[int(one.selection.trial_ids[one.trial])], dtype=np.float64)
+    return np.asarray(times[int(one.selection.trial_numbers[one.trial])], dtype=np.float64)
 
 
 def _length(one: Observation) -> int:
@@ -213,7 +213,7 @@ def _length(one: Observation) -> int:
 
 def _check_alike(first: Observation, other: Observation) -> None:
     """Refuse observations that do not have the same points."""
-    where = f"{other.origin}, trial {other.selection.trial_ids[other.trial]}"
+    where = f"{other.origin}, trial {other.selection.trial_numbers[other.trial]}"
     if type(other.data) is not type(first.data):
         raise InvalidTypeError(other.data, other.origin, f"{type(first.data).__name__} as {first.origin};")
     if _length(other) != _length(first):

@@ -111,7 +111,7 @@ def timelockanalysis(
             divisor,
         )
     made, missing = _stacked(data, selection, spec, parallel, width)
-    whole = replace(input_spec_of(made), trial_ids=selection.trial_ids)
+    whole = replace(input_spec_of(made), trial_ids=selection.trial_numbers)
     averaged = covariance and not keeptrials
     plan = make_plan(
         "timelockanalysis",
