@@ -99,6 +99,17 @@ def test_statistics_over_trials():
     assert told(spy.connectivityanalysis(recording(), method="csd")) == ("cross-spectral density", "V²")
 
 
+def test_spikes_and_time_locking():
+    data = recording()
+    assert told(spy.timelockanalysis(data)) == (None, "V")
+    spikes = spy.spikes_from_times({"a": np.arange(0.05, 7.9, 0.1)}, samplerate=1000)
+    spikes.trialdefinition = data.trialdefinition * 10
+    assert told(spy.spike_psth(spikes, binsize=0.2)) == ("firing rate", "spikes/s")
+    assert told(spy.spike_psth(spikes, binsize=0.2, output="spikecount")) == ("spike count", "1")
+    assert told(spy.spiketriggeredaverage(data, spikes, timwin=[-0.1, 0.1])) == (None, "V")
+    assert told(spy.spikefieldcoherence(data, spikes)) == ("spike-field coherence", "1")
+
+
 def test_saved_copied_shown_joined(tmp_path):
     power = spy.freqanalysis(recording(["V", "uV", "V"]))
     power.save(filename=str(tmp_path / "power"))

@@ -238,6 +238,7 @@ def spiketriggeredaverage(
         {"channel": np.array(names)},
     )  # fmt: skip
     made: TimeLockData = done.make(TimeLockData, MemorySource(flat["avg"]), spec)
+    made.quantity, made.unit = data.quantity, data.unit if isinstance(data.unit, str) else None
     made.attach(flat)
     return made
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.checks import check_bool
 from rayspy.data.base import BaseData
+from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection, latency_window, trial_intervals
 from rayspy.data.spike import SpikeData, default_code_names
 from rayspy.errors import InvalidTypeError, InvalidValueError
@@ -160,6 +161,28 @@ def _names(data: SpikeData, pairs: Array) -> list[str]:
     return [f"{channel}_{unit}" for channel, unit in zip(*parts, strict=True)]
 
 
+_COUNTED = {
+    "rate": ("firing rate", "spikes/s"),
+    "spikecount": ("spike count", "1"),
+    "proportion": ("proportion of spikes", "1"),
+}
+_MEANINGS = {
+    "spike_fano": ("Fano factor", "1"),
+    "spike_xcorr": ("cross-correlation", None),
+    "spikefieldcoherence": ("spike-field coherence", "1"),
+}
+
+
+def _meaning(name: str, settings: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Quantity and unit of the result of a function with these settings."""
+    output = settings.get("output", settings.get("outputunit"))
+    if name in _MEANINGS:
+        return _MEANINGS[name]
+    if isinstance(output, str) and output in _COUNTED:
+        return _COUNTED[output]
+    return (output, None) if isinstance(output, str) else (None, None)
+
+
 @dataclass(frozen=True, eq=False)
 class Finished:
     """Results of a run, still to be made objects."""
@@ -176,6 +199,8 @@ class Finished:
         """Make an object of a result and note where it comes from."""
         made = cls.from_parts(source, spec.trialdefinition, spec.samplerate, spec.labels, spec.dims)
         made.cfg = self.cfg
+        if isinstance(made, Measured):
+            made.quantity, made.unit = _meaning(self.name, self.logged)
         made.info.update(self.data.info)
         made._log = list(self.data._log)
         made.record(self.name, self.logged, self.used_parallel)

@@ -135,6 +135,7 @@ def timelockanalysis(
     made.attach(found)
     made.cfg = recorded("timelockanalysis", data, settings)
     made.cfg["timelockanalysis"]["parallel"] = parallel
+    made.quantity, made.unit = data.quantity, data.unit_of(selection.index.get("channel"))
     made.info.update(data.info)
     missing.tell(made)
     made._log = list(data._log)
