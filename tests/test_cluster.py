@@ -322,7 +322,7 @@ def test_failed_start_says_why_and_is_remembered(failing):
 LEAKS = """
 folder = options["_temp_dir"]
 subprocess.Popen(["sh", "-c", "sleep 600; : gcs_server", folder + "/"], start_new_session=True)
-subprocess.Popen(["sleep", "601"])
+subprocess.Popen(["sh", "-c", "sleep 601 & exit"], start_new_session=True)
 time.sleep(600)
 """
 

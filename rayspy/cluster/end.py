@@ -128,19 +128,22 @@ def _tree(head: subprocess.Popen[bytes] | None) -> list[Any]:
 
 
 def _processes(local: state.LocalRay) -> list[Any]:
-    """Whatever belongs to a Ray: descendants of its head, and what has its folder in the command line."""
+    """Whatever belongs to a Ray: what descends from its head, or has its folder in the command line."""
     psutil = _psutil()
     found = {process.pid: process for process in _tree(local.head)}
     others = {os.getpid(), 0 if local.watch is None else local.watch.pid}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid not in others and _names(process, f"{local.folder}/"):
+            if process.pid not in others and _belongs(process, local.folder):
                 found[process.pid] = process
     return [process for process in found.values() if _lives(process)]
 
 
-def _names(process: Any, folder: str) -> bool:
-    return any(folder in word for word in process.cmdline())
+def _belongs(process: Any, folder: Path) -> bool:
+    """Whether a process has the folder in its command line, or the environment of one that had a head."""
+    if any(f"{folder}/" in word for word in process.cmdline()):
+        return True
+    return bool(process.environ().get(env.FOLDER) == str(folder))
 
 
 def _lives(process: Any) -> bool:

@@ -29,6 +29,10 @@ STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
 
 
+FOLDER = "RAYSPY_RAY_FOLDER"
+"""Names the folder of their Ray in the environment of all processes that come from its head."""
+
+
 def worker_environment() -> dict[str, str]:
     """Environment for Ray's processes: one thread each, modules found where this process finds them.
 

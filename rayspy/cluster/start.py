@@ -201,7 +201,7 @@ def _start_head(folder: Path, options: dict[str, Any]) -> subprocess.Popen[bytes
     with (folder / "out").open("wb") as out:
         return subprocess.Popen(
             [*_HEAD, json.dumps(asked)],
-            env={**os.environ, **_DASHBOARD_PATIENCE, **env.worker_environment()},
+            env={**os.environ, **_DASHBOARD_PATIENCE, **env.worker_environment(), env.FOLDER: str(folder)},
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
