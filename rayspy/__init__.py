@@ -78,6 +78,8 @@ from rayspy.io.spikes import spikes_to_times as spikes_to_times
 from rayspy.io.writers.brainvision import to_brainvision as to_brainvision
 from rayspy.io.writers.edf import to_edf as to_edf
 from rayspy.io.writers.fieldtrip import to_fieldtrip as to_fieldtrip
+from rayspy.io.writers.gridded import to_netcdf as to_netcdf
+from rayspy.io.writers.gridded import to_zarr as to_zarr
 from rayspy.io.writers.mne_objects import raw_adata_to_mne_raw as raw_adata_to_mne_raw
 from rayspy.io.writers.mne_objects import tldata_to_mne_epochs as tldata_to_mne_epochs
 from rayspy.io.writers.mne_objects import to_mne as to_mne
@@ -223,6 +225,7 @@ __all__ = [
     "to_fieldtrip",
     "to_mne",
     "to_neo",
+    "to_netcdf",
     "to_nwb",
     "to_pandas",
     "to_parquet",
@@ -230,6 +233,7 @@ __all__ = [
     "to_spikeinterface",
     "to_syncopy",
     "to_xarray",
+    "to_zarr",
     "var",
     "white_noise",
 ]

@@ -1,0 +1,114 @@
+"""NetCDF and Zarr, written through xarray piece by piece."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rayspy.checks import check_bool
+from rayspy.config import config
+from rayspy.data.base import BaseData
+from rayspy.errors import PathError
+from rayspy.io.readers.recording import required
+from rayspy.io.writers import whole
+from rayspy.io.writers.xarrays import to_xarray
+
+
+def to_netcdf(data: BaseData, path: Any, overwrite: bool = False) -> None:
+    """Write an object as a NetCDF 4 file, with the coordinates and attributes of `to_xarray`.
+
+    Parameters
+    ----------
+    data : AnalogData, SpectralData, CrossSpectralData or TimeLockData
+        Is not changed; an active selection does not count.
+    path : path
+        The file; ``.nc`` is appended where it is missing.
+    overwrite : bool
+        Replace what is there.
+
+    Notes
+    -----
+    The numbers are the variable ``data``. NetCDF has no complex numbers: these are two variables,
+    ``data_real`` and ``data_imag``.
+
+    Raises
+    ------
+    PathError
+        The file exists, or cannot be written.
+    InvalidTypeError, InvalidValueError
+        Not such an object, or an empty one.
+    MissingPackageError
+        xarray or h5netcdf is not installed.
+    """
+    check_bool(overwrite, "overwrite")
+    dataset = _dataset(data, "to_netcdf", split=True)
+    if find_spec("h5netcdf") is None:
+        raise required("h5netcdf", "to_netcdf")
+    final = whole.target(path, ".nc", overwrite)
+    with whole.building(final) as (part,):
+        dataset.to_netcdf(part, engine="h5netcdf")
+
+
+def to_zarr(data: BaseData, path: Any, overwrite: bool = False) -> None:
+    """Write an object as a Zarr store (format 2), with the coordinates and attributes of `to_xarray`.
+
+    Parameters
+    ----------
+    data : AnalogData, SpectralData, CrossSpectralData or TimeLockData
+        Is not changed; an active selection does not count.
+    path : path
+        The folder; ``.zarr`` is appended where it is missing. The numbers are the array ``data``.
+    overwrite : bool
+        Replace what is there.
+
+    Raises
+    ------
+    PathError
+        The folder exists, or cannot be written.
+    InvalidTypeError, InvalidValueError
+        Not such an object, or an empty one.
+    MissingPackageError
+        xarray or zarr is not installed.
+    """
+    check_bool(overwrite, "overwrite")
+    dataset = _dataset(data, "to_zarr", split=False)
+    if find_spec("zarr") is None:
+        raise required("zarr", "to_zarr")
+    final = _folder(path, overwrite)
+    part = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
+    try:
+        dataset.to_zarr(part, mode="w", zarr_format=2, consolidated=True)
+        if final.exists():
+            shutil.rmtree(final)
+        part.rename(final)
+    except OSError as error:
+        raise PathError(final, hint=error.strerror or str(error)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _folder(path: Any, overwrite: bool) -> Path:
+    """Full name of a store that may be written."""
+    wanted = whole.target(path, ".zarr", overwrite=False) if not overwrite else None
+    if wanted is not None:
+        return wanted
+    full = Path(path).expanduser().absolute()
+    full = full if full.suffix == ".zarr" else full.with_name(full.name + ".zarr")
+    if full.exists() and not (full / ".zgroup").is_file():
+        raise PathError(full, exists=True, hint="it is no Zarr store and is not replaced")
+    full.parent.mkdir(parents=True, exist_ok=True)
+    return full
+
+
+def _dataset(data: BaseData, function: str, split: bool) -> Any:
+    """One variable, or its real and imaginary part, in chunks of the size of a block along the first axis."""
+    array = to_xarray(data)
+    rows = max(1, config.block_bytes // max(1, array.nbytes // max(1, array.shape[0])))
+    lazy = array.chunk({array.dims[0]: rows})
+    if split and array.dtype.kind == "c":
+        parts = {"data_real": lazy.real, "data_imag": lazy.imag}
+        return lazy.real.to_dataset(name="data_real").assign(parts).assign_attrs(array.attrs)
+    return lazy.to_dataset(name="data").assign_attrs(array.attrs)
