@@ -6,6 +6,7 @@ from rayspy.cluster.start import retry_ray as retry_ray
 from rayspy.config import config as config
 from rayspy.data import actions as _actions
 from rayspy.data.analog import AnalogData as AnalogData
+from rayspy.data.coupling import CouplingData as CouplingData
 from rayspy.data.crossspectral import CrossSpectralData as CrossSpectralData
 from rayspy.data.event import EventData as EventData
 from rayspy.data.spectral import SpectralData as SpectralData
@@ -19,6 +20,7 @@ from rayspy.frontends.arithmetic import concat as concat
 from rayspy.frontends.arithmetic import equal as _equal
 from rayspy.frontends.baseline import baseline as baseline
 from rayspy.frontends.connectivity.analysis import connectivityanalysis as connectivityanalysis
+from rayspy.frontends.connectivity.crossfrequency import crossfrequencyanalysis as crossfrequencyanalysis
 from rayspy.frontends.definetrial import definetrial as definetrial
 from rayspy.frontends.definetrial import redefinetrial as redefinetrial
 from rayspy.frontends.explain import Explanation as Explanation
@@ -95,6 +97,7 @@ from rayspy.launch.connecting import connect as connect
 from rayspy.launch.info import cluster_info as cluster_info
 from rayspy.plotting import multipanelplot as multipanelplot
 from rayspy.plotting import singlepanelplot as singlepanelplot
+from rayspy.plotting.coupling import comodulogram as _comodulogram
 from rayspy.progress import set_loglevel as set_loglevel
 from rayspy.synthdata import ar2_network as ar2_network
 from rayspy.synthdata import ar2_peak_freq as ar2_peak_freq
@@ -114,7 +117,7 @@ _PLANNED = ("raw_adata_to_mne", "epoch_mne_to_adata", "tldata_to_mne")
 _actions.register(arithmetic=_arithmetic, equal=_equal)
 _actions.register(definetrial=definetrial, selectdata=selectdata, show=show, save=save, load_as=_load_as)
 _actions.register(singlepanelplot=singlepanelplot, multipanelplot=multipanelplot)
-_actions.register(extend_statistics=_extend_statistics)
+_actions.register(extend_statistics=_extend_statistics, plot_coupling=_comodulogram)
 _actions.register(to_dask=lambda data: __getattr__("to_dask")(data))  # type: ignore[operator]
 
 
@@ -137,6 +140,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AnalogData",
+    "CouplingData",
     "CrossSpectralData",
     "EventData",
     "Explanation",
@@ -159,6 +163,7 @@ __all__ = [
     "connectivityanalysis",
     "connectivitystatistics",
     "copy",
+    "crossfrequencyanalysis",
     "definetrial",
     "errors",
     "explain",

@@ -229,7 +229,7 @@ class StatData:
             "rows",
         )
         kept = {name: getattr(self, name) for name in (*names, "cfg")}
-        return {"format": _FORMAT, "version": _VERSION, **_plain(kept)}
+        return {"format": _FORMAT, "version": _VERSION, **plain(kept)}
 
     @classmethod
     def load(cls, filename: str | os.PathLike[str]) -> StatData:
@@ -329,16 +329,16 @@ class IntervalData:
         return f"rayspy IntervalData: {self.words}\n  points: {sizes}\n  level : {self.level:g}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Only what JSON has: NaN and arrays become None and lists."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else str(value)
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -18,6 +18,7 @@ from rayspy.executors.run import results_in, run_block
 from rayspy.frontends.baseline import baseline
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.connectivity.analysis import connectivityanalysis
+from rayspy.frontends.connectivity.crossfrequency import crossfrequencyanalysis
 from rayspy.frontends.freqanalysis import freqanalysis
 from rayspy.frontends.linenoise import linefilter, notchfilter
 from rayspy.frontends.preprocessing import preprocessing
@@ -41,6 +42,7 @@ from rayspy.storage.scratch import check_space, free_bytes, new_target
 EXPLAINED: tuple[Callable[..., Any], ...] = (
     freqanalysis,
     connectivityanalysis,
+    crossfrequencyanalysis,
     preprocessing,
     resampledata,
     notchfilter,
