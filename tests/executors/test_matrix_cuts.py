@@ -136,8 +136,10 @@ def test_unequal_trials_selections_and_disk_have_the_bits_of_the_whole(case):
 
 @pytest.mark.parametrize("case", ["wavelet", "windows"])
 def test_averages_and_welch_are_not_cut(case):
-    with small_blocks():
+    with spy.config.using(block_bytes=300_000):
         assert not is_cut(plan_of(make(), keeptrials=False, **CASES[case]))
+    with small_blocks():
+        assert not in_pieces(plan_of(make(), keeptrials=False, **CASES[case]))
         assert not is_cut(plan_of(make((90_000,)), method="welch", t_ftimwin=0.2, toi=0.9))
 
 

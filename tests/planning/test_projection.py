@@ -85,7 +85,7 @@ def test_measured_at_most_projected(name, kind, tmp_path, monkeypatch):
     function, n_channels = (HEAVY[name], 3) if name in HEAVY else (LIGHT[name], 24)
     path = tmp_path / "x.raw" if kind != "unequal" else None
     with spy.config.using(block_bytes=2**16, num_cpus=1, resume=False):
-        function(data_of(LENGTHS[kind], n_channels, path, 990))  # loads compiled loops
+        function(data_of(LENGTHS[kind], n_channels, path, 980))  # loads compiled loops
         peak, projected = measured(function, data_of(LENGTHS[kind], n_channels, path), monkeypatch)
     assert peak <= projected
 
