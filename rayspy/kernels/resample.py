@@ -279,10 +279,9 @@ def _series(factor: Interpolation) -> NDArray[np.float64]:
 
 
 def interpolation_bytes(factor: Interpolation, n_rows: int) -> int:
-    """Memory for coefficients of up to so many rows, whatever the number of lines."""
+    """Memory for coefficients of up to so many rows, also kept ones, whatever the number of lines."""
     rows = min(n_rows, _rows_at_once(factor))
-    kept = min(n_rows, _MATRICES * rows)
-    return factor.width * (12 * kept + 48 * rows + 64 * _n_terms(factor.cutoff))
+    return factor.width * (12 * _MATRICES * rows + 48 * rows + 64 * _n_terms(factor.cutoff))
 
 
 def _put_summed(
