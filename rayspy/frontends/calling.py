@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from functools import wraps
+from functools import lru_cache, wraps
 from operator import index
 from typing import Any, ParamSpec, TypeVar
 
@@ -85,7 +85,7 @@ _options: set[str] = set()
 
 def _refuse_unknown(function: Callable[..., Any], keywords: Mapping[str, Any]) -> None:
     """Refuse a keyword that no function has; the nearest one is named."""
-    parameters = inspect.signature(function).parameters
+    parameters = parameters_of(function)
     own = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     others = _options if _takes_any(function) else set()
     for name in keywords:
@@ -94,7 +94,13 @@ def _refuse_unknown(function: Callable[..., Any], keywords: Mapping[str, Any]) -
 
 
 def _takes_any(function: Callable[..., Any]) -> bool:
-    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+    return any(p.kind is p.VAR_KEYWORD for p in parameters_of(function).values())
+
+
+@lru_cache(maxsize=256)
+def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Parameters of a function by name; looking them up takes as long as planning a small call."""
+    return inspect.signature(function).parameters
 
 
 def _nearest(name: str, options: list[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from rayspy.checks import check_bool, check_choice
 from rayspy.data.analog import AnalogData
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
+from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, parameters_of, warn_unused
 from rayspy.frontends.compute import compute, input_spec, selected
 from rayspy.frontends.missing import check_nan
 from rayspy.frontends.spectral.checks import check_input
@@ -292,7 +291,7 @@ def _run(
 
 def _warn_without_effect(settings: Mapping[str, Any]) -> None:
     """Tell which parameters were given that the method does not have."""
-    parameters = inspect.signature(freqanalysis).parameters
+    parameters = parameters_of(freqanalysis)
     used = _COMMON | _USED[settings["method"]]
     changed = [
         name
