@@ -33,8 +33,24 @@ OPERATIONS: dict[str, np.ufunc] = {
 }
 
 
+class OverSource:
+    """What sources that read another one have in common: they are where that is."""
+
+    source: ArraySource
+
+    @property
+    def location(self) -> str:
+        """Location of the source."""
+        return self.source.location
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the source is."""
+        return self.source.in_memory
+
+
 @dataclass(frozen=True, eq=False)
-class RunsSource:
+class RunsSource(OverSource):
     """Runs of rows of a source, one behind the other, and picked indices along its other axes.
 
     Parameters
@@ -73,16 +89,6 @@ class RunsSource:
     def dtype(self) -> np.dtype[Any]:
         """Type of the elements."""
         return self.source.dtype
-
-    @property
-    def location(self) -> str:
-        """Location of the source."""
-        return self.source.location
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the source is."""
-        return self.source.in_memory
 
     @contextmanager
     def reader(self) -> Iterator[Read]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.storage.derived import OverSource
 from rayspy.storage.region import Region, region_shape
 from rayspy.storage.sources import ArraySource, Read
 
@@ -26,7 +27,7 @@ def real_type(stored: np.dtype[Any]) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True)
-class ScaledSource:
+class ScaledSource(OverSource):
     """An array of samples x columns times a gain plus an offset, one for all or one per column.
 
     Parameters
@@ -51,16 +52,6 @@ class ScaledSource:
         """float32 for stored numbers of up to 16 bits and for float32, float64 for all others."""
         return real_type(self.source.dtype)
 
-    @property
-    def location(self) -> str:
-        """Location of the source."""
-        return self.source.location
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the source is."""
-        return self.source.in_memory
-
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions."""
@@ -84,7 +75,7 @@ class ScaledSource:
 
 
 @dataclass(frozen=True, eq=False)
-class ApartSource:
+class ApartSource(OverSource):
     """Runs of rows of an array at new places, with NaN between them.
 
     Parameters
@@ -115,16 +106,6 @@ class ApartSource:
         """A real type, which has NaN."""
         return real_type(self.source.dtype)
 
-    @property
-    def location(self) -> str:
-        """Location of the source."""
-        return self.source.location
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the source is."""
-        return self.source.in_memory
-
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions."""
@@ -145,7 +126,7 @@ class ApartSource:
 
 
 @dataclass(frozen=True)
-class TransposedSource:
+class TransposedSource(OverSource):
     """A two-dimensional array with its dimensions exchanged."""
 
     source: ArraySource
@@ -159,16 +140,6 @@ class TransposedSource:
     def dtype(self) -> np.dtype[Any]:
         """Type of the elements."""
         return self.source.dtype
-
-    @property
-    def location(self) -> str:
-        """Location of the source."""
-        return self.source.location
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the source is."""
-        return self.source.in_memory
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
