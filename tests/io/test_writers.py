@@ -342,7 +342,7 @@ def test_neo_comes_back(data, spikes):
     np.testing.assert_allclose(spy.to_neo(events).segments[0].events[0].magnitude, [0, 0.04])
 
 
-def test_pynapple_and_spikeinterface(data, spikes):
+def test_pynapple(data, spikes):
     nap = pytest.importorskip("pynapple")
     frame = spy.to_pynapple(data)
     np.testing.assert_array_equal(frame.values, data.data[:])
@@ -350,6 +350,9 @@ def test_pynapple_and_spikeinterface(data, spikes):
     group = spy.to_pynapple(spikes)
     assert isinstance(group, nap.TsGroup)
     np.testing.assert_allclose(group[5].times(), [0.01, 0.07, 1.3])
+
+
+def test_spikeinterface(data, spikes):
     core = pytest.importorskip("spikeinterface.core")
     picked = data.selectdata(channel=["Fz", "Cz"])
     recording = spy.to_spikeinterface(picked)
