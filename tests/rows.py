@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rayspy.kernels.convolution import put_filtered
-from rayspy.kernels.resample import put_resampled
+from rayspy.kernels.filters.convolution import put_filtered
+from rayspy.kernels.filters.resample import put_resampled
 
 
 def filtered(x, response, passes, start, length, first, stop):

@@ -8,7 +8,7 @@ from rayspy.data import actions
 
 
 class Operators:
-    """Arithmetic trial by trial; see `rayspy.frontends.arithmetic`."""
+    """Arithmetic trial by trial; see `rayspy.frontends.handling.arithmetic`."""
 
     __array_ufunc__: ClassVar[None] = None
     """Keeps NumPy from taking an object apart where an array stands on its left."""

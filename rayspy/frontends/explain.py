@@ -15,16 +15,16 @@ from rayspy.config import config
 from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, PathError, ScratchSpaceError
 from rayspy.executors.outlook import Outlook, Planned, advice, foresee, planning_only
 from rayspy.executors.run import results_in, run_block
-from rayspy.frontends.baseline import baseline
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.connectivity.analysis import connectivityanalysis
 from rayspy.frontends.connectivity.crossfrequency import crossfrequencyanalysis
-from rayspy.frontends.freqanalysis import freqanalysis
-from rayspy.frontends.linenoise import linefilter, notchfilter
-from rayspy.frontends.preprocessing import preprocessing
-from rayspy.frontends.rereference import rereference
-from rayspy.frontends.resampledata import resampledata
-from rayspy.frontends.selectdata import selectdata
+from rayspy.frontends.filters.baseline import baseline
+from rayspy.frontends.filters.linenoise import linefilter, notchfilter
+from rayspy.frontends.filters.preprocessing import preprocessing
+from rayspy.frontends.filters.rereference import rereference
+from rayspy.frontends.filters.resampledata import resampledata
+from rayspy.frontends.handling.selectdata import selectdata
+from rayspy.frontends.spectral.freqanalysis import freqanalysis
 from rayspy.frontends.spikes.fields import (
     spikefieldcoherence,
     spiketriggeredaverage,

@@ -49,7 +49,12 @@ def tell(text):
 
 def filters(settings):
     """Spectra of all filters per frequency, with one length of transform each; made before the clock runs."""
-    from rayspy.kernels.wavelets import automatic_periods, fourier_factor, sampled_superlet, sampled_wavelet
+    from rayspy.kernels.spectral.wavelets import (
+        automatic_periods,
+        fourier_factor,
+        sampled_superlet,
+        sampled_wavelet,
+    )
 
     if settings["method"] == "wavelet":
         factor = fourier_factor("Morlet", 6)

@@ -140,7 +140,7 @@ def test_peaks_of_meg_in_tesla(unit: float) -> None:
 def test_fits_keep_to_one_thread_and_give_the_others_back() -> None:
     from threadpoolctl import threadpool_info
 
-    from rayspy.kernels.fooof import _SINGLE
+    from rayspy.kernels.spectral.fooof import _SINGLE
 
     def threads() -> set[int]:
         return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rayspy.kernels.convolution import LONGEST, Response, put_filtered, reach
+from rayspy.kernels.filters.convolution import LONGEST, Response, put_filtered, reach
 from rayspy.kernels.lengths import LANES, fast_length
 from rayspy.kernels.loops import lanes
 from rayspy.kernels.loops.lanes import aligned, backward, forward, kept, transform

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import upfirdn
 
-from rayspy.kernels import convolution, resample
-from rayspy.kernels.convolution import Response, put_filtered
+from rayspy.kernels.filters import convolution, resample
+from rayspy.kernels.filters.convolution import Response, put_filtered
+from rayspy.kernels.filters.resample import Polyphase, n_rows, put_resampled
 from rayspy.kernels.lines import lines_of
 from rayspy.kernels.loops.lanes import line_groups
 from rayspy.kernels.loops.rows import Segments, put, take
-from rayspy.kernels.resample import Polyphase, n_rows, put_resampled
 
 TYPES = ("f4", "f8", "i2", "i4")
 SHAPES = {"n_trials": st.integers(1, 3), "n_channels": st.integers(1, 40), "seed": st.integers(0, 2**31)}

@@ -9,9 +9,9 @@ from scipy.signal.windows import dpss
 
 import rayspy as spy
 from rayspy.executors import driver
-from rayspy.kernels import tapers
 from rayspy.kernels.remember import remembered
-from rayspy.methods import mtmfft
+from rayspy.kernels.spectral import tapers
+from rayspy.methods.spectral import mtmfft
 from rayspy.storage.sources import read_all
 
 LENGTHS = {"equal": [500] * 24, "unequal": [300 + 17 * k for k in range(24)], "single": [12_000]}

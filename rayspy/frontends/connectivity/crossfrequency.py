@@ -21,12 +21,12 @@ from rayspy.frontends.connectivity.wanted import check_pairs
 from rayspy.frontends.pointwise import stack_of
 from rayspy.frontends.spectral.checks import check_input, check_polyremoval
 from rayspy.kernels.connectivity.coupling import MEASURES, OUTCOMES
-from rayspy.kernels.wavelets import sampled_wavelet
+from rayspy.kernels.spectral.wavelets import sampled_wavelet
 from rayspy.methods.connectivity.coupling import Coupling
 from rayspy.methods.connectivity.entries import Entries, listed
 from rayspy.methods.reductions.coupling import PooledCoupling
-from rayspy.methods.timepoints import TimePoints
-from rayspy.methods.wavelet import Wavelet
+from rayspy.methods.spectral.timepoints import TimePoints
+from rayspy.methods.spectral.wavelet import Wavelet
 from rayspy.planning.partition import even_edges
 from rayspy.planning.plan import make_plan
 from rayspy.progress import warn

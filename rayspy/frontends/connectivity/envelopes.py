@@ -14,7 +14,7 @@ from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidValueError
 from rayspy.frontends.compute import compute_results, input_spec, selected
-from rayspy.frontends.preprocessing import preprocessing
+from rayspy.frontends.filters.preprocessing import preprocessing
 from rayspy.methods.connectivity.entries import Entries
 from rayspy.methods.copying import Copying
 from rayspy.methods.reductions.envelopes import EnvelopeCorrelation

@@ -27,7 +27,7 @@ from rayspy.frontends.spectral.request import Given, lengths_of
 from rayspy.methods.base import Method
 from rayspy.methods.connectivity.spectra import PairSpectra
 from rayspy.methods.copying import Copying
-from rayspy.methods.mtmfft import Mtmfft, Taper
+from rayspy.methods.spectral.mtmfft import Mtmfft, Taper
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""Parameters of the methods of `freqanalysis`: checked, resolved, one builder per method."""
+"""Front-end `freqanalysis`, and the parameters of its methods: checked, resolved, one builder per method."""

@@ -12,8 +12,8 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.selection import bins_within, sample_slack
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.kernels.tapers import WINDOW_PARAMETERS
-from rayspy.methods.mtmfft import Taper, frozen_options
+from rayspy.kernels.spectral.tapers import WINDOW_PARAMETERS
+from rayspy.methods.spectral.mtmfft import Taper, frozen_options
 from rayspy.progress import message, warn
 
 OUTPUTS = ("pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal", "absimag")

@@ -19,11 +19,11 @@ from rayspy.executors.outlook import end_if_planning
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.compute import compute
 from rayspy.frontends.missing import COUNTS, NanTrials, counts_in
-from rayspy.kernels.fooof import N_FIXED
+from rayspy.kernels.spectral.fooof import N_FIXED
 from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.copying import Copying
-from rayspy.methods.fooof import Fooof
-from rayspy.methods.mtmfft import Mtmfft
+from rayspy.methods.spectral.fooof import Fooof
+from rayspy.methods.spectral.mtmfft import Mtmfft
 from rayspy.planning.plan import Plan, make_plan
 from rayspy.storage.sources import AbsentSource, ArraySource
 

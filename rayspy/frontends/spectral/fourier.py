@@ -20,9 +20,9 @@ from rayspy.frontends.spectral.checks import (
 )
 from rayspy.frontends.spectral.request import Given, Request, lengths_of
 from rayspy.frontends.spectral.times import Placed, check_toi, cut_to, overlap_step, placed
-from rayspy.methods.mtmconvol import Mtmconvol, Welch
-from rayspy.methods.mtmfft import Mtmfft, Taper
-from rayspy.methods.timepoints import TimePoints
+from rayspy.methods.spectral.mtmconvol import Mtmconvol, Welch
+from rayspy.methods.spectral.mtmfft import Mtmfft, Taper
+from rayspy.methods.spectral.timepoints import TimePoints
 from rayspy.progress import warn
 
 FOOOF_OUTPUTS = ("fooof", "fooof_aperiodic", "fooof_peaks")

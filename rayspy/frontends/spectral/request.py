@@ -13,7 +13,7 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection
 from rayspy.frontends.spectral.times import Placed
 from rayspy.methods.base import Method
-from rayspy.methods.timepoints import TimePoints
+from rayspy.methods.spectral.timepoints import TimePoints
 
 Given = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rayspy.checks import check_array, check_scalar, is_number
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.methods.timepoints import TimePoints
+from rayspy.methods.spectral.timepoints import TimePoints
 
 _SLACK = 1e-6
 Table = NDArray[np.float64]

@@ -14,9 +14,9 @@ from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.spectral.checks import EDGES, OUTPUTS, check_polyremoval, one_of_foi_and_foilim
 from rayspy.frontends.spectral.request import Given, Request, lengths_of
 from rayspy.frontends.spectral.times import Placed, check_toi, placed
-from rayspy.kernels.wavelets import automatic_periods, fourier_factor, fractional_orders
-from rayspy.methods.timepoints import TimePoints
-from rayspy.methods.wavelet import Superlet, Wavelet
+from rayspy.kernels.spectral.wavelets import automatic_periods, fourier_factor, fractional_orders
+from rayspy.methods.spectral.timepoints import TimePoints
+from rayspy.methods.spectral.wavelet import Superlet, Wavelet
 from rayspy.progress import message, warn
 
 WAVELETS = ("Morlet", "Paul", "DOG", "Ricker", "Marr", "Mexican_hat")

@@ -16,7 +16,7 @@ from rayspy.data.selection import Selection
 from rayspy.data.view import ArrayView
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.compute import selected
-from rayspy.methods.draws import Observations
+from rayspy.methods.statistics.draws import Observations
 from rayspy.storage.leases import StoredArray
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.scratch import check_space, new_target

@@ -22,8 +22,8 @@ from rayspy.frontends.statistics.observations import collect, gathered
 from rayspy.frontends.statistics.options import averaged_dims
 from rayspy.frontends.statistics.testing import check_room
 from rayspy.kernels.statistics.resampling import left_out_weights, mean_weights, resampled_weights
-from rayspy.methods.draws import draws_spec
-from rayspy.methods.intervals import Intervals
+from rayspy.methods.statistics.draws import draws_spec
+from rayspy.methods.statistics.intervals import Intervals
 from rayspy.planning.plan import make_plan
 from rayspy.storage.sources import MemorySource
 

@@ -18,9 +18,9 @@ from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_un
 from rayspy.frontends.compute import compute, input_spec, selected
 from rayspy.frontends.missing import check_nan
 from rayspy.methods.base import Method
-from rayspy.methods.collapse import Collapse
 from rayspy.methods.copying import Floating
 from rayspy.methods.reductions import Mean, Median, Moments, Reduction, Resultant
+from rayspy.methods.statistics.collapse import Collapse
 from rayspy.planning.plan import make_plan
 from rayspy.progress import warn
 

@@ -18,8 +18,16 @@ from rayspy.frontends.statistics.observations import Space
 from rayspy.frontends.statistics.options import MOST_RELABELLINGS, Options
 from rayspy.kernels.statistics import probabilities
 from rayspy.kernels.statistics.clusters import Grid, Summary, cluster_masses, enhanced_values
-from rayspy.methods.draws import Counts, Draws, Observations, Relabelled, batch_size, draws_spec, sided
 from rayspy.methods.reductions import Reduction, Total
+from rayspy.methods.statistics.draws import (
+    Counts,
+    Draws,
+    Observations,
+    Relabelled,
+    batch_size,
+    draws_spec,
+    sided,
+)
 from rayspy.planning.memory import memory_budget
 from rayspy.planning.plan import make_plan
 from rayspy.progress import warn

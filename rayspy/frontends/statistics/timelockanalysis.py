@@ -20,7 +20,7 @@ from rayspy.frontends.pointwise import stack_of
 from rayspy.methods.base import InputSpec
 from rayspy.methods.copying import Floating
 from rayspy.methods.reductions.locked import Locked
-from rayspy.methods.timelocked import Covariance, Window, placed_spec
+from rayspy.methods.statistics.timelocked import Covariance, Window, placed_spec
 from rayspy.planning.plan import make_plan
 from rayspy.storage.sources import ArraySource
 

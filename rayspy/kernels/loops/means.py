@@ -16,7 +16,7 @@ from rayspy.kernels.loops.lanes import workspace
 from rayspy.kernels.loops.powers import FEW, fill_powers, put, spectra_bytes, stack
 
 if TYPE_CHECKING:
-    from rayspy.kernels.filterbank import Band
+    from rayspy.kernels.spectral.filterbank import Band
 
 Array = NDArray[Any]
 

@@ -16,7 +16,7 @@ from rayspy.kernels.loops.compiling import compiled
 from rayspy.kernels.loops.lanes import Transform, all_but_last, transform, workspace
 
 if TYPE_CHECKING:
-    from rayspy.kernels.filterbank import Band
+    from rayspy.kernels.spectral.filterbank import Band
 
 Array = NDArray[Any]
 

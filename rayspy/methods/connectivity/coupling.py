@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.connectivity import coupling
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
-from rayspy.methods.wavelet import Wavelet
+from rayspy.methods.spectral.wavelet import Wavelet
 
 Array = NDArray[Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rayspy.methods.mtmfft import Mtmfft
+from rayspy.methods.spectral.mtmfft import Mtmfft
 
 _TOGETHER = 8
 """Trials, at least, whose pairs are best summed together."""

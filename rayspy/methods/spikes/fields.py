@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.spectral.tapers import slepian, window
 from rayspy.kernels.spikes.coherence import SUMS as COHERENCE_SUMS
 from rayspy.kernels.spikes.coherence import spike_field_sums
 from rayspy.kernels.spikes.triggered import SUMS as PHASE_SUMS
 from rayspy.kernels.spikes.triggered import phase_sums, spectra_at, triggered_sums, windows_of
-from rayspy.kernels.tapers import slepian, window
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
 from rayspy.methods.spikes.base import Cells
 from rayspy.storage.sources import ArraySource

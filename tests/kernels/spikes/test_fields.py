@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import iv
 
+from rayspy.kernels.spectral.tapers import slepian
 from rayspy.kernels.spikes.coherence import coherency, spike_field_sums
 from rayspy.kernels.spikes.triggered import (
     phase_measures,
@@ -14,7 +15,6 @@ from rayspy.kernels.spikes.triggered import (
     triggered_sums,
     windows_of,
 )
-from rayspy.kernels.tapers import slepian
 
 
 def test_averages_around_spikes():

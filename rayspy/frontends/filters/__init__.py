@@ -1,0 +1,1 @@
+"""Front-ends whose results are signals again."""

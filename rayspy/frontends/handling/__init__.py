@@ -1,0 +1,1 @@
+"""Front-ends that select, cut, copy, join and calculate with data objects."""

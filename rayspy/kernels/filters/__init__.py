@@ -1,0 +1,1 @@
+"""Signals in, signals out: filters, trends, references, other rates."""

@@ -1,0 +1,1 @@
+"""Spectra: tapers, windows, wavelets, banks of filters, parametric models."""

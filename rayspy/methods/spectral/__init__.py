@@ -1,0 +1,1 @@
+"""Methods whose results are spectra."""

@@ -1,0 +1,1 @@
+"""Methods of statistics: within trials, over relabelled observations, around events."""
