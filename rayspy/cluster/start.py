@@ -38,6 +38,8 @@ _HEAD = (sys.executable, "-P", str(Path(__file__).with_name("head.py")))
 _DASHBOARD_PATIENCE = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "30"}
 _DASHBOARD_MEMORY = 4 * 2**30
 """The dashboard takes about 1 GB; it is left out where less than this is available."""
+_OWN_MEMORY = 256 * 2**20
+"""What Ray's own processes take without the dashboard; workers and objects are not given it."""
 MIN_STORE = 80 * 2**20
 _MAX_STORE = 2 * 10**9
 
@@ -88,7 +90,8 @@ def start_local_ray(
             raise ParallelError(f"{state.failure}; `spy.retry_ray()` lets the next call try again")
         end.shutdown_local_ray()
         find.check_installed()
-        available = min(2**62 if memory is None else memory, available_memory())
+        left = available_memory()
+        available = min(2**62 if memory is None else memory, max(left - _OWN_MEMORY, left // 2))
         store = store_size(available)
         options: dict[str, Any] = {
             "address": "local",
