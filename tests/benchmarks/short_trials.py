@@ -1,4 +1,7 @@
-"""182,603 short trials: averaged spectrum and channel selection, time and peak memory; see README.md."""
+"""182,603 short trials: averaged spectrum and channel selection, time and peak memory; see README.md.
+
+With --bare: the averaged spectrum in turn with a loop of two threads that only reads, transforms and adds.
+"""
 
 import argparse
 import contextlib
@@ -8,10 +11,13 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import psutil
+from scipy.fft import rfft
+from scipy.signal.windows import hann
 
 import rayspy as spy
 
@@ -71,10 +77,46 @@ def work(job, path, n_trials, parallel):
     print(f"  {job:8s} {n_trials:7d} trials -> {size}: {seconds:.1f} s, peak {above:.3f} GiB above its start")
 
 
+def bare(path, n_trials, together=400, few=64):
+    """The same average by two threads that only read, transform and add."""
+    taper = hann(SAMPLES, sym=False).astype(np.float32)[:, None]
+
+    def summed(first):
+        x = np.empty((min(together, n_trials - first), SAMPLES, CHANNELS), np.float32)
+        with path.open("rb", buffering=0) as file:
+            file.seek(first * SAMPLES * CHANNELS * x.itemsize)
+            file.readinto(x)
+        total = np.zeros((SAMPLES // 2 + 1, CHANNELS))
+        for low in range(0, len(x), few):
+            z = rfft(x[low : low + few] * taper, axis=1)
+            total += (z.real**2 + z.imag**2).sum(axis=0, dtype=np.float64)
+        return total
+
+    with ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(summed, range(0, n_trials, together))) / n_trials
+
+
+def compare(path, n_trials, repeats=5):
+    """Wall and CPU time of the average as shares of those of the bare loop, in turn."""
+    spy.set_loglevel("WARNING")
+    data = open_data(path, n_trials)
+    ratios = []
+    for _ in range(repeats):
+        marks = [(time.perf_counter(), time.process_time())]
+        for run in (lambda: bare(path, n_trials), lambda: spy.freqanalysis(data, keeptrials=False)):
+            run()
+            marks.append((time.perf_counter(), time.process_time()))
+        theirs, ours = np.diff(marks, axis=0)
+        ratios.append(ours / theirs)
+    wall, cpu = np.median(ratios, axis=0)
+    print(f"  average of {n_trials} trials over the bare loop: wall {wall:.2f}, CPU {cpu:.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=("tenth", "full"), default="tenth")
     parser.add_argument("--ray", action="store_true", help="on Ray actors instead of local threads")
+    parser.add_argument("--bare", action="store_true", help="compare the average with a bare loop")
     parser.add_argument("--job", choices=("average", "select"))
     parser.add_argument("--path", type=Path)
     parser.add_argument("--trials", type=int)
@@ -88,6 +130,9 @@ def main():
             path = Path(folder) / "trials.dat"
             make(path, n_trials)
             print(f"{path.stat().st_size / 2**30:.2f} GiB", flush=True)
+            if options.bare:
+                compare(path, n_trials)
+                continue
             for job in ("average", "select"):
                 command = [sys.executable, "-m", "tests.benchmarks.short_trials", "--job", job]
                 command += ["--path", str(path), "--trials", str(n_trials)]
