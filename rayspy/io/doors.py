@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from rayspy.checks import check_bool, check_choice, check_integer
 from rayspy.data.analog import AnalogData
-from rayspy.errors import InvalidTypeError
+from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.io.read import open_recording, read
+from rayspy.io.readers import tdt
 from rayspy.io.readers.fieldtrip import structures, words
-from rayspy.io.readers.recording import to_data
+from rayspy.io.readers.recording import Recording, Stream, to_data
+from rayspy.io.writers import whole
 from rayspy.progress import warn
 
 
@@ -90,17 +95,75 @@ def load_mne(path: Any, **options: Any) -> Any:
     return read(path, format="mne", **options)
 
 
-def load_tdt(data_path: Any, stream: str | None = None) -> Any:
-    """Open a folder of Tucker-Davis Technologies (``.tsq``, ``.sev`` ...) through Neo.
+def load_tdt(
+    data_path: Any,
+    start_code: int | None = None,
+    end_code: int | None = None,
+    subtract_median: bool = False,
+    stream: str | None = None,
+) -> Any:
+    """Open a block of Tucker-Davis Technologies: a folder with an index (``.tsq``) and signals.
 
     Parameters
     ----------
     data_path : path
         The folder.
+    start_code, end_code : int, optional
+        Triggers (values of the store Mark) at which trials begin and end.
+    subtract_median : bool
+        Subtract from each channel its median over the whole recording, which is found now.
     stream : str, optional
-        Which store to take; a dictionary of all if left out and there are several.
+        Which store of signals to take; ``LFPs`` or ``LFP1`` if left out, or the only one, or a
+        dictionary of all.
+
+    Returns
+    -------
+    AnalogData or dict of AnalogData
+        Signals in files of their own (``.sev``) are used in place, those in a ``.tev`` file are read
+        through Neo. ``info`` has times of the block, photodiode and triggers by Syncopy's names
+        (``PDio_onset``, ``Trigger_sample`` ...), ``events`` all events.
+
+    Raises
+    ------
+    InvalidValueError
+        One code without the other, or codes that do not occur one after the other.
     """
-    return read(data_path, format="neo", reader="Tdt", stream=stream)
+    check_bool(subtract_median, "subtract_median")
+    if (start_code is None) != (end_code is None):
+        raise InvalidValueError("both codes or none", "start_code/end_code", f"{start_code}, {end_code}")
+    folder = tdt.folder_of(data_path)
+    if folder is None:
+        if start_code is not None or subtract_median:
+            legal = "folder with .sev files, for codes and medians"
+            raise InvalidValueError(legal, "data_path", data_path)
+        return read(data_path, format="neo", reader="Tdt", stream=stream)
+    recording = open_recording(folder, "tdt")
+    names = [one.name for one in recording.streams]
+    chosen = stream or next((name for name in ("LFPs", "LFP1") if name in names), None)
+    if chosen is not None:
+        check_choice(chosen, "stream", tuple(names))
+    wanted = [one for one in recording.streams if chosen in (None, one.name)]
+    index = tdt.read_index(folder)
+    found = {
+        one.name: _of_tdt(one, recording, index, start_code, end_code, subtract_median) for one in wanted
+    }
+    return next(iter(found.values())) if len(found) == 1 else found
+
+
+def _of_tdt(
+    stream: Stream, recording: Recording, index: Any, start: int | None, end: int | None, centred: bool
+) -> AnalogData:
+    told = tdt.description(Path(recording.path), index, stream)
+    if start is not None and end is not None:
+        codes = check_integer(start, "start_code"), check_integer(end, "end_code")
+        stream = replace(stream, trialdefinition=tdt.trials_between(told, *codes, stream.source.shape[0]))
+    if centred:
+        n_bytes = 3.0 * stream.source.shape[0] * stream.source.dtype.itemsize
+        whole.check_memory(n_bytes, "the median of a channel", "subtract_median=False")
+        stream = replace(stream, bias=[-one for one in tdt.medians(stream.source)])
+    data = to_data(stream, recording)
+    data.info.update(told)
+    return data
 
 
 def raw_mne_to_adata(ar: Any) -> AnalogData:

@@ -29,6 +29,7 @@ from rayspy.io.readers.nwb import open_nwb
 from rayspy.io.readers.objects import of_object
 from rayspy.io.readers.rawfile import open_raw
 from rayspy.io.readers.recording import Recording, Stream, arranged, damaged, in_unit, to_data
+from rayspy.io.readers.tdt import open_tdt
 from rayspy.progress import message
 
 _UNREADABLE = (
@@ -44,6 +45,7 @@ READERS: dict[str, Callable[..., Recording]] = {
     "eeglab": open_eeglab,
     "fieldtrip": open_fieldtrip,
     "nwb": open_nwb,
+    "tdt": open_tdt,
     "mne": open_mne,
     "neo": open_neo,
 }

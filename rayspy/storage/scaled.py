@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,14 +61,34 @@ class ScaledSource(OverSource):
 
     def _scaled(self, array: Array, region: Region) -> Array:
         scale, bias = self._columns(self.scale, region), self._columns(self.bias, region)
+        zero = self._whole_zero
         out = np.empty(array.shape, self.dtype)
         rows = max(1, _CACHED_BYTES // max(1, out[:1].nbytes))
         for first in range(0, len(out), rows):
             part = out[first : first + rows]
+            if zero is not None:
+                np.subtract(array[first : first + rows], zero, out=part, dtype=self.dtype)
+                np.multiply(part, scale, out=part)
+                continue
             np.multiply(array[first : first + rows], scale, out=part)
             if bias.any():
                 np.add(part, bias, out=part)
         return out
+
+    @cached_property
+    def _whole_zero(self) -> Array | None:
+        """The stored number that stands for 0 in all columns, if it is one and whole.
+
+        Subtracted first it leaves no rounding behind, which two large products do: unsigned
+        numbers around 32768, as amplifiers write them.
+        """
+        if self.source.dtype.kind not in "iu" or not np.any(self.bias) or not np.all(self.scale):
+            return None
+        zeros = np.unique(-np.asarray(self.bias, np.float64) / np.asarray(self.scale, np.float64))
+        nearest = np.round(zeros[0])
+        if np.abs(zeros - nearest).max() > 1e-6 or abs(nearest) > 2**16:
+            return None
+        return np.asarray(nearest, self.dtype)
 
     def _columns(self, factors: Factors, region: Region) -> Array:
         every = np.asarray(factors, self.dtype)

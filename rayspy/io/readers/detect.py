@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rayspy.errors import InvalidValueError
-from rayspy.io.readers import matlab
+from rayspy.io.readers import matlab, tdt
 
 _BY_SUFFIX = {
     ".vhdr": "brainvision", ".ahdr": "brainvision", ".vmrk": "brainvision", ".edf": "edf", ".bdf": "edf",
@@ -24,7 +25,10 @@ _NEO = (
     ".abf", ".edr", ".fake", ".maf", ".mcd", ".meta", ".ncs", ".nev", ".nrd", ".nse", ".ns1", ".ns2", ".ns3",
     ".ns4", ".ns5", ".ns6", ".oebin", ".pl2", ".plx", ".rhd", ".rhs", ".smr", ".smrx", ".trc", ".wcp", ".xml",
 )  # fmt: skip
-_NEO_IN_FOLDERS = {".meta", ".ncs", ".tsq", ".tbk", ".continuous", ".rhd", ".rhs", ".nev"}
+_NEO_IN_FOLDERS = {
+    ".meta", ".ncs", ".nse", ".ntt", ".tsq", ".tbk", ".continuous", ".rhd", ".rhs", ".plx", ".pl2",
+    *(f".ns{k}" for k in range(1, 7)),
+}  # fmt: skip
 
 
 def detect(path: Path, options: Mapping[str, Any]) -> str:
@@ -48,6 +52,8 @@ def _of_folder(path: Path) -> str | None:
     if path.suffix.lower() in _MNE_FOLDERS:
         return "mne"
     names = {child.suffix.lower() for child in path.iterdir()}
+    if {".tsq", ".sev"} <= names:
+        return "tdt"
     return "neo" if names & _NEO_IN_FOLDERS or any(path.rglob("structure.oebin")) else None
 
 
@@ -63,12 +69,16 @@ def _of_file(path: Path) -> str | None:
         return "fieldtrip"
     if suffix == ".eeg" and path.with_suffix(".vhdr").is_file():
         return "brainvision"
+    if suffix in (".tsq", ".sev", ".tev", ".tbk"):
+        return "tdt" if tdt.is_tdt(path.parent) else "neo"
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
     if suffix in _NEO or (suffix == ".bin" and path.with_suffix(".meta").is_file()):
         return "neo"
     if suffix in (".dat", ".lfp", ".eeg") and path.with_suffix(".xml").is_file():
         return "neo"
+    if _is_egi(head, suffix) or (suffix == ".dat" and path.with_suffix(".lay").is_file()):
+        return "mne"
     if suffix in _RAW:
         return "raw"
     if suffix in _MNE or path.name.lower().endswith((".fif.gz", ".mef")):
@@ -76,3 +86,11 @@ def _of_file(path: Path) -> str | None:
     if head.startswith(b"Brain"):
         return "brainvision"
     return "hdf5" if matlab.is_hdf5(path) else None
+
+
+def _is_egi(head: bytes, suffix: str) -> bool:
+    """Whether a file begins as EGI's simple binary format: version, year, month, day."""
+    if suffix not in (".raw", ".egi") or len(head) < 10:
+        return False
+    version, year, month, day = (int(number) for number in struct.unpack(">i3h", head[:10]))
+    return 2 <= version <= 7 and 1980 <= year < 2100 and 1 <= month <= 12 and 1 <= day <= 31

@@ -67,6 +67,10 @@ def open_file(path: str, reader: str | None = None, **options: Any) -> MneRaw | 
     """Open a file; nothing of the samples is read."""
     mne = _mne()
     name = Path(path).name.removesuffix(".gz").removesuffix(".fif")
+    if Path(path).suffix.lower() in (".raw", ".egi") and reader is None:
+        reader = "egi"
+    if Path(path).suffix.lower() == ".dat" and Path(path).with_suffix(".lay").is_file():
+        path = str(Path(path).with_suffix(".lay"))
     function = mne.io.read_raw if reader is None else getattr(mne.io, f"read_raw_{reader}", None)
     if function is None:
         known = [one[9:] for one in dir(mne.io) if one.startswith("read_raw_")]
@@ -78,6 +82,8 @@ def open_file(path: str, reader: str | None = None, **options: Any) -> MneRaw | 
                 return MneEpochs(mne.read_epochs(path, preload=False, verbose="error", **options))
             return MneRaw(function(path, preload=False, verbose="error", **options))
         except TypeError as error:
+            if not options:
+                raise
             raise InvalidValueError(f"other options for {path}: {error}", "options", options) from error
         except (ImportError, RuntimeError) as error:
             missing = re.search(r"module '?(\w+)'? is needed|No module named '(\w+)'", str(error))

@@ -27,9 +27,12 @@ from rayspy.storage.sources import ArraySource, ConcatSource, RawSource
 Array = NDArray[Any]
 _FILES = {".bin": "SpikeGLX", ".meta": "SpikeGLX", ".oebin": "OpenEphysBinary", ".fake": "Example"}
 _FOLDERS = {
-    ".tsq": "Tdt", ".tbk": "Tdt", ".ncs": "Neuralynx", ".continuous": "OpenEphys", ".rhd": "Intan",
-    ".rhs": "Intan", ".meta": "SpikeGLX",
+    ".tsq": "Tdt", ".tbk": "Tdt", ".ncs": "Neuralynx", ".nse": "Neuralynx", ".ntt": "Neuralynx",
+    ".continuous": "OpenEphys", ".rhd": "Intan", ".rhs": "Intan", ".meta": "SpikeGLX",
+    **{f".ns{k}": "Blackrock" for k in range(1, 7)}, ".plx": "Plexon", ".pl2": "Plexon2",
 }  # fmt: skip
+_WITHIN = 0.99
+"""Where the clock of a recording is off by this many samples or more, it paused."""
 
 
 class NeoReader:
@@ -56,6 +59,11 @@ class NeoReader:
 
 def open_raw(path: str, reader: str | None = None, **options: Any) -> Any:
     """Open a file with the class of `neo.rawio` that fits; reads its header."""
+    return _opened(path, reader, options)[0]
+
+
+def _opened(path: str, reader: str | None, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Reader, and options that it needed besides the given ones."""
     try:
         from neo import rawio
     except ImportError:
@@ -68,9 +76,34 @@ def open_raw(path: str, reader: str | None = None, **options: Any) -> Any:
         if made is None:
             names = ", ".join(c.__name__.removesuffix("RawIO") for c in rawio.rawiolist)
             raise InvalidValueError(f"file that Neo reads; reader= names one of {names}", "path", path)
-        raw = made(**_place(Path(path), made), **options)
-        raw.parse_header()
-    return raw
+        return _parsed(made, {**_place(Path(path), made), **options})
+
+
+def _parsed(made: Any, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Open with what Neo asks for: pauses separate segments, events that do not fit are left out."""
+    more: dict[str, Any] = {}
+    while True:
+        raw = made(**arguments, **more)
+        try:
+            raw.parse_header()
+            return raw, more
+        except (ValueError, OSError, RuntimeError) as error:
+            found = _asked_for(raw, {*arguments, *more}, str(error))
+            if not found:
+                raise
+            more |= found
+
+
+def _asked_for(raw: Any, given: set[str], text: str) -> dict[str, Any]:
+    """Options that a reader wants, going by its error."""
+    takes = set(inspect.signature(type(raw)).parameters) - given
+    if "gap_tolerance_ms" in takes and "gap_tolerance_ms" in text:
+        headers = getattr(raw, "file_headers", {}).values()
+        rates = [float(one["sampling_rate"]) for one in headers if "sampling_rate" in one]
+        return {"gap_tolerance_ms": _WITHIN * 1000 / max(rates) if rates else 0.0}
+    if "load_nev" in takes and "nev file" in text:
+        return {"load_nev": False}
+    return {}
 
 
 def _guess(path: Path) -> str | None:
@@ -81,6 +114,9 @@ def _guess(path: Path) -> str | None:
         names = {child.suffix.lower() for child in path.iterdir()}
         return next((name for suffix, name in _FOLDERS.items() if suffix in names), None)
     suffix = path.suffix.lower()
+    if suffix == ".nev":
+        with path.open("rb") as file:
+            return "Neuralynx" if file.read(8) == b"########" else "Blackrock"
     if suffix in (".dat", ".lfp", ".eeg", ".xml") and path.with_suffix(".xml").is_file():
         return "NeuroScope"
     return {".bin": "SpikeGLX", ".meta": "SpikeGLX", ".oebin": "OpenEphysBinary", ".fake": "Example"}.get(
@@ -89,13 +125,31 @@ def _guess(path: Path) -> str | None:
 
 
 def _place(path: Path, made: Any) -> dict[str, str]:
-    """Argument of a class that takes a file or a folder."""
+    """Arguments of a class that takes a file or a folder."""
     takes = inspect.signature(made).parameters
-    if path.is_dir() or "filename" not in takes:
+    if "include_filenames" in takes and path.is_file():
+        return {"dirname": str(path.parent), "include_filenames": path.name}
+    if made.__name__ == "TdtRawIO" and path.is_dir():  # a folder of folders, or one with the files
+        index = next((one for one in sorted(path.iterdir()) if one.suffix.lower() == ".tsq"), path)
+        return {"dirname": str(index)}
+    if "dirname" in takes:
         return {"dirname": str(path if path.is_dir() else path.parent)}
+    path = _only_file(path, made) if path.is_dir() else path
     if path.suffix.lower() in (".dat", ".lfp", ".eeg") and "binary_file" in takes:
         return {"filename": str(path.with_suffix(".xml")), "binary_file": str(path)}
     return {"filename": str(path)}
+
+
+def _only_file(folder: Path, made: Any) -> Path:
+    """The file of a folder that a class reads; files of the same name belong together."""
+    suffixes = {f".{one.lower()}" for one in made.extensions} - {".dat"}
+    files = sorted(one for one in folder.iterdir() if one.suffix.lower() in suffixes)
+    if not files:
+        raise InvalidValueError(f"folder with a file {', '.join(sorted(suffixes))}", "path", folder)
+    if len({one.stem for one in files}) > 1:
+        legal = "folder with one recording; name one of its files, or a list of them"
+        raise InvalidValueError(legal, "path", f"{folder} with {files[0].name}, {files[-1].name} ...")
+    return files[0]
 
 
 def open_part(path: str, block: int, segment: int, stream: int, **options: Any) -> NeoReader:
@@ -118,7 +172,12 @@ def open_neo(path: Any, reader: str | None = None, **options: Any) -> Recording:
     full = Path(path).expanduser().resolve()
     notes = Notes(full)
     how = {**({"reader": reader} if reader is not None else {}), **options}
-    raw = open_raw(str(full), **how)
+    raw, more = _opened(str(full), reader, options)
+    how |= more
+    if "load_nev" in more:
+        notes.add(
+            "Neo cannot tell which piece of the recording events and spikes belong to; they are left out"
+        )
     kind = type(raw).__name__.removesuffix("RawIO")
     parts = [(b, s) for b in range(raw.block_count()) for s in range(raw.segment_count(b))]
     if not parts:
