@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -111,6 +111,7 @@ ENGINE_DIMS = ("taper", "freq", "channel_i", "channel_j", "channelcmb", "unit", 
 """Every dimension but time that results may have, in the engine's order."""
 
 
+@lru_cache(maxsize=256)
 def inner_dims(dims: tuple[str, ...]) -> tuple[str, ...]:
     """All dimensions but time, in the engine's order.
 

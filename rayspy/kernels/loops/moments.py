@@ -30,3 +30,17 @@ def add_present(values: Array, count: Array, mean: Array, squares: Array) -> Non
             step = value - mean[i]
             mean[i] += step / count[i]
             squares[i] += step * (value - mean[i])
+
+
+@compiled
+def merge_present(
+    count: Array, mean: Array, squares: Array, later_count: Array, later_mean: Array, later_squares: Array
+) -> None:
+    """Add what `add_present` made of later numbers to what it made of earlier ones (Chan et al., eq. 1.5)."""
+    for i in range(len(count)):
+        total = count[i] + later_count[i]
+        share = later_count[i] / max(total, 1.0)
+        step = later_mean[i] - mean[i]
+        mean[i] += step * share
+        squares[i] += later_squares[i] + step * step * count[i] * share
+        count[i] = total

@@ -44,20 +44,40 @@ def count_rows(
     rows: Array, columns: Array, low: Array, sizes: Array, table: Array, edges: Array, counts: Array
 ) -> None:
     """Do what `find_cells` and `count_in_bins` do one after the other, in one go over the rows."""
-    k = 0
+    at, of_channel, of_unit = columns[0], columns[1], columns[2]
+    low_channel, low_unit, n_channels, n_units = low[0], low[1], sizes[0], sizes[1]
+    k, until = -1, edges[0]
     for i in range(len(rows)):
-        sample = rows[i, columns[0]]
-        if sample < edges[0]:
-            continue
-        while k < len(counts) and sample >= edges[k + 1]:
+        sample = rows[i, at]
+        while sample >= until:
             k += 1
-        if k == len(counts):
-            break
-        channel, unit = rows[i, columns[1]] - low[0], rows[i, columns[2]] - low[1]
-        if 0 <= channel < sizes[0] and 0 <= unit < sizes[1]:
-            cell = table[channel * sizes[1] + unit]
+            if k == len(counts):
+                return
+            until = edges[k + 1]
+        if k < 0:
+            continue
+        channel, unit = rows[i, of_channel] - low_channel, rows[i, of_unit] - low_unit
+        if 0 <= channel < n_channels and 0 <= unit < n_units:
+            cell = table[channel * n_units + unit]
             if cell >= 0:
                 counts[k, cell] += 1
+
+
+@compiled
+def divide_rows(values: Array, widths: Array) -> None:
+    """Divide each row by a number of its own, in double precision and in place.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (rows, cells)
+        Is changed.
+    widths : ndarray of float64, shape (rows,)
+        What rows are divided by.
+    """
+    for k in range(values.shape[0]):
+        width = widths[k]
+        for cell in range(values.shape[1]):
+            values[k, cell] = float(values[k, cell]) / width
 
 
 @compiled

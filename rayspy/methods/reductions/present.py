@@ -40,12 +40,10 @@ class Present(Reduction):
 
     def merge(self, state: State, later: State) -> None:
         """Put two groups of trials together."""
-        n, m = state["count"], later["count"]
-        share = m / np.maximum(n + m, 1)
-        step = later["mean"] - state["mean"]
-        state["mean"] += step * share
-        state["squares"] += later["squares"] + step**2 * n * share
-        n += m
+        from rayspy.kernels.loops.moments import merge_present
+
+        names = ("count", "mean", "squares")
+        merge_present(*(one[name].reshape(-1) for one in (state, later) for name in names))
 
     def finalize(self, state: State, each: OutputSpec) -> dict[str, Array]:
         """Divide by the number of trials that are there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,22 +52,28 @@ class Psth(SpikeMethod):
     def of_rows(self, k: int, rows: Codes) -> Array:
         """Count, scale, and mark what was not recorded."""
         start, _, offset = self.trl[k, :3].astype(np.int64)
-        found = self._scaled(self.cells.counts(rows, self._sample_edges() + (start - offset)))
-        found[self._missing(k)] = np.nan
+        found = self._scaled(self.cells.counts(rows, self._sample_edges + (start - offset)))
+        missing = self._missing(k)
+        if missing.any():
+            found[missing] = np.nan
         return found
 
+    @cached_property
     def _sample_edges(self) -> Codes:
         edges = np.ceil(self.edges * self.samplerate - _SLACK)
         edges[-1] = np.floor(self.edges[-1] * self.samplerate + _SLACK) + 1
         return edges.astype(np.int64)
 
     def _scaled(self, counts: Array) -> Array:
+        from rayspy.kernels.loops.spikes import divide_rows
+
         if self.kind == "proportion":
             return proportions(counts.astype(np.float64)).astype(np.float32)
-        found = counts.astype(np.float32, copy=False)
-        if self.kind == "rate":
-            np.divide(counts, np.diff(self.edges)[:, np.newaxis], out=found, casting="same_kind")
-        return found
+        if self.kind == "rate" and counts.dtype == np.float32:
+            divide_rows(counts, np.diff(self.edges))
+        elif self.kind == "rate":
+            counts = counts / np.diff(self.edges)[:, np.newaxis]
+        return counts.astype(np.float32, copy=False)
 
     def _missing(self, k: int) -> NDArray[np.bool_]:
         start, stop, offset = self.trl[k, :3]
