@@ -80,6 +80,7 @@ from rayspy.io.spikes import spikes_to_times as spikes_to_times
 from rayspy.io.writers.brainvision import to_brainvision as to_brainvision
 from rayspy.io.writers.edf import to_edf as to_edf
 from rayspy.io.writers.fieldtrip import to_fieldtrip as to_fieldtrip
+from rayspy.io.writers.fif import to_fif as to_fif
 from rayspy.io.writers.gridded import to_netcdf as to_netcdf
 from rayspy.io.writers.gridded import to_zarr as to_zarr
 from rayspy.io.writers.mne_objects import raw_adata_to_mne_raw as raw_adata_to_mne_raw
@@ -228,6 +229,7 @@ __all__ = [
     "to_brainvision",
     "to_edf",
     "to_fieldtrip",
+    "to_fif",
     "to_mne",
     "to_neo",
     "to_netcdf",

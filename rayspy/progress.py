@@ -255,9 +255,9 @@ class Progress:
         self._ticker = _Ticker(self._tick, _TELL_DELAY, _BAR_DELAY)
         return self
 
-    def update(self, n_bytes: int) -> None:
-        """Count one that is done."""
-        self._done += 1
+    def update(self, n_bytes: int, n_blocks: int = 1) -> None:
+        """Count one, or several, that are done."""
+        self._done += n_blocks
         self._bytes += n_bytes
         if self._first is None:
             self._first = time.monotonic(), n_bytes

@@ -113,7 +113,8 @@ def compute_results(
         made.cfg = cfg
         if isinstance(made, Measured) and isinstance(data, Measured):
             unit = data.unit_of(plan.index.get("channel"))
-            made.quantity, made.unit = out.meaning.of(data.quantity, unit)
+            made.quantity, unit = out.meaning.of(data.quantity, unit)
+            made.unit = unit if unit is None or isinstance(unit, str) or "channel" in out.dims else None
         made.info.update(data.info)
         made._log = list(data._log)
         shown, used = log_settings or settings, where(choice, plan.n_blocks)

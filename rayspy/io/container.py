@@ -47,6 +47,7 @@ from rayspy.errors import (
 from rayspy.io.models import check_models, read_models, write_models
 from rayspy.io.readers.syncopy import is_syncopy, load_object
 from rayspy.io.switch import recover, under_construction
+from rayspy.io.writers import whole
 from rayspy.storage.faults import reason
 from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
 from rayspy.storage.region import pieces
@@ -309,8 +310,9 @@ def _write_parts(source: ArraySource, folder: Path, replaced: Path) -> Iterator[
                 _take_over(Path(source.folder) / part.file, folder / part.file, link)
                 yield part
             return
-        for region in pieces(source.shape, source.dtype.itemsize, _PART_BYTES):
-            yield write_part(str(folder), tuple(s.start for s in region), read(region))
+        with whole.telling("save", whole.bytes_of(source)) as seen:
+            for region in pieces(source.shape, source.dtype.itemsize, _PART_BYTES):
+                yield write_part(str(folder), tuple(s.start for s in region), seen(read(region)))
 
 
 def _take_over(original: Path, copy: Path, link: bool) -> None:

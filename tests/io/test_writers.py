@@ -135,6 +135,68 @@ def test_mne_spectra_and_averages(data):
     np.testing.assert_allclose(evoked.times, data.time[0], atol=1e-12)
 
 
+@pytest.mark.parametrize("trials", [False, True])
+def test_mne_connectivity(data, trials):
+    con = pytest.importorskip("mne_connectivity")
+    spec = {"foilim": [5, 20], "tapsmofrq": 4, "parallel": False}
+    coh = spy.connectivityanalysis(data, method="csd" if trials else "coh", keeptrials=trials, **spec)
+    made = spy.to_mne(coh)
+    assert type(made) is (con.EpochSpectralConnectivity if trials else con.SpectralConnectivity)
+    dense = made.get_data("dense")
+    expected = np.stack([t[0].transpose(1, 2, 0) for t in coh.trials])
+    np.testing.assert_array_equal(dense, expected if trials else expected[0])
+    assert made.names == list(coh.channel_i)
+    np.testing.assert_allclose(made.freqs, coh.freq)
+
+
+def test_mne_connectivity_of_other_shapes(data):
+    con = pytest.importorskip("mne_connectivity")
+    values = RNG.normal(size=(1, 3, 2, 2))
+    names = {"channel_i": ["a", "b"], "channel_j": ["b", "c"], "freq": [5.0, 6.0, 7.0]}
+    made = spy.to_mne(spy.CrossSpectralData(values, samplerate=1, **names))
+    assert made.names == ["a", "b", "c"]
+    assert [list(one) for one in made.indices] == [[0, 0, 1, 1], [1, 2, 1, 2]]
+    np.testing.assert_array_equal(made.get_data(), values[0].transpose(1, 2, 0).reshape(4, 3))
+    listed = spy.CrossSpectralData(
+        values[..., 0], samplerate=1, channelcmb=["a--b", "b--c"], freq=[5.0, 6.0, 7.0],
+        dimord=["time", "freq", "channelcmb"],
+    )  # fmt: skip
+    made = spy.to_mne(listed)
+    assert [list(one) for one in made.indices] == [[0, 1], [1, 2]]
+    np.testing.assert_array_equal(made.get_data(), values[0, :, :, 0].T)
+    lags = spy.connectivityanalysis(data, method="corr", parallel=False)
+    made = spy.to_mne(lags)
+    assert type(made) is con.TemporalConnectivity
+    np.testing.assert_array_equal(made.get_data("dense"), lags.trials[0][:, 0].transpose(1, 2, 0))
+    np.testing.assert_allclose(made.times, lags.time[0])
+
+
+def test_fif_comes_back(data, tmp_path):
+    mne = pytest.importorskip("mne")
+    rows, columns = np.array([[5, 3, 10], [300, 4, 0]]), ["sample", "eventid", "duration"]
+    data.events = spy.EventData(rows, samplerate=100, dimord=columns)
+    data.events.info["names"] = {"go": 3}
+    data.info["bad_channels"] = ["Cz"]
+    spy.to_fif(data, tmp_path / "x_raw")
+    again = spy.read(tmp_path / "x_raw.fif")
+    np.testing.assert_allclose(again.data[:], data.data[:] * np.array([1e-6, 1e-3, 1]), rtol=1e-6)
+    assert list(again.unit) == ["V", "V", ""]
+    assert again.info["bad_channels"] == ["Cz"]
+    names = {code: label for label, code in again.events.info["names"].items()}
+    found = [(int(s), names[int(c)], int(d)) for s, c, d in again.events.data[:]]
+    assert found[:3] == [(0, "trial 0", 100), (5, "go", 10), (100, "trial 1", 100)]
+    raw = mne.io.read_raw_fif(tmp_path / "x_raw.fif", preload=True, verbose="error")
+    np.testing.assert_array_equal(raw.get_data().T, again.data[:])
+    with pytest.raises(PathError, match="overwrite"):
+        spy.to_fif(data, tmp_path / "x_raw.fif")
+    with pytest.raises(InvalidTypeError, match="to_mne"):
+        spy.to_fif(data.events, tmp_path / "y")
+    double = spy.AnalogData(RNG.normal(size=(50, 2)), samplerate=10)
+    spy.to_fif(double, tmp_path / "x_raw.fif", overwrite=True)
+    np.testing.assert_array_equal(spy.read(tmp_path / "x_raw.fif").data[:], double.data[:])
+    assert [path.name for path in tmp_path.iterdir()] == ["x_raw.fif"]
+
+
 def test_tables(data, spikes, tmp_path):
     import pandas as pd
 
@@ -362,3 +424,43 @@ def test_spikeinterface(data, spikes):
     assert (again.unit, len(again.trials)) == ("µV", 4)
     sorting = spy.to_spikeinterface(spikes)
     assert sorting.get_unit_spike_train("u", segment_index=1).tolist() == [30]
+
+
+# -- what all files have in common ------------------------------------------------------------------
+
+FILES = {
+    "to_edf": "x.edf", "to_brainvision": "x.vhdr", "to_fieldtrip": "x.mat", "to_nwb": "x.nwb",
+    "to_fif": "x_raw.fif", "to_parquet": "x.parquet", "to_syncopy": "x.analog", "save": "x.analog",
+}  # fmt: skip
+
+
+def write(name, data, path):
+    if name in ("to_syncopy", "save"):
+        getattr(spy, name)(data, filename=str(path))
+    else:
+        getattr(spy, name)(data, path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_progress_counts_every_byte(data, tmp_path, monkeypatch, name):
+    from rayspy.io.writers import whole
+
+    picked, counted = data.selectdata(channel=["Fz", "Cz"]), []
+    update = whole.Progress.update
+    monkeypatch.setattr(whole.Progress, "update", lambda s, n, m=1: counted.append(n) or update(s, n, m))
+    write(name, picked, tmp_path / FILES[name])
+    assert picked.data.nbytes <= sum(counted) <= picked.data.nbytes + 64  # pynwb looks at one number twice
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_is_left_of_a_file_that_cannot_be_finished(data, tmp_path, monkeypatch, name):
+    from rayspy.io.writers import whole
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    picked = data.selectdata(channel=["Fz", "Cz"])
+    monkeypatch.setattr(whole.Progress, "update", full)
+    with pytest.raises(PathError, match="No space"):
+        write(name, picked, tmp_path / FILES[name])
+    assert not list(tmp_path.iterdir())

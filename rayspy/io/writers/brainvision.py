@@ -64,11 +64,14 @@ def to_brainvision(data: AnalogData, path: Any, overwrite: bool = False) -> None
 def _write_samples(data: AnalogData, path: Any) -> None:
     axis = data.dimord.index("time")
     n_channels = data.source.shape[1 - axis]
-    with path.open("wb") as file, data.source.reader() as read:
-        for start, stop in data.describe().trialdefinition[:, :2].astype(np.int64):
+    trl = data.describe().trialdefinition[:, :2].astype(np.int64)
+    n_bytes = int((trl[:, 1] - trl[:, 0]).sum()) * n_channels * data.source.dtype.itemsize
+    telling = whole.telling("to_brainvision", n_bytes)
+    with path.open("wb") as file, data.source.reader() as read, telling as seen:
+        for start, stop in trl:
             for rows, _ in pieces((int(stop - start), n_channels), 4, max(_PIECE_BYTES, 4 * n_channels)):
                 part = slice(rows.start + int(start), rows.stop + int(start)), slice(0, n_channels)
-                array = read(part if axis == 0 else part[::-1])
+                array = seen(read(part if axis == 0 else part[::-1]))
                 file.write(np.ascontiguousarray(array if axis == 0 else array.T, "<f4").data)
 
 

@@ -60,9 +60,10 @@ def to_edf(data: AnalogData, path: Any, overwrite: bool = False) -> None:
     n_records = -(-n // samples)
     limits = _limits(data, n_channels)
     notes = _annotations(data, n_records, samples / rate)
-    with whole.building(final) as (wip,), wip.open("wb") as file:
+    telling = whole.telling("to_edf", whole.bytes_of(data.source))
+    with whole.building(final) as (wip,), wip.open("wb") as file, telling as seen:
         file.write(_header(data, limits, n_records, samples, len(notes[0])))
-        _write_records(data, file, limits, n_records, samples, notes)
+        _write_records(data, file, limits, samples, notes, seen)
     if n_records * samples > n:
         warn("to_edf", f"the last sample was repeated {n_records * samples - n} times to fill a record")
 
@@ -83,14 +84,14 @@ def _record_length(n: int, rate: float, n_channels: int) -> int:
     return filling if filling >= min(n, most) / 10 else next((k for k in fitting if k <= rate), fitting[0])
 
 
-def _blocks(data: AnalogData, step: int) -> Any:
+def _blocks(data: AnalogData, step: int, seen: whole.Seen = np.asarray) -> Any:
     """Samples x channels, some at a time."""
     axis = data.dimord.index("time")
     shape = data.source.shape if axis == 0 else data.source.shape[::-1]
     rows = max(step, _PIECE_BYTES // (8 * shape[1]) // step * step)
     with data.source.reader() as read:
         for part, channels in pieces(shape, 1, rows * shape[1]):
-            array = read((part, channels) if axis == 0 else (channels, part))
+            array = seen(read((part, channels) if axis == 0 else (channels, part)))
             yield part, (array if axis == 0 else array.T).astype(np.float64)
 
 
@@ -180,12 +181,12 @@ def _header(data: AnalogData, limits: Array, n_records: int, samples: int, width
 
 
 def _write_records(
-    data: AnalogData, file: Any, limits: Array, n_records: int, samples: int, notes: list[bytes]
+    data: AnalogData, file: Any, limits: Array, samples: int, notes: list[bytes], seen: whole.Seen
 ) -> None:
     gain = (limits[:, 1] - limits[:, 0]) / (_HIGH - _LOW)
     bias = limits[:, 0] - gain * _LOW
     record = 0
-    for _, array in _blocks(data, samples):
+    for _, array in _blocks(data, samples, seen):
         whole_numbers = np.clip(np.rint((array - bias) / gain), _LOW, _HIGH).astype("<i2")
         missing = -len(whole_numbers) % samples
         if missing:

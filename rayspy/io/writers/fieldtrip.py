@@ -72,9 +72,10 @@ def to_fieldtrip(data: BaseData, path: Any, name: str = "data", overwrite: bool 
     if not isinstance(data, AnalogData):
         needed = 16.0 * float(np.prod(data.source.shape))
         whole.check_memory(needed, "the structure of FieldTrip", "select a part of the data")
+    telling = whole.telling("to_fieldtrip", whole.bytes_of(data.source))
     with whole.building(final) as (wip,):
-        with h5py.File(wip, "w", userblock_size=512) as file:
-            _Mat(file).put(file, name, _structure(data))
+        with h5py.File(wip, "w", userblock_size=512) as file, telling as seen:
+            _Mat(file, seen).put(file, name, _structure(data))
         _write_head(wip)
 
 
@@ -99,8 +100,8 @@ class _Column(list[Any]):
 class _Mat:
     """Writes nested values as MATLAB stores them; arrays are given in MATLAB's order of dimensions."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def __init__(self, file: Any, seen: whole.Seen) -> None:
+        self._file, self._seen = file, seen
         self._count = 0
 
     def put(self, group: Any, name: str, value: Any) -> Any:
@@ -170,7 +171,7 @@ class _Mat:
         with source.reader() as read:
             for rows, channels in pieces(made.shape, stored.itemsize, _PIECE_BYTES):
                 inner = (slice(rows.start + value.start, rows.stop + value.start), channels)
-                array = read(inner if axis == 0 else inner[::-1])
+                array = self._seen(read(inner if axis == 0 else inner[::-1]))
                 made[rows, channels] = array if axis == 0 else array.T
         return made
 

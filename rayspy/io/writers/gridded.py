@@ -15,6 +15,7 @@ from rayspy.errors import PathError
 from rayspy.io.readers.recording import required
 from rayspy.io.writers import whole
 from rayspy.io.writers.xarrays import to_xarray
+from rayspy.progress import waiting
 
 
 def to_netcdf(data: BaseData, path: Any, overwrite: bool = False) -> None:
@@ -48,7 +49,7 @@ def to_netcdf(data: BaseData, path: Any, overwrite: bool = False) -> None:
     if find_spec("h5netcdf") is None:
         raise required("h5netcdf", "to_netcdf")
     final = whole.target(path, ".nc", overwrite)
-    with whole.building(final) as (part,):
+    with whole.building(final) as (part,), waiting("to_netcdf", f"writes {dataset.nbytes / 1e6:.0f} MB"):
         dataset.to_netcdf(part, engine="h5netcdf")
 
 
@@ -80,7 +81,8 @@ def to_zarr(data: BaseData, path: Any, overwrite: bool = False) -> None:
     final = _folder(path, overwrite)
     part = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
     try:
-        dataset.to_zarr(part, mode="w", zarr_format=2, consolidated=True)
+        with waiting("to_zarr", f"writes {dataset.nbytes / 1e6:.0f} MB"):
+            dataset.to_zarr(part, mode="w", zarr_format=2, consolidated=True)
         if final.exists():
             shutil.rmtree(final)
         part.rename(final)

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
+from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.spectral import SpectralData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.io.readers.recording import required
 from rayspy.io.readers.units import conversion
 from rayspy.io.writers import whole
+from rayspy.io.writers.mne_pairs import connectivity
 from rayspy.progress import warn
 
 Array = NDArray[Any]
@@ -29,7 +31,7 @@ def to_mne(data: BaseData, ch_types: Any = None) -> Any:
 
     Parameters
     ----------
-    data : AnalogData, TimeLockData or SpectralData
+    data : AnalogData, TimeLockData, SpectralData or CrossSpectralData
         Is not changed; an active selection does not count.
     ch_types : str or list of str, optional
         Types of the channels as in `mne.create_info`; those of ``info["channel_types"]``, or ``"misc"``
@@ -38,12 +40,12 @@ def to_mne(data: BaseData, ch_types: Any = None) -> Any:
     Returns
     -------
     mne.io.RawArray, mne.EpochsArray, mne.EvokedArray, mne.time_frequency.SpectrumArray,
-    EpochsSpectrumArray, AverageTFRArray or EpochsTFRArray
+    EpochsSpectrumArray, AverageTFRArray, EpochsTFRArray or one of mne_connectivity
         AnalogData with one trial; AnalogData with several of equal length and offset (the first column
         of trialinfo, if whole numbers, are the event codes); averages of TimeLockData; spectra; spectra
-        over time. Numbers are converted to V, T ... where `unit` says what they are, and taken as they
-        are where it does not. Tapers have to be averaged. Bad channels and events become
-        ``info["bads"]`` and annotations.
+        over time; measures of pairs, all of one set of channels or a list. Numbers are converted to
+        V, T ... where `unit` says what they are, and taken as they are where it does not. Tapers have to
+        be averaged. Bad channels and events become ``info["bads"]`` and annotations.
 
     Raises
     ------
@@ -52,11 +54,12 @@ def to_mne(data: BaseData, ch_types: Any = None) -> Any:
     MemoryBudgetError
         MNE's object, which is in memory, would not fit.
     MissingPackageError
-        MNE is not installed.
+        MNE (for pairs: MNE-Connectivity) is not installed.
     """
-    if not isinstance(data, (AnalogData, TimeLockData, SpectralData)):
-        raise InvalidTypeError(data, "data", "AnalogData, TimeLockData or SpectralData;")
-    if data.data is None or (data.samplerate is None and not isinstance(data, SpectralData)):
+    if not isinstance(data, (AnalogData, TimeLockData, SpectralData, CrossSpectralData)):
+        raise InvalidTypeError(data, "data", "AnalogData, TimeLockData, SpectralData or CrossSpectralData;")
+    timeless = isinstance(data, (SpectralData, CrossSpectralData))
+    if data.data is None or (data.samplerate is None and not timeless):
         raise InvalidValueError("non-empty object with a samplerate", "data", f"empty {type(data).__name__}")
     try:
         import mne
@@ -67,6 +70,8 @@ def to_mne(data: BaseData, ch_types: Any = None) -> Any:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if isinstance(data, CrossSpectralData):
+            return connectivity(data)
         if isinstance(data, SpectralData):
             return _spectra(mne, data, ch_types)
         if isinstance(data, TimeLockData):
@@ -122,20 +127,30 @@ def _raw(mne: Any, data: AnalogData, given: Any) -> Any:
     trl = data.describe().trialdefinition
     values = _turned(data, data.trials[0]) * _factors(data, types)  # type: ignore[index]
     raw = mne.io.RawArray(values.T, _info(mne, data, types, rate), verbose="error")
-    events = data.events
-    if events is not None and events.data is not None:
-        rows = events.data[:]
-        start, stop = trl[0, :2]
-        columns = events.dimord
-        sample = rows[:, columns.index("sample")]
-        inside = (sample >= start) & (sample < stop)
-        names = {code: label for label, code in events.info.get("names", {}).items()}
-        texts = [names.get(int(code), str(code)) for code in rows[inside, columns.index("eventid")]]
-        spans = rows[inside, columns.index("duration")] / rate if "duration" in columns else 0.0
-        raw.set_annotations(mne.Annotations((sample[inside] - start) / rate, spans, texts))
+    raw.set_annotations(mne.Annotations(*annotations_of(data, *trl[0, :2])))
     if trl[0, 2]:
         warn("to_mne", f"the recording begins at {trl[0, 2] / rate:g} s, in MNE's object at 0 s")
     return raw
+
+
+def annotations_of(data: AnalogData, start: float, stop: float) -> tuple[Array, Array, list[str]]:
+    """Onsets and durations in seconds from the first sample on, and texts, of the events in between."""
+    events, rate = data.events, float(data.samplerate or 1)
+    if events is None or events.data is None:
+        return np.empty(0), np.empty(0), []
+    rows, columns = events.data[:], events.dimord
+    sample = rows[:, columns.index("sample")]
+    inside = (sample >= start) & (sample < stop)
+    names = {code: label for label, code in events.info.get("names", {}).items()}
+    texts = [names.get(int(code), str(code)) for code in rows[inside, columns.index("eventid")]]
+    spans = rows[inside, columns.index("duration")] / rate if "duration" in columns else np.zeros(len(texts))
+    return (sample[inside] - start) / rate, spans, texts
+
+
+def types_and_info(mne: Any, data: BaseData, given: Any) -> tuple[Any, Array]:
+    """Description of the channels for MNE, and factors to its units."""
+    types = _types(data, given)
+    return _info(mne, data, types, float(data.samplerate or 1)), _factors(data, types)
 
 
 def _one_axis(data: BaseData) -> float:

@@ -66,13 +66,14 @@ def to_nwb(
     final = whole.target(path, ".nwb", overwrite)
     start = session_start_time or _start(data)
     nwb = pynwb.NWBFile(session_description=description, identifier=final.stem, session_start_time=start)
-    if isinstance(data, AnalogData):
-        _add_series(pynwb, nwb, data)
-    else:
-        _add_units(nwb, data)
-    _add_trials(nwb, data)
-    with whole.building(final) as (wip,), pynwb.NWBHDF5IO(str(wip), "w") as io:
-        io.write(nwb)
+    with whole.telling("to_nwb", whole.bytes_of(data.source)) as seen:
+        if isinstance(data, AnalogData):
+            _add_series(pynwb, nwb, data, seen)
+        else:
+            _add_units(nwb, data)
+        _add_trials(nwb, data)
+        with whole.building(final) as (wip,), pynwb.NWBHDF5IO(str(wip), "w") as io:
+            io.write(nwb)
 
 
 def _start(data: Any) -> datetime.datetime:
@@ -94,7 +95,7 @@ def _factors(data: AnalogData, n: int) -> np.ndarray[Any, Any]:
     return np.array(found, np.float64)
 
 
-def _add_series(pynwb: Any, nwb: Any, data: AnalogData) -> None:
+def _add_series(pynwb: Any, nwb: Any, data: AnalogData, seen: whole.Seen) -> None:
     names = [str(name) for name in data.describe().labels["channel"]]
     factors = _factors(data, len(names))
     device = nwb.create_device(name="device")
@@ -108,7 +109,7 @@ def _add_series(pynwb: Any, nwb: Any, data: AnalogData) -> None:
     nwb.add_acquisition(
         pynwb.ecephys.ElectricalSeries(
             name="ElectricalSeries",
-            data=_iterator(data),
+            data=_iterator(data, seen),
             electrodes=region,
             rate=float(data.samplerate or 1),
             starting_time=0.0,
@@ -130,7 +131,7 @@ def _add_series(pynwb: Any, nwb: Any, data: AnalogData) -> None:
             warn("to_nwb", "codes of events were written, their names were not")
 
 
-def _iterator(data: AnalogData) -> Any:
+def _iterator(data: AnalogData, seen: whole.Seen) -> Any:
     """What pynwb writes piece by piece."""
     from hdmf.data_utils import GenericDataChunkIterator
 
@@ -141,7 +142,7 @@ def _iterator(data: AnalogData) -> Any:
         def _get_data(self, selection: tuple[slice, ...]) -> Any:
             region = tuple(slice(*s.indices(n)[:2]) for s, n in zip(selection, shape, strict=True))
             with data.source.reader() as read:
-                array = read(region if axis == 0 else region[::-1])
+                array = seen(read(region if axis == 0 else region[::-1]))
             return array if axis == 0 else array.T
 
         def _get_maxshape(self) -> tuple[int, ...]:

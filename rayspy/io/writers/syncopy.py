@@ -155,9 +155,9 @@ def _attribute(value: Any) -> Any:
 
 def _write_array(file: Any, name: str, source: ArraySource) -> Any:
     dataset = file.create_dataset(name, source.shape, source.dtype)
-    with source.reader() as read:
+    with source.reader() as read, whole.telling("to_syncopy", whole.bytes_of(source)) as seen:
         for region in pieces(source.shape, source.dtype.itemsize, _PIECE_BYTES):
-            dataset[region] = read(region)
+            dataset[region] = seen(read(region))
     return dataset
 
 

@@ -80,13 +80,18 @@ def to_parquet(data: BaseData, path: Any, overwrite: bool = False) -> None:
     with whole.building(final) as (wip,):
         writer = None
         try:
-            for frame in _frames(data):
+            for frame in _told(data):
                 table = pa.Table.from_pandas(frame, preserve_index=False)
                 writer = pq.ParquetWriter(wip, table.schema) if writer is None else writer
                 writer.write_table(table.cast(writer.schema))
         finally:
             if writer is not None:
                 writer.close()
+
+
+def _told(data: BaseData) -> Iterator[Any]:
+    with whole.telling("to_parquet", whole.bytes_of(data.source)) as seen:
+        yield from _frames(data, seen)
 
 
 def _check(data: Any) -> None:
@@ -100,7 +105,7 @@ def _is_wide(data: BaseData) -> bool:
     return sorted(data.dimord) == ["channel", "time"]
 
 
-def _frames(data: BaseData) -> Iterator[Any]:
+def _frames(data: BaseData, seen: whole.Seen = np.asarray) -> Iterator[Any]:
     """The table in pieces."""
     if isinstance(data, DiscreteData):
         yield _events(data)
@@ -115,7 +120,7 @@ def _frames(data: BaseData) -> Iterator[Any]:
             for region in pieces(tuple(shape), data.source.dtype.itemsize, _ROWS_BYTES):
                 inner = list(region)
                 inner[axis] = slice(region[axis].start + int(start), region[axis].stop + int(start))
-                array = read(tuple(inner))
+                array = seen(read(tuple(inner)))
                 yield (
                     _wide(data, k, region, array, times)
                     if _is_wide(data)

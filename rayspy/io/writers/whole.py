@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from rayspy.config import config
 from rayspy.errors import InvalidTypeError, MemoryBudgetError, PathError
 from rayspy.limits import available_memory
+from rayspy.progress import Progress
+
+Seen = Callable[[NDArray[Any]], NDArray[Any]]
+_MB = 10**6
 
 
 def target(path: Any, suffix: str, overwrite: bool, name: str = "path") -> Path:
@@ -65,3 +72,29 @@ def building(*finals: Path) -> Iterator[list[Path]]:
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def telling(function: str, n_bytes: float) -> Iterator[Seen]:
+    """Show how far the writing of so many bytes is; yields what each array passes through."""
+    progress = Progress(function, max(1, round(n_bytes / _MB)), round(n_bytes), unit="MB")
+    progress.intro = f"writes {n_bytes / _MB:.0f} MB"
+    counted = 0
+
+    def seen(array: NDArray[Any]) -> NDArray[Any]:
+        nonlocal counted
+        before = counted // _MB
+        counted += array.nbytes
+        progress.update(array.nbytes, counted // _MB - before)
+        return array
+
+    progress.start()
+    try:
+        yield seen
+    finally:
+        progress.close()
+
+
+def bytes_of(source: Any) -> int:
+    """Size of an array."""
+    return int(math.prod(source.shape) * source.dtype.itemsize)
