@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import pickle
 import signal
 import sys
@@ -33,6 +34,12 @@ RunBlock = Callable[..., "Receipt"]
 
 _IN_FLIGHT = 2
 """Blocks handed to one actor at a time, so that it never waits for the next one."""
+_TASKS_PER_SECOND = 200
+"""What one driver hands out and takes back with ease; it manages some 500 to 800."""
+_MOST_BLOCKS = 256
+"""No task has more blocks than this."""
+_TASK_BYTES = 64 * 2**20
+"""No more results than this come back with one task."""
 _PLANS_KEPT = 4
 """Plans an actor remembers."""
 _POLL_SECONDS = 1.0
@@ -95,6 +102,27 @@ def _run_block(plan: Plan, block: int, payload: Any) -> Receipt:
     return run_block(plan, block, payload)
 
 
+def blocks_per_task(n_actors: int, seconds: float, n_left: int) -> int:
+    """How many blocks an actor is given at a time, so that one driver can feed all actors.
+
+    One, unless blocks are so short, or actors so many, that the driver would
+    have to hand out more than `_TASKS_PER_SECOND`. Towards the end of a run fewer,
+    so that no actor works long while others wait.
+
+    Parameters
+    ----------
+    n_actors : int
+        Actors at work.
+    seconds : float
+        What a block takes.
+    n_left : int
+        Blocks that wait.
+    """
+    wanted = n_actors / (_TASKS_PER_SECOND * max(seconds, 1e-6))
+    fair = n_left // (2 * _IN_FLIGHT * n_actors)
+    return max(1, min(math.ceil(wanted), fair, _MOST_BLOCKS))
+
+
 class _Actor:
     """Runs blocks, one after the other, of plans it was given once."""
 
@@ -111,15 +139,23 @@ class _Actor:
         sys.path += [folder for folder in path if folder not in sys.path]
         return ray.get_runtime_context().get_node_id(), os.getpid()
 
-    def run(self, plan_id: str, bound: list[Any], block: int, payload: Any) -> Receipt | _Failure:
-        """Run one block; `bound` holds a reference to the plan the first time an actor sees it."""
+    def run(
+        self, plan_id: str, bound: list[Any], blocks: Sequence[int], payload: Any
+    ) -> list[Receipt | _Failure]:
+        """Run blocks up to the first that fails.
+
+        `bound` holds a reference to the plan the first time an actor sees it.
+        """
+        done: list[Receipt | _Failure] = []
         try:
             if bound:
                 self._bind(plan_id, bound[0])
             plan, run = self._bound[plan_id]
-            return run(plan, block, payload)
+            for block in blocks:
+                done.append(run(plan, block, payload))
         except BaseException as error:
-            return _failure(error)
+            done.append(_failure(error))
+        return done
 
     def _bind(self, plan_id: str, reference: Any) -> None:
         import ray
@@ -155,7 +191,7 @@ class _Slot:
 
 @dataclass(frozen=True)
 class _Task:
-    block: int
+    blocks: tuple[int, ...]
     payload_bytes: int
 
 
@@ -311,6 +347,9 @@ class _Run:
         self._queue = collections.deque(blocks)
         self._team: list[_Slot] = []
         self._deaths: collections.Counter[int] = collections.Counter()
+        self._alone: set[int] = set()
+        """Blocks a worker may have died of; they are sent one at a time."""
+        self._seconds, self._value_bytes = math.inf, 0
         self._failed_starts = 0
         self._bound = self._ray.put((plan.for_workers(), run))
         self._node_limits: dict[str, int] = {}
@@ -404,7 +443,17 @@ class _Run:
                 if not self._queue or self._payload_full():
                     return
                 if len(slot.tasks) < depth and self._node_has_room(slot):
-                    self._send(slot, self._queue.popleft())
+                    self._send(slot, self._next_blocks())
+
+    def _next_blocks(self) -> tuple[int, ...]:
+        n = 1
+        if not self._plan.needs_payload:
+            n = blocks_per_task(len(self._team), self._seconds, len(self._queue))
+            n = max(1, min(n, _TASK_BYTES // max(1, self._value_bytes)))
+        blocks = [self._queue.popleft()]
+        while len(blocks) < n and not self._alone.intersection((blocks[0], self._queue[0])):
+            blocks.append(self._queue.popleft())
+        return tuple(blocks)
 
     def _node_has_room(self, slot: _Slot) -> bool:
         if slot.tasks:
@@ -416,15 +465,15 @@ class _Run:
         waiting = sum(task.payload_bytes for slot in self._team for task in slot.tasks.values())
         return waiting > 0 and waiting >= self._payload_limit
 
-    def _send(self, slot: _Slot, block: int) -> None:
+    def _send(self, slot: _Slot, blocks: tuple[int, ...]) -> None:
         payload, n_bytes = None, 0
         if self._plan.needs_payload:
-            array = self._plan.payload(block)
+            array = self._plan.payload(blocks[0])
             payload, n_bytes = self._ray.put(array), int(array.nbytes)
         bound = [] if slot.plan_id == self._plan.id else [self._bound]
         slot.sent += 1
-        reference = slot.actor.run.remote(self._plan.id, bound, block, payload)
-        slot.tasks[reference] = _Task(block, n_bytes)
+        reference = slot.actor.run.remote(self._plan.id, bound, blocks, payload)
+        slot.tasks[reference] = _Task(blocks, n_bytes)
         slot.plan_id = self._plan.id
 
     # -- receipts in
@@ -447,17 +496,17 @@ class _Run:
                 self._take(slot, reference)
 
     def _take(self, slot: _Slot, reference: Any) -> None:
-        block = slot.tasks[reference].block
-        found, result = self._outcome(reference)
+        blocks = slot.tasks[reference].blocks
+        found, results = self._outcome(reference)
         if not found:
             self._bury(slot)
             return
         slot.returned += 1
         del slot.tasks[reference]
-        self._accept(block, result)
+        self._accept(blocks, results)
 
     def _outcome(self, reference: Any) -> tuple[bool, Any]:
-        """Return whether a block was finished, and its receipt or failure."""
+        """Return whether a task was finished, and its receipts, of which the last may be a failure."""
         try:
             return True, self._ray.get(reference, timeout=_KILL_SECONDS)
         except (*self._death_errors(), self._ray.exceptions.GetTimeoutError):
@@ -465,10 +514,14 @@ class _Run:
         except self._ray.exceptions.RayError as error:
             raise WorkerError(f"a block of {self._plan.name} failed: {error}") from error
 
-    def _accept(self, block: int, result: Receipt | _Failure) -> None:
-        if isinstance(result, _Failure):
-            raise result.error(self._plan.name, block)
-        self._collect(result)
+    def _accept(self, blocks: tuple[int, ...], results: list[Receipt | _Failure]) -> None:
+        for block, result in zip(blocks, results, strict=False):
+            if isinstance(result, _Failure):
+                raise result.error(self._plan.name, block)
+            known = result.seconds if math.isinf(self._seconds) else self._seconds
+            self._seconds = 0.9 * known + 0.1 * result.seconds
+            self._value_bytes = result.value_bytes
+            self._collect(result)
 
     def _bury(self, slot: _Slot) -> None:
         """Rerun the blocks of an actor that died, except those it had finished."""
@@ -478,18 +531,23 @@ class _Run:
         self._next_look = 0.0
         lost = []
         for reference, task in slot.tasks.items():
-            found, result = self._outcome(reference)
+            found, results = self._outcome(reference)
             if found:
-                self._accept(task.block, result)
+                self._accept(task.blocks, results)
             else:
-                lost.append(task.block)
+                lost.append(task.blocks)
         slot.tasks.clear()
         if lost:
             warn(self._plan.name, f"worker {slot.pid} on node {slot.node[:8]} died; its blocks run again")
             self._blame(lost[0])
-            self._queue.extendleft(reversed(lost))
+            self._queue.extendleft(block for blocks in reversed(lost) for block in reversed(blocks))
 
-    def _blame(self, block: int) -> None:
+    def _blame(self, blocks: tuple[int, ...]) -> None:
+        """Count a death against the block that ran; of several they are tried one at a time."""
+        self._alone.update(blocks)
+        if len(blocks) > 1:
+            return
+        (block,) = blocks
         self._deaths[block] += 1
         if self._deaths[block] >= _MAX_DEATHS:
             raise WorkerError(

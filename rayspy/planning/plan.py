@@ -65,6 +65,11 @@ class Receipt:
     nan_trials: tuple[int, ...] = ()
     """Places of the trials whose input has NaNs, where the method tells."""
 
+    @property
+    def value_bytes(self) -> int:
+        """Size of the result that travels with the receipt."""
+        return 0 if self.value is None else self.value.nbytes
+
 
 @dataclass(frozen=True)
 class Chunk:

@@ -32,6 +32,8 @@ class FakeReceipt:
     block: int
     pid: int
     value: object = None
+    seconds: float = 0.05
+    value_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class FakePlan:
     memory: FakeMemory = FakeMemory()
     name: str = "freqanalysis"
     id: str = field(default_factory=lambda: os.urandom(8).hex())
+    brief: bool = False
+    """Blocks say that they took next to no time."""
 
     @property
     def needs_payload(self):
@@ -53,8 +57,7 @@ class FakePlan:
         return self.inputs[block]
 
     def for_workers(self):
-        fields = (self.n_blocks, self.what, self.seconds, self.folder, None, self.memory, self.name, self.id)
-        return FakePlan(*fields)
+        return FakePlan(**{**self.__dict__, "inputs": None})
 
 
 class Unpicklable(ValueError):
@@ -69,7 +72,8 @@ def run_fake(plan, block, payload=None):
         with Path(plan.folder, "log").open("a") as file:
             file.write(f"{block} {os.getpid()}\n")
     time.sleep(plan.seconds)
-    return FakeReceipt(block, os.getpid(), ACTIONS[plan.what](plan, block, payload))
+    seconds = 1e-4 if plan.brief else 0.05
+    return FakeReceipt(block, os.getpid(), ACTIONS[plan.what](plan, block, payload), seconds)
 
 
 def square(plan, block, payload):
@@ -122,6 +126,16 @@ def die(plan, block, payload):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def refuse_30(plan, block, payload):
+    if block == 30:
+        raise InvalidValueError("number other than 30", "block", block)
+
+
+def die_at_30(plan, block, payload):
+    if block == 30:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def fail_late(plan, block, payload):
     if block == 0:
         raise ValueError("first")
@@ -133,6 +147,8 @@ ACTIONS = {
     "payload": mean,
     "environment": environment,
     "refuse": refuse,
+    "refuse 30": refuse_30,
+    "die at 30": die_at_30,
     "key_error": key_error,
     "unpicklable": unpicklable,
     "leave": leave,
@@ -283,6 +299,52 @@ def test_block_that_kills_its_workers_ends_the_run(local_ray, tmp_path):
     starts = [line.split()[0] for line in (tmp_path / "log").read_text().splitlines()]
     assert starts.count("1") == 3
     assert blocks_of(run(FakePlan(8))) == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("n_actors", "seconds", "n_left", "n"),
+    [
+        (2, 0.05, 10_000, 1),  # what one driver manages block by block
+        (2, 1e-4, 10_000, 100),  # short blocks
+        (2, 1e-4, 80, 10),  # fewer towards the end, so that nobody waits long
+        (2, 1e-4, 3, 1),
+        (10_000, 0.1, 10**7, 250),  # many actors
+        (10_000, 0.1, 640_000, 16),
+        (10_000, 0.0, 10**9, 256),
+    ],
+)
+def test_blocks_per_task(n_actors, seconds, n_left, n):
+    assert ray_actors.blocks_per_task(n_actors, seconds, n_left) == n
+
+
+def starts_of(folder):
+    return [int(line.split()[0]) for line in (folder / "log").read_text().splitlines()]
+
+
+def test_short_blocks_go_out_several_at_a_time(local_ray, monkeypatch):
+    tasks = []
+    send = ray_actors._Run._send
+    monkeypatch.setattr(
+        ray_actors._Run, "_send", lambda self, slot, blocks: tasks.append(blocks) or send(self, slot, blocks)
+    )
+    receipts = run(FakePlan(200, brief=True))
+    assert blocks_of(receipts) == list(range(200))
+    assert [block for blocks in tasks for block in blocks] == list(range(200))
+    assert len(tasks) < 100
+    assert len(tasks[-1]) == 1
+
+
+def test_a_block_that_fails_among_others_is_named(local_ray, tmp_path):
+    with pytest.raises(InvalidValueError) as caught:
+        run(FakePlan(200, "refuse 30", folder=str(tmp_path), brief=True))
+    assert "block 30 of freqanalysis failed" in caught.value.__notes__[0]
+    assert 31 not in starts_of(tmp_path)
+
+
+def test_of_several_blocks_the_one_that_kills_is_found(local_ray, tmp_path):
+    with pytest.raises(WorkerError, match=r"block 30 of freqanalysis.*died 3 times"):
+        run(FakePlan(200, "die at 30", folder=str(tmp_path), brief=True))
+    assert starts_of(tmp_path).count(30) in (3, 4)
 
 
 def test_payloads_are_put_just_before_use(local_ray):
