@@ -107,7 +107,8 @@ def blocks_per_task(n_actors: int, seconds: float, n_left: int) -> int:
 
     One, unless blocks are so short, or actors so many, that the driver would
     have to hand out more than `_TASKS_PER_SECOND`. Towards the end of a run fewer,
-    so that no actor works long while others wait.
+    so that no actor works long while others wait, but not so few that handing out
+    the rest takes longer than a task.
 
     Parameters
     ----------
@@ -119,8 +120,9 @@ def blocks_per_task(n_actors: int, seconds: float, n_left: int) -> int:
         Blocks that wait.
     """
     wanted = n_actors / (_TASKS_PER_SECOND * max(seconds, 1e-6))
-    fair = n_left // (2 * _IN_FLIGHT * n_actors)
-    return max(1, min(math.ceil(wanted), fair, _MOST_BLOCKS))
+    fair = n_left / (2 * _IN_FLIGHT * n_actors)
+    brisk = math.sqrt(n_left / (_TASKS_PER_SECOND * max(seconds, 1e-6)))
+    return max(1, int(min(math.ceil(wanted), max(fair, brisk), _MOST_BLOCKS)))
 
 
 class _Actor:
@@ -451,7 +453,7 @@ class _Run:
             n = blocks_per_task(len(self._team), self._seconds, len(self._queue))
             n = max(1, min(n, _TASK_BYTES // max(1, self._value_bytes)))
         blocks = [self._queue.popleft()]
-        while len(blocks) < n and not self._alone.intersection((blocks[0], self._queue[0])):
+        while self._queue and len(blocks) < n and not self._alone.intersection((blocks[0], self._queue[0])):
             blocks.append(self._queue.popleft())
         return tuple(blocks)
 
