@@ -21,14 +21,12 @@ from rayspy.data.definition import (
     with_offset,
 )
 from rayspy.data.event import EventData
+from rayspy.data.selection import SAMPLE_SLACK
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg, recorded
 from rayspy.frontends.handling.selectdata import selectdata
 from rayspy.progress import message, warn
-
-_SLACK = 1e-6
-"""A duration this close to a whole number of samples is that number."""
 
 
 def definetrial(
@@ -376,4 +374,4 @@ def _long_enough(table: NDArray[np.float64], minlength: Any, samplerate: float |
     seconds = check_scalar(minlength, "minlength", 0)
     if samplerate is None:
         raise InvalidValueError("object with a samplerate", "data_obj", "samplerate None")
-    return np.asarray(lengths >= np.floor(seconds * samplerate + _SLACK))
+    return np.asarray(lengths >= np.floor(seconds * samplerate + SAMPLE_SLACK))

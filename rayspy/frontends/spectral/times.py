@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.checks import check_array, check_scalar, is_number
-from rayspy.data.selection import Selection
+from rayspy.data.selection import SAMPLE_SLACK, Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.methods.spectral.timepoints import TimePoints
 
-_SLACK = 1e-6
 Table = NDArray[np.float64]
 
 
@@ -38,7 +37,7 @@ def check_toi(toi: Any, fraction: bool) -> float | Table | None:
 
 def overlap_step(overlap: float, n_window: int) -> int:
     """Samples from one window to the next."""
-    return n_window - min(n_window - 1, int(np.floor(overlap * n_window + _SLACK)))
+    return n_window - min(n_window - 1, int(np.floor(overlap * n_window + SAMPLE_SLACK)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rayspy.checks import as_array, check_array, check_choice, check_integer, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.data.crossspectral import CrossSpectralData
-from rayspy.data.selection import Selection, resolve, trial_intervals
+from rayspy.data.selection import SAMPLE_SLACK, Selection, resolve, trial_intervals
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.data.timelock import TimeLockData
@@ -34,7 +34,6 @@ Array = NDArray[Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 MEASURES = ("ppc0", "ppc1", "ppc2", "plv", "ral", "ang")
-_SLACK = 1e-6
 
 
 def accepts_spikes(function: Callable[P, R]) -> Callable[P, R]:
@@ -115,8 +114,8 @@ def _bounds(spikes: SpikeData, trl: Array, selection: Selection, rate: float) ->
     ratio = float(spikes.samplerate or 1) / rate
     own = selection.trialdefinition
     zero = (trl[:, 0] - trl[:, 2]).astype(np.int64)
-    first = zero + np.ceil((own[:, 2] - 0.5) * ratio - _SLACK)
-    stop = zero + np.ceil((own[:, 2] + own[:, 1] - own[:, 0] - 0.5) * ratio - _SLACK)
+    first = zero + np.ceil((own[:, 2] - 0.5) * ratio - SAMPLE_SLACK)
+    stop = zero + np.ceil((own[:, 2] + own[:, 1] - own[:, 0] - 0.5) * ratio - SAMPLE_SLACK)
     window = np.column_stack([np.maximum(first, trl[:, 0]), np.minimum(stop, trl[:, 1])])
     return spikes.row_bounds(window), zero
 
@@ -250,7 +249,10 @@ def _lags(timwin: Any, both: Both) -> tuple[int, int]:
     if limits.shape != (2,) or limits.dtype.kind not in "iuf" or not np.isfinite(limits).all():
         raise InvalidValueError("[t0, t1] in seconds", "timwin", timwin)
     rate, longest = both.beside.rate, int(both.selection.lengths.max())
-    first, last = (int(np.ceil(limits[0] * rate - _SLACK)), int(np.floor(limits[1] * rate + _SLACK)))
+    first, last = (
+        int(np.ceil(limits[0] * rate - SAMPLE_SLACK)),
+        int(np.floor(limits[1] * rate + SAMPLE_SLACK)),
+    )
     if not first <= 0 <= last or first == last:
         raise InvalidValueError("t0 <= 0 <= t1 with t0 < t1, at least a sample", "timwin", timwin)
     if last - first + 1 > longest:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rayspy.checks import check_bool
 from rayspy.data.base import BaseData
 from rayspy.data.quantity import Measured
-from rayspy.data.selection import Selection, latency_window, trial_intervals
+from rayspy.data.selection import SAMPLE_SLACK, Selection, latency_window, trial_intervals
 from rayspy.data.spike import SpikeData, default_code_names
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.driver import run_results
@@ -26,7 +26,6 @@ from rayspy.progress import message
 from rayspy.storage.sources import ArraySource
 
 Array = NDArray[Any]
-_SLACK = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +59,9 @@ class Spikes:
     def cut(self) -> NDArray[np.float64]:
         """Trials cut to the window; without samples where they have none in it."""
         low, high = (time * self.samplerate for time in self.window)
-        first = np.maximum(np.ceil(low - self.trl[:, 2] - _SLACK), 0)
+        first = np.maximum(np.ceil(low - self.trl[:, 2] - SAMPLE_SLACK), 0)
         lengths = self.trl[:, 1] - self.trl[:, 0]
-        stop = np.minimum(np.floor(high - self.trl[:, 2] + _SLACK) + 1, lengths)
+        stop = np.minimum(np.floor(high - self.trl[:, 2] + SAMPLE_SLACK) + 1, lengths)
         first, stop = np.minimum(first, lengths), np.maximum(stop, np.minimum(first, lengths))
         trl = self.trl.copy()
         trl[:, 0], trl[:, 1] = self.trl[:, 0] + first, self.trl[:, 0] + stop
@@ -77,8 +76,8 @@ class Spikes:
         """Which trials have the whole window."""
         low, high = (time * self.samplerate for time in window)
         lengths = self.trl[:, 1] - self.trl[:, 0]
-        starts = low - self.trl[:, 2] >= -_SLACK
-        return np.asarray(starts & (high - self.trl[:, 2] <= lengths - 1 + _SLACK))
+        starts = low - self.trl[:, 2] >= -SAMPLE_SLACK
+        return np.asarray(starts & (high - self.trl[:, 2] <= lengths - 1 + SAMPLE_SLACK))
 
 
 def check_spikes(data: Any, name: str = "data") -> SpikeData:

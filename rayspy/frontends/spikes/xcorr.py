@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rayspy.checks import as_array, check_bool, check_choice, check_integer, check_scalar
 from rayspy.data.crossspectral import CrossSpectralData
+from rayspy.data.selection import SAMPLE_SLACK
 from rayspy.data.spike import SpikeData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
@@ -27,7 +28,6 @@ from rayspy.storage.sources import MemorySource, read_all
 Array = NDArray[Any]
 METHODS = ("xcorr", "shiftpredictor", "jitter")
 UNITS = ("raw", "proportion", "center", "rate")
-_SLACK = 1e-6
 
 
 @accepts_cfg
@@ -123,7 +123,7 @@ def spike_xcorr(
 def _lags(maxlag: Any, binsize: Any, spikes: Spikes) -> tuple[int, int]:
     width = _whole(check_scalar(binsize, "binsize"), "binsize", spikes.samplerate)
     longest = check_scalar(maxlag, "maxlag")
-    n_lags = int(np.floor(longest * spikes.samplerate / width + _SLACK))
+    n_lags = int(np.floor(longest * spikes.samplerate / width + SAMPLE_SLACK))
     span = float((spikes.trl[:, 1] - spikes.trl[:, 0]).max()) / spikes.samplerate
     if n_lags < 1 or longest >= span:
         legal = f"lag of at least one bin and below the length of the longest trial, {span:g} s"
@@ -134,7 +134,7 @@ def _lags(maxlag: Any, binsize: Any, spikes: Spikes) -> tuple[int, int]:
 def _whole(seconds: float, name: str, samplerate: float) -> int:
     """Samples of a time in seconds, at least one."""
     n = round(seconds * samplerate)
-    if n < 1 or abs(n - seconds * samplerate) > _SLACK * n + _SLACK:
+    if n < 1 or abs(n - seconds * samplerate) > SAMPLE_SLACK * n + SAMPLE_SLACK:
         legal = f"whole number of samples ({1 / samplerate:g} s each), at least one"
         raise InvalidValueError(legal, name, seconds)
     return int(n)
@@ -269,8 +269,8 @@ def spike_density(
     if not 0 < rate <= spikes.samplerate:
         raise InvalidValueError(f"above 0 and up to {spikes.samplerate:g} Hz", "fsample", fsample)
     low, high = _extent(timwin, rate)
-    first = int(np.ceil(spikes.window[0] * rate - _SLACK))
-    n_rows = int(np.floor(spikes.window[1] * rate + _SLACK)) - first + 1
+    first = int(np.ceil(spikes.window[0] * rate - SAMPLE_SLACK))
+    n_rows = int(np.floor(spikes.window[1] * rate + SAMPLE_SLACK)) - first + 1
     if n_rows < 1:
         raise InvalidValueError("window with at least one time of the result", "latency", latency)
     method = Density(
@@ -290,4 +290,4 @@ def _extent(timwin: Any, rate: float) -> tuple[int, int]:
         raise InvalidValueError("[t0, t1] in seconds", "timwin", timwin)
     if not limits[0] <= 0 <= limits[1] or limits[0] == limits[1]:
         raise InvalidValueError("t0 <= 0 <= t1 with t0 < t1", "timwin", timwin)
-    return -int(np.floor(-limits[0] * rate + _SLACK)), int(np.floor(limits[1] * rate + _SLACK))
+    return -int(np.floor(-limits[0] * rate + SAMPLE_SLACK)), int(np.floor(limits[1] * rate + SAMPLE_SLACK))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.data.selection import SAMPLE_SLACK
 from rayspy.kernels.spikes.correlograms import correlogram, jittered, shift_predictor
 from rayspy.kernels.spikes.counts import counts_in_bins, proportions
 from rayspy.kernels.spikes.density import density, smoothing_kernel
@@ -17,8 +18,6 @@ from rayspy.methods.base import InputSpec, OutputSpec
 from rayspy.methods.spikes.base import Codes, SpikeMethod
 
 Array = NDArray[Any]
-_SLACK = 1e-6
-"""A time this close to a sample (in samples) is that sample."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +59,8 @@ class Psth(SpikeMethod):
 
     @cached_property
     def _sample_edges(self) -> Codes:
-        edges = np.ceil(self.edges * self.samplerate - _SLACK)
-        edges[-1] = np.floor(self.edges[-1] * self.samplerate + _SLACK) + 1
+        edges = np.ceil(self.edges * self.samplerate - SAMPLE_SLACK)
+        edges[-1] = np.floor(self.edges[-1] * self.samplerate + SAMPLE_SLACK) + 1
         return edges.astype(np.int64)
 
     def _scaled(self, counts: Array) -> Array:
@@ -81,8 +80,8 @@ class Psth(SpikeMethod):
         lefts, rights = self.edges[:-1] * self.samplerate, self.edges[1:] * self.samplerate
         rights[-1] += 1.0
         if self.whole:
-            return np.asarray((lefts < first - _SLACK) | (rights > last + 1 + _SLACK))
-        return np.asarray((lefts < first - _SLACK) | (lefts > last + _SLACK))
+            return np.asarray((lefts < first - SAMPLE_SLACK) | (rights > last + 1 + SAMPLE_SLACK))
+        return np.asarray((lefts < first - SAMPLE_SLACK) | (lefts > last + SAMPLE_SLACK))
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,13 +229,13 @@ class Density(SpikeMethod):
         """Count per step within the trial, smooth, and put it into its place."""
         start, stop, offset = self.trl[k, :3]
         fsample = self.samplerate / self.step
-        low = int(np.ceil(offset / self.step - _SLACK))
-        high = int(np.floor((offset + stop - start - 1) / self.step + _SLACK)) + 1
+        low = int(np.ceil(offset / self.step - SAMPLE_SLACK))
+        high = int(np.floor((offset + stop - start - 1) / self.step + SAMPLE_SLACK)) + 1
         out = np.full((self.n_rows, len(self.cells)), np.nan, dtype=np.float32)
         begin, end = max(low, self.first), min(high, self.first + self.n_rows)
         if begin >= end:
             return out
-        edges = np.ceil((np.arange(low, high + 1) - 0.5) * self.step - _SLACK).astype(np.int64)
+        edges = np.ceil((np.arange(low, high + 1) - 0.5) * self.step - SAMPLE_SLACK).astype(np.int64)
         counts = counts_in_bins(self.relative(k, samples), cells, edges, len(self.cells))
         kernel = smoothing_kernel(self.shape, self.low, self.high, fsample)
         smooth = density(counts, kernel, self.low, self.correct)
