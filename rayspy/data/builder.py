@@ -14,6 +14,7 @@ from rayspy.config import config
 from rayspy.data.masked import n_masked, plain, tell_masked
 from rayspy.errors import InvalidTypeError, InvalidValueError, PathError
 from rayspy.storage.leases import StoredArray
+from rayspy.storage.links import check_links
 from rayspy.storage.parts import PartsTarget, open_parts
 from rayspy.storage.scratch import check_space, new_target
 from rayspy.storage.sources import (
@@ -230,16 +231,17 @@ def from_npy(path: Path) -> RawSource:
         return RawSource(str(path), dtype, shape, "F" if fortran else "C", file.tell())
 
 
-def from_hdf5(path: Path, name: str | None, stamp: Stamp | None = None) -> Hdf5Source:
+def from_hdf5(path: Path, name: str | None, stamp: Stamp | None = None, outside: bool = False) -> Hdf5Source:
     """Open a dataset of an HDF5 file; without a name the one called ``data`` or the only one."""
     import h5py
 
     path = path.expanduser().resolve()
     with open_hdf5(str(path)) as file:
+        check_links(file, path, outside)
         if name is None:
             found: list[str] = []
             file.visititems(lambda key, kind: found.append(key) if isinstance(kind, h5py.Dataset) else None)
-            name = "data" if "data" in found else found[0] if len(found) == 1 else None
+            name = "data" if "data" in file else found[0] if len(found) == 1 else None
             if name is None:
                 raise InvalidValueError(
                     "HDF5 file with one dataset or one named 'data'; or spy.hdf5_dataset(path, name)",
@@ -265,9 +267,9 @@ def from_open_dataset(dataset: Any) -> Hdf5Source:
         raise InvalidValueError("open HDF5 dataset", "data", "closed HDF5 dataset")
     path = Path(dataset.file.filename)
     if dataset.file.mode == "r":
-        return from_hdf5(path, dataset.name)
+        return from_hdf5(path, dataset.name, outside=True)
     dataset.file.flush()
-    return from_hdf5(path, dataset.name, NOT_WATCHED)
+    return from_hdf5(path, dataset.name, NOT_WATCHED, outside=True)
 
 
 def concatenated(sources: list[ArraySource], axis: int) -> ArraySource:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rayspy.checks import check_bool
 from rayspy.data.builder import from_hdf5
 from rayspy.storage.sources import Hdf5Source, RawSource, raw_source
 
@@ -44,7 +45,7 @@ def raw_binary(
     return raw_source(path, dtype, channels, order, offset, scale)
 
 
-def hdf5_dataset(path: str | os.PathLike[str], name: str | None = None) -> Hdf5Source:
+def hdf5_dataset(path: str | os.PathLike[str], name: str | None = None, outside: bool = False) -> Hdf5Source:
     """Refer to a dataset of an HDF5 file; pass the result as `data`.
 
     Parameters
@@ -53,10 +54,13 @@ def hdf5_dataset(path: str | os.PathLike[str], name: str | None = None) -> Hdf5S
         The file.
     name : str, optional
         Name of the dataset; ``data``, or the only one, if left out.
+    outside : bool
+        Whether links, external and virtual datasets may lead out of the folder of the file.
 
     Returns
     -------
     Hdf5Source
         Description of the dataset; nothing is read or copied.
     """
-    return from_hdf5(Path(path), name)
+    check_bool(outside, "outside")
+    return from_hdf5(Path(path), name, outside=outside)

@@ -85,7 +85,8 @@ def read(
     **options
         For the format: ``dtype, channels, samplerate, order, offset, scale, bias, unit,
         channel`` of raw binary files; ``dataset, samplerate, channel`` of HDF5 and ``.npy``
-        files; ``include_fields`` of FieldTrip files. `spy.read_formats` has them all.
+        files; ``include_fields`` of FieldTrip files; ``outside=True`` lets BrainVision, EEGLAB, NWB and
+        HDF5 files name files in other folders than their own. `spy.read_formats` has them all.
 
     Returns
     -------

@@ -271,7 +271,7 @@ def test_no_file_outside_of_the_folder_is_touched(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
     path = write(inner, numbers("i2"), DataFile="../rec.eeg")
-    (tmp_path / "rec.eeg").write_bytes((inner / "rec.eeg").read_bytes())
+    (inner / "rec.eeg").rename(tmp_path / "rec.eeg")
     with pytest.raises(InvalidValueError, match="beside the header"):
         spy.load_brainvision(path)
 

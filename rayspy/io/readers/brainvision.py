@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_bool
 from rayspy.data.analog import AnalogData
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
 from rayspy.io.readers.recording import (
@@ -42,13 +43,15 @@ _LARGEST_TEXT = 2**26
 _FIRST_LINE = r"Brain ?Vision(?: Core)? Data(?: Exchange)? %s File,? +Version +[12]\.0"
 
 
-def open_brainvision(path: str | os.PathLike[str]) -> Recording:
+def open_brainvision(path: str | os.PathLike[str], outside: bool = False) -> Recording:
     """Describe a BrainVision recording; samples are read from its file when they are needed.
 
     Parameters
     ----------
     path : path
         The header file (``.vhdr``); it names the other two.
+    outside : bool
+        Whether these may be in other folders.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def open_brainvision(path: str | os.PathLike[str]) -> Recording:
     """
     full = _checked_path(path)
     notes = Notes(full)
-    header = _Header(full, notes)
+    header = _Header(full, notes, outside=check_bool(outside, "outside"))
     n_channels = header.integer("Common Infos", "NumberOfChannels", low=1)
     interval = header.number("Common Infos", "SamplingInterval")
     if len(header.keys("Channel Infos")) < n_channels:
@@ -140,9 +143,9 @@ def _checked_path(path: Any) -> Path:
 class _Header:
     """One of the two text files: sections of ``key=value`` lines."""
 
-    def __init__(self, path: Path, notes: Notes, kind: str = "Header") -> None:
+    def __init__(self, path: Path, notes: Notes, kind: str = "Header", outside: bool = False) -> None:
         self.path = path
-        self._notes = notes
+        self._notes, self._outside = notes, outside
         if not path.is_file():
             raise PathError(path, exists=False)
         if path.stat().st_size > _LARGEST_TEXT:
@@ -229,7 +232,7 @@ class _Header:
     def sibling(self, key: str) -> Path:
         """Full name of another file of the recording."""
         name = self.text("Common Infos", key).replace("$b", self.path.stem)
-        return beside(self.path.parent, name, f"{key} in {self.path}")
+        return beside(self.path.parent, name, f"{key} in {self.path}", self._notes, self._outside)
 
 
 def _channel(header: _Header, k: int) -> tuple[str, str, float, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_bool
 from rayspy.data.builder import from_array
 from rayspy.errors import InvalidValueError, PathError
 from rayspy.io.readers import hdf5, matlab
@@ -29,7 +30,7 @@ from rayspy.storage.sources import ArraySource, RawSource
 _FIELDS = ("nbchan", "pnts", "trials", "srate", "xmin", "data", "datfile", "chanlocs", "event", "ref")
 
 
-def open_eeglab(path: Any) -> Recording:
+def open_eeglab(path: Any, outside: bool = False) -> Recording:
     """Describe an EEGLAB data set.
 
     Parameters
@@ -38,8 +39,11 @@ def open_eeglab(path: Any) -> Recording:
         The ``.set`` file. Samples in an ``.fdt`` file or a file of MATLAB's format 7.3 are read where
         they are; those inside older files are loaded. Epochs become trials; events ``boundary``
         separate pieces.
+    outside : bool
+        Whether the ``.fdt`` file may be in another folder.
     """
     full = existing(path)
+    check_bool(outside, "outside")
     if full.suffix.lower() == ".fdt":
         raise InvalidValueError("the .set file, which describes the .fdt file", "path", full)
     notes = Notes(full)
@@ -47,10 +51,10 @@ def open_eeglab(path: Any) -> Recording:
         with hdf5.opened(full) as file:
             node = file["EEG"] if "EEG" in file and matlab.is_struct(file["EEG"]) else file
             fields = {key: _field(file, node, key, full) for key in _FIELDS if key in node}
-            return _recording(full, fields, notes)
+            return _recording(full, fields, notes, outside)
     found = matlab.load_old(full)
     eeg = found.get("EEG", found)
-    return _recording(full, eeg if isinstance(eeg, dict) else {}, notes)
+    return _recording(full, eeg if isinstance(eeg, dict) else {}, notes, outside)
 
 
 def _field(file: Any, node: Any, key: str, path: Path) -> Any:
@@ -62,13 +66,13 @@ def _field(file: Any, node: Any, key: str, path: Path) -> Any:
     return matlab.plain(file, value, path)
 
 
-def _recording(path: Path, eeg: dict[str, Any], notes: Notes) -> Recording:
+def _recording(path: Path, eeg: dict[str, Any], notes: Notes, outside: bool) -> Recording:
     n_channels, points = _whole(eeg, "nbchan", path), _whole(eeg, "pnts", path)
     n_trials = _whole(eeg, "trials", path, 1)
     rate = eeg.get("srate")
     if not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
         raise damaged(path, f"EEG.srate is {rate!r}")
-    source, n_trials, points = _samples(path, eeg, n_channels, points, n_trials, notes)
+    source, n_trials, points = _samples(path, eeg, n_channels, points, n_trials, notes, outside)
     places = _rows(eeg.get("chanlocs"))
     names = [str(place.get("labels", "")) for place in places]
     if len(names) != n_channels:
@@ -99,13 +103,13 @@ def _whole(eeg: dict[str, Any], key: str, path: Path, default: Any = None) -> in
 
 
 def _samples(
-    path: Path, eeg: dict[str, Any], n_channels: int, points: int, n_trials: int, notes: Notes
+    path: Path, eeg: dict[str, Any], n_channels: int, points: int, n_trials: int, notes: Notes, outside: bool
 ) -> tuple[ArraySource, int, int]:
     data = eeg.get("data")
     if isinstance(data, list):
         data = "".join(map(str, data))
     if isinstance(data, str):
-        return _outside(path, data, n_channels, points, n_trials, notes)
+        return _in_fdt(path, data, n_channels, points, n_trials, notes, outside)
     if data is None:
         raise damaged(path, "it has no field EEG.data")
     if hasattr(data, "file"):
@@ -117,11 +121,11 @@ def _samples(
     return from_array(flat.T, 2, 0), n_trials, points
 
 
-def _outside(
-    path: Path, name: str, n_channels: int, points: int, n_trials: int, notes: Notes
+def _in_fdt(
+    path: Path, name: str, n_channels: int, points: int, n_trials: int, notes: Notes, outside: bool
 ) -> tuple[ArraySource, int, int]:
     try:
-        file = beside(path.parent, name, f"EEG.data in {path}")
+        file = beside(path.parent, name, f"EEG.data in {path}", notes, outside)
     except PathError:
         file = path.with_suffix(".fdt")
         if not file.is_file():

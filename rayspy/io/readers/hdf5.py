@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from rayspy.checks import check_scalar
+from rayspy.checks import check_bool, check_scalar
 from rayspy.data.builder import from_hdf5, from_npy
 from rayspy.errors import InvalidValueError
 from rayspy.io.readers.recording import Notes, Recording, Stream, damaged, existing
+from rayspy.storage.links import check_links, files_of
 from rayspy.storage.sources import ArraySource, Hdf5Source, open_hdf5
 
 _RATES = ("samplerate", "sampling_rate", "samplingrate", "sfreq", "fs", "rate", "SampleRate", "fsample")
@@ -25,6 +26,7 @@ def open_hdf5_recording(
     samplerate: float | None = None,
     channel: Any = None,
     unit: str | None = None,
+    outside: bool = False,
 ) -> Recording:
     """Describe a dataset of samples x channels of an HDF5 file.
 
@@ -40,10 +42,12 @@ def open_hdf5_recording(
         Names.
     unit : str, optional
         Unit of the numbers; an attribute ``unit`` or ``units`` if left out.
+    outside : bool
+        Whether links, external and virtual datasets may lead out of the folder of the file.
     """
     full = existing(path)
-    source = from_hdf5(full, dataset)
-    attributes = _attributes(full, source.name)
+    source = from_hdf5(full, dataset, outside=check_bool(outside, "outside"))
+    attributes = _attributes(full, source.name, outside)
     found = next((attributes[name] for name in _RATES if name in attributes), None)
     rate = samplerate if samplerate is not None else found
     text = unit or str(attributes.get("unit", attributes.get("units", "")))
@@ -71,24 +75,17 @@ def _plain(full: Path, kind: str, source: ArraySource, samplerate: Any, channel:
     return Recording(str(full), kind, [stream], Notes(full))
 
 
-def _attributes(path: Path, name: str) -> dict[str, Any]:
-    with opened(path) as file:
+def _attributes(path: Path, name: str, outside: bool) -> dict[str, Any]:
+    with opened(path, outside) as file:
         found = {**dict(file.attrs), **dict(file[name].attrs)}
     return {key: value.decode() if isinstance(value, bytes) else value for key, value in found.items()}
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open a file that has no links to others."""
-    import h5py
-
-    def look(name: str, link: Any) -> str | None:
-        return name if isinstance(link, h5py.ExternalLink) else None
-
+def opened(path: Path, outside: bool | None = None) -> Iterator[Any]:
+    """Open a file that has no links to others but those beside it, or any if that is allowed."""
     with open_hdf5(str(path)) as file:
-        found = file.visititems_links(look)
-        if found is not None:
-            raise InvalidValueError("HDF5 file without links to other files", str(path), f"link {found!r}")
+        check_links(file, path, outside)
         yield file
 
 
@@ -98,17 +95,17 @@ def dataset_source(file: Any, dataset: Any, path: Path) -> Hdf5Source:
     Raises
     ------
     DamagedDataError
-        It holds no numbers, or is in another file.
+        It holds no numbers.
     """
-    check_inside(dataset, path)
     if dataset.dtype.kind not in "iuf" or dataset.dtype.itemsize > 8:
         raise damaged(path, f"{dataset.name} holds {dataset.dtype}, not numbers of up to double precision")
-    return Hdf5Source(str(path), dataset.name, dataset.shape, dataset.dtype.newbyteorder("="))
+    place = str(Path(dataset.file.filename).resolve())
+    return Hdf5Source(place, dataset.name, dataset.shape, dataset.dtype.newbyteorder("="))
 
 
 def check_inside(dataset: Any, path: Path) -> None:
-    """Refuse datasets whose numbers are in other files, which an HDF5 file may refer to."""
-    if dataset.external is not None or dataset.is_virtual or Path(dataset.file.filename).resolve() != path:
+    """Refuse datasets whose numbers are in any other file, for formats that have all in one."""
+    if files_of(dataset) or Path(dataset.file.filename).resolve() != path:
         raise InvalidValueError("dataset within the file", f"{path}: {dataset.name}", "link to another file")
 
 

@@ -118,8 +118,24 @@ def existing(path: Any) -> Path:
     return full
 
 
-def beside(folder: Path, name: str, named_by: str) -> Path:
+def beside(folder: Path, name: str, named_by: str, notes: Notes, outside: bool = False) -> Path:
     """A file that a header names, which has to be in the header's folder or below it.
+
+    Headers that were moved with their files still name the old place: a file of that name beside the
+    header is taken, and told.
+
+    Parameters
+    ----------
+    folder : path
+        Of the header.
+    name : str
+        As in the header.
+    named_by : str
+        Key and header, for messages.
+    notes : Notes
+        What is told.
+    outside : bool
+        Whether the name may lead out of the folder.
 
     Raises
     ------
@@ -130,8 +146,16 @@ def beside(folder: Path, name: str, named_by: str) -> Path:
     """
     plain = name.replace("\\", "/")
     path = folder / plain
-    if plain.startswith("/") or ".." in Path(plain).parts or "\0" in plain:
+    if "\0" in plain:
         raise InvalidValueError("name of a file beside the header", named_by, name)
+    if outside and path.is_file():
+        return path
+    if plain.startswith("/") or re.match("[A-Za-z]:", plain) or ".." in Path(plain).parts:
+        path = folder / Path(plain).name
+        if not path.is_file():
+            legal = "name of a file beside the header (outside=True allows any)"
+            raise InvalidValueError(legal, named_by, name)
+        notes.add(f"{named_by} is {name}; {path.name} beside it is read")
     if not path.is_file():
         raise PathError(path, exists=False, hint=f"named by {named_by}")
     return path
