@@ -102,35 +102,44 @@ def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False) -> None:
     """
     from rayspy.kernels.loops.pairs import add_pairs
 
-    re, im, units = separated(z, apart)
+    spectra, units = separated(z, apart)
     wanted = [sums.get(name, _NOTHING[name]) for name in DTYPES]
-    add_pairs(re, im, pairs.first, pairs.second, units, 1.0 / re.shape[2], *wanted)
+    n_bins = z.shape[1] * z.shape[3]
+    add_pairs(spectra, pairs.first, pairs.second, units, 1.0 / spectra.shape[3], *wanted, n_bins)
 
 
 _SKIPPED, _SEEN = 8, 256
 """To see how large a channel is, one of so many rows is enough; at least so many are looked at."""
 
 
-def separated(z: Array, apart: bool = False) -> tuple[Array, Array, Array]:
-    """Real and imaginary parts (channel, observation, taper, time x freq), and the unit of each channel.
+def separated(z: Array, apart: bool = False) -> tuple[Array, Array]:
+    """Spectra in the order of the loops (run, channel, observation, taper, 2, bin), and units of channels.
 
     Channels are scaled by powers of two so that products of four numbers can be
     held in single precision, whatever unit the data have.
     """
-    from rayspy.kernels.loops.pairs import peaks, separate
+    from rayspy.kernels.loops.pairs import BINS, WHOLE, separate
 
     n, n_times, n_tapers, n_freq, n_channels = z.shape
-    largest = np.zeros(n_channels)
-    rows = z.reshape(-1, n_channels)
-    peaks(rows[:: max(1, min(_SKIPPED, len(rows) // _SEEN))], largest)
-    units = np.exp2(np.where(largest > 0, np.frexp(largest)[1], 0).astype(np.float64))
-    shape = (n_channels, n, n_tapers, n_times * n_freq)
-    re, im = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    separate(z, 1.0 / units, re, im)
-    if apart:
-        flat = (n_channels, n * n_tapers, 1, n_times * n_freq)
-        return re.reshape(flat), im.reshape(flat), units
-    return re, im, units
+    units = _units(z.reshape(-1, n_channels))
+    n_runs = -(-n_times * n_freq // BINS)
+    width = -(-n_times * n_freq // (n_runs * WHOLE)) * WHOLE
+    out = np.empty((n_runs, n_channels, n, n_tapers, 2, width), np.float32)
+    separate(z, (1.0 / units).astype(z.real.dtype), out)
+    return out.reshape(n_runs, n_channels, n * n_tapers, 1, 2, width) if apart else out, units
+
+
+def _units(rows: Array) -> Array:
+    """Powers of two that are larger than the largest finite real or imaginary part of each channel."""
+    some = np.ascontiguousarray(rows[:: max(1, min(_SKIPPED, len(rows) // _SEEN))])
+    sizes = np.abs(some.view(some.real.dtype))
+    largest = np.fmax.reduce(sizes, axis=0).reshape(-1, 2).max(axis=1)
+    if not np.isfinite(largest).all():
+        largest = np.where(np.isfinite(sizes), sizes, 0).max(axis=0).reshape(-1, 2).max(axis=1)
+    least = np.finfo(sizes.dtype).minexp + 8  # one over it is a finite number
+    exponents = np.where(largest > 0, np.maximum(np.frexp(largest)[1], least), 0)
+    found: Array = np.exp2(exponents.astype(np.float64))
+    return found
 
 
 def leave_out_coherence(
@@ -160,14 +169,16 @@ def leave_out_coherence(
     """
     from rayspy.kernels.loops.pairs import leave_out
 
-    re, im, units = separated(z, apart)
-    weight = 1.0 / re.shape[2]
-    rest = np.zeros((len(re), re.shape[1], re.shape[3]))
+    spectra, units = separated(z, apart)
+    weight, n_bins = 1.0 / spectra.shape[3], cross.shape[1]
+    rest = np.zeros((spectra.shape[1], spectra.shape[2], n_bins))
     channels = np.unique(pairs.first)
     total = cross.real[pairs.diagonal(channels)]
-    own = (re[channels] ** 2 + im[channels] ** 2).sum(axis=2, dtype=np.float64)
+    own = np.moveaxis((spectra[:, channels] ** 2).sum(axis=(3, 4), dtype=np.float64), 0, 2)
+    own = own.reshape(len(channels), spectra.shape[2], -1)[..., :n_bins]
     rest[channels] = total[:, np.newaxis] - own * (units[channels] ** 2 * weight)[:, np.newaxis, np.newaxis]
-    leave_out(re, im, pairs.first, pairs.second, units, weight, cross, rest, whole, squared, first, second)
+    args = pairs.first, pairs.second, units, weight, cross, rest, whole, squared, first, second
+    leave_out(spectra, *args)
 
 
 def trial_sums(z: Array, pairs: Pairs, names: tuple[str, ...]) -> Sums:

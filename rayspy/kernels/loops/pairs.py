@@ -1,10 +1,11 @@
 """Sums over trials for pairs of channels.
 
-Spectra are laid out (channel, observation, taper, bin), so that bins lie side by
-side; pairs come in the order of tiles of channels, so that the spectra of a tile
-stay in the processor's cache. Products are single precision, sums double; every
-observation is added to the sums by itself, so that their bits do not depend on
-how many come at a time.
+Spectra are laid out (run of bins, channel, observation, taper, part, bin), so that
+bins lie side by side and a run of them is found without a computation; the parts
+are the real and the imaginary one. Pairs come in the order of tiles of channels,
+so that the spectra of a tile stay in the processor's cache. Products are single
+precision, sums double; every observation is added to the sums by itself, so that
+their bits do not depend on how many come at a time.
 """
 
 from __future__ import annotations
@@ -18,29 +19,23 @@ from rayspy.kernels.loops.compiling import compiled
 
 Array = NDArray[Any]
 
-OBSERVATIONS = 8
-"""So many are treated together, if there are."""
+OBSERVATIONS = 16
+"""So many are treated together at most, so that sums are fetched from memory once for all of them,"""
+TILE_BYTES = 3 * 2**18
+"""as long as their spectra in a tile of pairs are not larger than this and stay in the cache."""
 TILE = 8
 """Channels on each side of a tile of pairs."""
 BINS = 128
-"""Bins that are treated together."""
+"""Bins of a run, at most."""
+WHOLE = 16
+"""Runs have a multiple of so many bins, since loops are slow at what is left over."""
+_SIDE = 16
+"""Bins that are brought into another order together."""
 _ONE = np.float32(1)
 
 
 @compiled
-def peaks(z: Array, out: Array) -> None:
-    """Largest finite real or imaginary part per channel of (row, channel); raises what is in `out`."""
-    for row in range(z.shape[0]):
-        for c in range(z.shape[1]):
-            re, im = abs(z[row, c].real), abs(z[row, c].imag)
-            if np.isfinite(re) and re > out[c]:
-                out[c] = re
-            if np.isfinite(im) and im > out[c]:
-                out[c] = im
-
-
-@compiled
-def separate(z: Array, scales: Array, re: Array, im: Array) -> None:
+def separate(z: Array, scales: Array, out: Array) -> None:
     """Bring spectra into the order of the loops.
 
     Parameters
@@ -49,25 +44,74 @@ def separate(z: Array, scales: Array, re: Array, im: Array) -> None:
         Spectra.
     scales : ndarray of float32, shape (channel,)
         Powers of two that they are multiplied with.
-    re, im : ndarray of float32, shape (channel, observation, taper, time x freq)
-        Where they go.
+    out : ndarray of float32, shape (run, channel, observation, taper, 2, bin)
+        Where they go; bins are times x frequencies, what is left of the last run becomes 0.
     """
     n, n_times, n_tapers, n_freq, n_channels = z.shape
+    n_bins, width = n_times * n_freq, out.shape[5]
     for t in range(n):
-        for r in range(n_times):
-            for k in range(n_tapers):
-                for low in range(0, n_freq, 16):
-                    for c in range(n_channels):
-                        for f in range(low, min(low + 16, n_freq)):
-                            value = z[t, r, k, f, c]
-                            re[c, t, k, r * n_freq + f] = value.real * scales[c]
-                            im[c, t, k, r * n_freq + f] = value.imag * scales[c]
+        for k in range(n_tapers):
+            low = 0
+            while low < n_bins:
+                r, at = low // width, low % width
+                time, freq = low // n_freq, low % n_freq
+                count = min(_SIDE, width - at, n_freq - freq)
+                rows = z[t, time, k]
+                for c in range(n_channels):
+                    scale, re, im = scales[c], out[r, c, t, k, 0], out[r, c, t, k, 1]
+                    for f in range(count):
+                        value = rows[freq + f, c]
+                        re[at + f] = value.real * scale
+                        im[at + f] = value.imag * scale
+                low += count
+            out[-1, :, t, k, :, n_bins - (len(out) - 1) * width :] = 0
+
+
+@compiled
+def _products(x: Array, y: Array, u: Array, v: Array) -> None:
+    """Real and imaginary part of X_i conj(X_j), summed over tapers (taper, 2, bin), four at a time."""
+    k = (len(x) - 1) % 4 + 1
+    w = len(u)
+    if k == 1:
+        for f in range(w):
+            a, b, c, d = x[0, 0, f], x[0, 1, f], y[0, 0, f], y[0, 1, f]
+            u[f] = a * c + b * d
+            v[f] = b * c - a * d
+    elif k == 2:
+        for f in range(w):
+            a, b, c, d = x[0, 0, f], x[0, 1, f], y[0, 0, f], y[0, 1, f]
+            p, q, r, s = x[1, 0, f], x[1, 1, f], y[1, 0, f], y[1, 1, f]
+            u[f] = (a * c + b * d) + (p * r + q * s)
+            v[f] = (b * c - a * d) + (q * r - p * s)
+    else:
+        for f in range(w):
+            a, b, c, d = x[0, 0, f], x[0, 1, f], y[0, 0, f], y[0, 1, f]
+            p, q, r, s = x[1, 0, f], x[1, 1, f], y[1, 0, f], y[1, 1, f]
+            re, im = (a * c + b * d) + (p * r + q * s), (b * c - a * d) + (q * r - p * s)
+            a, b, c, d = x[2, 0, f], x[2, 1, f], y[2, 0, f], y[2, 1, f]
+            u[f] = re + (a * c + b * d)
+            v[f] = im + (b * c - a * d)
+        if k == 4:
+            for f in range(w):
+                a, b, c, d = x[3, 0, f], x[3, 1, f], y[3, 0, f], y[3, 1, f]
+                u[f] += a * c + b * d
+                v[f] += b * c - a * d
+    while k < len(x):
+        s4, t4 = x[k : k + 4], y[k : k + 4]
+        for f in range(w):
+            a, b, c, d = s4[0, 0, f], s4[0, 1, f], t4[0, 0, f], t4[0, 1, f]
+            p, q, r, s = s4[1, 0, f], s4[1, 1, f], t4[1, 0, f], t4[1, 1, f]
+            re, im = u[f] + (a * c + b * d) + (p * r + q * s), v[f] + (b * c - a * d) + (q * r - p * s)
+            a, b, c, d = s4[2, 0, f], s4[2, 1, f], t4[2, 0, f], t4[2, 1, f]
+            p, q, r, s = s4[3, 0, f], s4[3, 1, f], t4[3, 0, f], t4[3, 1, f]
+            u[f] = re + (a * c + b * d) + (p * r + q * s)
+            v[f] = im + (b * c - a * d) + (q * r - p * s)
+        k += 4
 
 
 @compiled
 def add_pairs(
-    re: Array,
-    im: Array,
+    z: Array,
     first: Array,
     second: Array,
     units: Array,
@@ -77,6 +121,7 @@ def add_pairs(
     absolute: Array,
     square: Array,
     sign: Array,
+    n_bins: int,
 ) -> None:
     """Add what observations contribute to the sums of pairs.
 
@@ -84,7 +129,7 @@ def add_pairs(
 
     Parameters
     ----------
-    re, im : ndarray of float32, shape (channel, observation, taper, bin)
+    z : ndarray of float32, shape (run, channel, observation, taper, 2, bin)
         Scaled spectra.
     first, second : ndarray of int, shape (pair,)
         Channels i and j of each pair.
@@ -98,27 +143,33 @@ def add_pairs(
         Sums of the magnitude and of the square of their imaginary parts.
     sign : ndarray of int32, shape (pair, bin)
         Sums of the signs of their imaginary parts. Sums that are not wanted have no pairs.
+    n_bins : int
+        Number of bins.
     """
-    n, n_tapers, n_bins = re.shape[1], re.shape[2], re.shape[3]
+    n, width = z.shape[2], z.shape[5]
     wants_cross, wants_phase, wants_sign = len(cross) > 0, len(phase) > 0, len(sign) > 0
     wants_absolute, wants_square = len(absolute) > 0, len(square) > 0
-    u, v = np.empty(BINS, np.float32), np.empty(BINS, np.float32)
-    s, signs = np.empty((6, BINS)), np.empty(BINS, np.int32)
-    for low in range(0, n_bins, BINS):
-        high = min(low + BINS, n_bins)
+    u, v = np.empty(width, np.float32), np.empty(width, np.float32)
+    s, signs = np.empty((6, width)), np.empty(width, np.int32)
+    together = max(1, min(OBSERVATIONS, TILE_BYTES // (2 * TILE * z.shape[3] * 8 * width)))
+    for run in range(len(z)):
+        low = run * width
+        high = min(low + width, n_bins)
         w = high - low
-        for begin in range(0, n, OBSERVATIONS):
-            end = min(begin + OBSERVATIONS, n)
+        for begin in range(0, n, together):
+            end = min(begin + together, n)
             for p in range(len(first)):
                 i, j = first[p], second[p]
                 unit = units[i] * units[j] * weight
                 unit_squared = unit * unit
                 if wants_cross:
+                    row = cross[p, low:high]
                     for f in range(w):
-                        s[0, f], s[1, f] = cross[p, low + f].real, cross[p, low + f].imag
+                        s[0, f], s[1, f] = row[f].real, row[f].imag
                 if wants_phase:
+                    row = phase[p, low:high]
                     for f in range(w):
-                        s[2, f], s[3, f] = phase[p, low + f].real, phase[p, low + f].imag
+                        s[2, f], s[3, f] = row[f].real, row[f].imag
                 if wants_absolute:
                     s[4, :w] = absolute[p, low:high]
                 if wants_square:
@@ -126,41 +177,33 @@ def add_pairs(
                 if wants_sign:
                     signs[:w] = sign[p, low:high]
                 for t in range(begin, end):
-                    a, b = re[i, t, 0, low:high], im[i, t, 0, low:high]
-                    c, d = re[j, t, 0, low:high], im[j, t, 0, low:high]
-                    for f in range(w):
-                        u[f] = a[f] * c[f] + b[f] * d[f]
-                        v[f] = b[f] * c[f] - a[f] * d[f]
-                    for k in range(1, n_tapers):
-                        a, b = re[i, t, k, low:high], im[i, t, k, low:high]
-                        c, d = re[j, t, k, low:high], im[j, t, k, low:high]
-                        for f in range(w):
-                            u[f] += a[f] * c[f] + b[f] * d[f]
-                            v[f] += b[f] * c[f] - a[f] * d[f]
+                    _products(z[run, i, t], z[run, j, t], u, v)
                     if wants_cross:
-                        for f in range(w):
+                        for f in range(width):
                             s[0, f] += u[f] * unit
                             s[1, f] += v[f] * unit
                     if wants_phase:
-                        for f in range(w):
+                        for f in range(width):
                             r = _ONE / np.sqrt(u[f] * u[f] + v[f] * v[f])
                             s[2, f] += u[f] * r
                             s[3, f] += v[f] * r
                     if wants_absolute:
-                        for f in range(w):
+                        for f in range(width):
                             s[4, f] += abs(v[f]) * unit
                     if wants_square:
-                        for f in range(w):
+                        for f in range(width):
                             s[5, f] += v[f] * v[f] * unit_squared
                     if wants_sign:
-                        for f in range(w):
+                        for f in range(width):
                             signs[f] += np.int32(v[f] > 0) - np.int32(v[f] < 0)
                 if wants_cross:
+                    row = cross[p, low:high]
                     for f in range(w):
-                        cross[p, low + f] = complex(s[0, f], s[1, f])
+                        row[f] = complex(s[0, f], s[1, f])
                 if wants_phase:
+                    row = phase[p, low:high]
                     for f in range(w):
-                        phase[p, low + f] = complex(s[2, f], s[3, f])
+                        row[f] = complex(s[2, f], s[3, f])
                 if wants_absolute:
                     absolute[p, low:high] = s[4, :w]
                 if wants_square:
@@ -171,8 +214,7 @@ def add_pairs(
 
 @compiled
 def leave_out(
-    re: Array,
-    im: Array,
+    z: Array,
     first: Array,
     second: Array,
     units: Array,
@@ -188,7 +230,7 @@ def leave_out(
 
     Parameters
     ----------
-    re, im, first, second, units, weight
+    z, first, second, units, weight
         As in `add_pairs`.
     cross : ndarray of complex128, shape (pair, bin)
         Sums of the cross spectra of all observations.
@@ -201,11 +243,12 @@ def leave_out(
     sums, squares : ndarray of double, shape (pair, bin)
         Where the distances and their squares are added.
     """
-    n, n_tapers, n_bins = re.shape[1], re.shape[2], re.shape[3]
-    u, v = np.empty(BINS, np.float32), np.empty(BINS, np.float32)
-    s = np.empty((5, BINS))
-    for low in range(0, n_bins, BINS):
-        high = min(low + BINS, n_bins)
+    n, width, n_bins = z.shape[2], z.shape[5], whole.shape[1]
+    u, v = np.empty(width, np.float32), np.empty(width, np.float32)
+    s = np.empty((5, width))
+    for run in range(len(z)):
+        low = run * width
+        high = min(low + width, n_bins)
         w = high - low
         for p in range(len(first)):
             i, j = first[p], second[p]
@@ -216,13 +259,7 @@ def leave_out(
                 s[0, f], s[1, f] = cross[p, low + f].real, cross[p, low + f].imag
             s[2, :w], s[3, :w], s[4, :w] = whole[p, low:high], sums[p, low:high], squares[p, low:high]
             for t in range(n):
-                u[:w], v[:w] = 0, 0
-                for k in range(n_tapers):
-                    a, b = re[i, t, k, low:high], im[i, t, k, low:high]
-                    c, d = re[j, t, k, low:high], im[j, t, k, low:high]
-                    for f in range(w):
-                        u[f] += a[f] * c[f] + b[f] * d[f]
-                        v[f] += b[f] * c[f] - a[f] * d[f]
+                _products(z[run, i, t], z[run, j, t], u, v)
                 one, two = rest[i, t, low:high], rest[j, t, low:high]
                 for f in range(w):
                     x, y = s[0, f] - u[f] * unit, s[1, f] - v[f] * unit

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rayspy.methods.spectral.mtmfft import Mtmfft
 
-_TOGETHER = 8
+_TOGETHER = 16
 """Trials, at least, whose pairs are best summed together."""
 _BYTES = 2**24
 """Unless their spectra are larger than this."""
