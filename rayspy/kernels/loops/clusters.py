@@ -118,6 +118,79 @@ def masses(t: Array, threshold: float, kind: int, exponent: float, parent: Array
 
 
 @compiled
+def heaviest(
+    points: Array,
+    values: Array,
+    threshold: float,
+    kind: int,
+    exponent: float,
+    n_freq: int,
+    pointer: Array,
+    index: Array,
+    place: Array,
+    parent: Array,
+    mass: Array,
+) -> float:
+    """Largest mass of the clusters of points that are known to lie beyond the threshold.
+
+    The same number, bit for bit, as that of `roots` and `masses` on all points.
+
+    Parameters
+    ----------
+    points : ndarray of int
+        Numbers of the points, in order.
+    values : ndarray of double
+        Their statistic.
+    threshold, kind, exponent
+        As in `masses`.
+    n_freq, pointer, index
+        As in `roots`.
+    place : ndarray of int, shape (all points,)
+        Room for the places of points in the list; -1 everywhere, and so again at the end.
+    parent : ndarray of int
+        Room for as many numbers as there are points in the list.
+    mass : ndarray of double
+        The same.
+    """
+    n_channels = len(pointer) - 1
+    step = n_freq * n_channels
+    best = 0.0
+    for q in range(len(points)):
+        v = points[q]
+        above = values[q] > 0.0
+        row = v // n_channels
+        c = v - row * n_channels
+        parent[q] = q
+        u = place[v - step] if v >= step else -1
+        if u >= 0 and (values[u] > 0.0) == above:
+            _join(parent, u, q)
+        u = place[v - n_channels] if row % n_freq > 0 else -1
+        if u >= 0 and (values[u] > 0.0) == above:
+            _join(parent, u, q)
+        for k in range(pointer[c], pointer[c + 1]):
+            if index[k] < c:
+                u = place[v - c + index[k]]
+                if u >= 0 and (values[u] > 0.0) == above:
+                    _join(parent, u, q)
+        place[v] = q
+    for q in range(len(points)):
+        r = parent[parent[q]]
+        parent[q] = r
+        if r == q:
+            mass[q] = 0.0
+        size = abs(values[q])
+        if kind == 0:
+            mass[r] += size
+        elif kind == 1:
+            mass[r] += 1.0
+        else:
+            mass[r] += (size - threshold) ** exponent
+        best = max(best, mass[r])
+        place[points[q]] = -1
+    return best
+
+
+@compiled
 def _power(x: float, exponent: float) -> float:
     """Powers that are usual without the general function, which is slow."""
     if exponent == 0.5:

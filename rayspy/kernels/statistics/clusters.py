@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.kernels.statistics.models import Beyond
+
 Array = NDArray[Any]
 
 MASS = ("maxsum", "maxsize", "wcm")
@@ -85,6 +87,19 @@ def cluster_masses(values: Array, grid: Grid, summary: Summary) -> tuple[Array, 
     roots(values, summary.threshold, summary.signs, grid.n_freq, grid.pointer, grid.index, parent)
     kind = MASS.index(summary.mass)
     return parent, mass, masses(values, summary.threshold, kind, summary.weight, parent, mass)
+
+
+def heaviest_clusters(found: Beyond, grid: Grid, summary: Summary) -> Array:
+    """Largest cluster mass of each draw, from the points beyond the threshold."""
+    from rayspy.kernels.loops.clusters import heaviest
+
+    most = int(found.counts.max(initial=0))
+    place = np.full(grid.n_points, -1, np.int32 if grid.n_points < 2**31 else np.int64)
+    parent, mass = np.empty(most, place.dtype), np.empty(most)
+    kind, weight = MASS.index(summary.mass), float(summary.weight)
+    where = grid.n_freq, grid.pointer, grid.index, place, parent, mass
+    draws = (found.of_draw(d) for d in range(len(found.counts)))
+    return np.array([heaviest(*draw, summary.threshold, kind, weight, *where) for draw in draws])
 
 
 def enhanced_values(values: Array, grid: Grid, summary: Summary) -> Array:

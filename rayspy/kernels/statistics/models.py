@@ -92,24 +92,90 @@ def statistics(model: Model, relabelling: Relabelling, draws: range, y: Array, o
     out : ndarray of double, shape (draw, point)
         Where the results go. NaN where all observations are equal or one is NaN.
     """
-    from rayspy.kernels.loops.relabelled import from_sums, prepared, weighted_sums
-
     if model.function is not None:
         _of_function(model, relabelling, draws, y, out)
-        return
-    weights = np.concatenate([relabelling.weights(model.weights, k) for k in draws])
-    width, n_rows = tile_width(len(y)), len(model.weights)
-    sums = np.empty((len(weights), width))
+    elif len(draws):
+        _relabelled(model, relabelling, draws, y, out, np.inf, 0, 0, Beyond.empty(0, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """Points where the statistic of each draw lies beyond a threshold, in order.
+
+    Attributes
+    ----------
+    points : ndarray of int, shape (draw, room)
+        Their numbers.
+    values : ndarray of double, shape (draw, room)
+        Their statistic.
+    counts : ndarray of int, shape (draw,)
+        How many there are.
+    """
+
+    points: Array
+    values: Array
+    counts: Array
+
+    @classmethod
+    def empty(cls, n_draws: int, n_points: int) -> Beyond:
+        """Room for all points of each draw; memory is used for those that there are only."""
+        shape = (n_draws, n_points + 1 if n_draws else 0)
+        number = np.int32 if n_points < 2**31 - 1 else np.int64
+        return cls(np.empty(shape, number), np.empty(shape), np.zeros(n_draws, np.int64))
+
+    def of_draw(self, d: int) -> tuple[Array, Array]:
+        """Numbers and values of one draw."""
+        n = int(self.counts[d])
+        return self.points[d, :n], self.values[d, :n]
+
+
+def add_beyond(
+    model: Model,
+    relabelling: Relabelling,
+    draws: range,
+    y: Array,
+    limit: tuple[float, int],
+    first: int,
+    found: Beyond,
+) -> None:
+    """Add to the points where the statistic of draws lies beyond a threshold those of some more points.
+
+    Parameters
+    ----------
+    model, relabelling, draws, y
+        As in `statistics`; not for functions of users.
+    limit : float and int
+        Threshold, and its sign as in `Summary`.
+    first : int
+        Number of the first point.
+    found : Beyond
+        Where they are added.
+    """
+    _relabelled(model, relabelling, draws, y, np.empty((0, 0)), *limit, first, found)
+
+
+def _relabelled(
+    model: Model,
+    relabelling: Relabelling,
+    draws: range,
+    y: Array,
+    everything: Array,
+    threshold: float,
+    signs: int,
+    first: int,
+    found: Beyond,
+) -> None:
+    from rayspy.kernels.loops.relabelled import relabelled
+
+    weights = np.stack([relabelling.weights(model.weights, k) for k in draws]).astype(np.float64)
     basis, removed = np.ascontiguousarray(model.basis), REMOVED.index(model.removed)
-    for low in range(0, y.shape[1], width):
-        x = y[:, low : low + width]
-        n = x.shape[1]
-        tile, total = np.empty((model.weights.shape[1], n)), np.empty(n)
-        prepared(x, removed, basis, model.unit_size, tile, total)
-        part = sums[:, :n] if n == width else np.empty((len(weights), n))
-        weighted_sums(tile, weights, part)
-        values = out[:, low : low + n]
-        from_sums(part, n_rows, model.n_tested, total, model.df1, model.df2, KINDS.index(model.kind), values)
+    how = model.n_tested, float(model.df1), float(model.df2), KINDS.index(model.kind), tile_width(len(y))
+    where = threshold, signs, first, found.points, found.values, found.counts
+    # every layout of memory would be compiled anew
+    out = np.ascontiguousarray(everything)
+    relabelled(np.ascontiguousarray(y), removed, basis, model.unit_size, weights, *how, out, *where)
+    if out is not everything:
+        everything[...] = out
 
 
 def _of_function(model: Model, relabelling: Relabelling, draws: range, y: Array, out: Array) -> None:

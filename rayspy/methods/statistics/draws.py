@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.kernels.statistics.clusters import Grid, Summary, largest
-from rayspy.kernels.statistics.models import Model, statistics, tile_width
+from rayspy.kernels.statistics.clusters import Grid, Summary, heaviest_clusters, largest
+from rayspy.kernels.statistics.models import Beyond, Model, add_beyond, statistics, tile_width
 from rayspy.kernels.statistics.probabilities import at_least
 from rayspy.kernels.statistics.relabelling import Relabelling
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
@@ -19,10 +19,12 @@ from rayspy.storage.sources import ArraySource
 
 Array = NDArray[Any]
 
-BATCH_BYTES = 2**26
+BATCH_BYTES = 2**27
 """Statistics of so many draws are in memory at a time; the observations are read once for them."""
 MOST_DRAWS = 64
 """Draws per batch at most."""
+_FEWEST_DRAWS, _BATCHES = 16, 32
+"""Where batches are fewer than this they become smaller, for many workers, but not below so many draws."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +75,18 @@ class Relabelled:
             statistics(self.model, self.relabelling, draws, y, out[:, points])
         return out
 
+    def beyond(self, draws: range, threshold: float, signs: int) -> Beyond:
+        """Points where the statistic of some draws lies beyond a threshold."""
+        found = Beyond.empty(len(draws), self.observations.n_points)
+        for points, y in self.observations.pieces():
+            add_beyond(self.model, self.relabelling, draws, y, (threshold, signs), points.start, found)
+        return found
 
-def batch_size(n_points: int) -> int:
-    """Draws per batch."""
-    return int(np.clip(BATCH_BYTES // (8 * n_points), 1, MOST_DRAWS))
+
+def batch_size(n_points: int, n_draws: int) -> int:
+    """Draws per batch: no more than leave many batches, and as many as share reading and preparing."""
+    most = int(np.clip(BATCH_BYTES // (8 * n_points), 1, MOST_DRAWS))
+    return min(most, max(_FEWEST_DRAWS, -(-n_draws // _BATCHES)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +121,10 @@ class Draws(Method):
 
     def shared_bytes(self, length: int) -> int:
         """Statistics of a batch, a piece of the observations, and what finding clusters takes."""
-        per_point = {"cluster": 16, "tfce": 80, "max": 24}[self.summary.kind]
-        return _batch_bytes(self.test, length) + per_point * self.grid.n_points
+        n_points = self.grid.n_points
+        per_point = {"cluster": 24, "tfce": 80, "max": 24}[self.summary.kind]
+        numbers = 8 * length * n_points if self.summary.kind == "cluster" else 0
+        return _batch_bytes(self.test, length) + per_point * n_points + numbers
 
     def weight(self, length: int) -> float:
         """Work per byte of result, compared to a plain transform."""
@@ -177,10 +189,16 @@ def _largest(method: Draws, x: Array, out: Array | None = None) -> Array:
     if out is None:
         out = np.empty(x.shape)
     for row, numbers in zip(out, x, strict=True):
-        values = method.test.values(_as_range(numbers))
-        for k, value in enumerate(values):
-            row[k, 0] = largest(value, method.grid, method.summary)
+        row[:, 0] = _largest_of(method, _as_range(numbers))
     return out
+
+
+def _largest_of(method: Draws, draws: range) -> Array:
+    """Largest cluster or value of each draw; of clusters only their points are kept."""
+    test, grid, summary = method.test, method.grid, method.summary
+    if summary.kind == "cluster" and test.model.function is None:
+        return heaviest_clusters(test.beyond(draws, summary.threshold, summary.signs), grid, summary)
+    return np.array([largest(value, grid, summary) for value in test.values(draws)])
 
 
 def _counted(method: Counts, x: Array, out: Array | None = None) -> Array:

@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from rayspy.kernels.statistics import models
-from rayspy.kernels.statistics.clusters import Grid, Summary, cluster_masses, enhanced_values, largest
-from rayspy.kernels.statistics.models import statistics
+from rayspy.kernels.statistics.clusters import (
+    Grid,
+    Summary,
+    cluster_masses,
+    enhanced_values,
+    heaviest_clusters,
+    largest,
+)
+from rayspy.kernels.statistics.models import Beyond, add_beyond, statistics
 from rayspy.kernels.statistics.probabilities import corrected, critical, of_model, p_of_largest
 from rayspy.kernels.statistics.relabelling import Relabelling
 
@@ -154,6 +161,32 @@ def test_bits_do_not_depend_on_cuts_of_points_or_draws(name):
             computed(model, relabelling, range(7), y[:, low:high]), whole[:, low:high]
         )
     np.testing.assert_array_equal(computed(model, relabelling, range(4, 6), y), whole[4:6])
+
+
+@pytest.mark.parametrize("mass", ["maxsum", "maxsize", "wcm"])
+@pytest.mark.parametrize("signs", [-1, 0, 1])
+@pytest.mark.parametrize("name", MODELS)
+def test_clusters_of_the_points_beyond_are_those_of_all_points(name, signs, mass):
+    model, relabelling, _, _ = MODELS[name]
+    pointer, index = (np.array(a) for a in ([0, 1, 3, 4], [1, 0, 2, 1]))
+    grid = Grid(20, 15, pointer, index)
+    y = observations(n_points=grid.n_points).astype(np.float32)
+    y[:, 7], y[3, 11], y[2, 12] = 0.1, np.nan, np.inf
+    values = computed(model, relabelling, range(5), y)
+    threshold = float(np.sort(np.abs(values[2][~np.isnan(values[2])]))[-200])  # one point lies on it
+    summary = Summary("cluster", signs, threshold, mass, 1.5)
+    found = Beyond.empty(5, grid.n_points)
+    for low, high in ((0, 500), (500, 900)):
+        piece = np.ascontiguousarray(y[:, low:high])
+        add_beyond(model, relabelling, range(5), piece, (threshold, signs), low, found)
+    for d, one in enumerate(values):
+        with np.errstate(invalid="ignore"):
+            inside = (signs >= 0) & (one > threshold) | (signs <= 0) & (-one > threshold)
+        np.testing.assert_array_equal(found.of_draw(d)[0], np.flatnonzero(inside))
+        np.testing.assert_array_equal(found.of_draw(d)[1], one[inside])
+    wanted = [largest(one, grid, summary) for one in values]
+    np.testing.assert_array_equal(heaviest_clusters(found, grid, summary), wanted)
+    assert (max(wanted) > 0) == (signs >= 0 or model.kind != "F")
 
 
 def test_constant_points_and_nans_have_no_statistic():
