@@ -202,21 +202,21 @@ def connectivityanalysis(
     References
     ----------
     .. [1] Dahlhaus, R. (2000). Metrika 51, 157-172, theorem 2.4.
-    .. [2] Lachaux, J.-P. et al. (1999). Hum. Brain Mapp. 8, 194-208, eq. 1.
-    .. [3] Bruna, R. et al. (2018). J. Neural Eng. 15, 056011, eq. 12.
-    .. [4] Vinck, M. et al. (2010). NeuroImage 51, 112-122, eq. 14.
-    .. [5] Stam, C. J. et al. (2007). Hum. Brain Mapp. 28, 1178-1193, eq. 9.
-    .. [6] Vinck, M. et al. (2011). NeuroImage 55, 1548-1565, eqs. 6, 8 and 29-33.
-    .. [7] Stam, C. J. & van Straaten, E. C. W. (2012). NeuroImage 62, 1415-1428, eq. 3.
-    .. [8] Nolte, G. et al. (2008). Phys. Rev. Lett. 100, 234101, eq. 3.
+    .. [2] Lachaux, J.-P. et al. (1999). Hum. Brain Mapp. 8, 194-208.
+    .. [3] Bruna, R. et al. (2018). J. Neural Eng. 15, 056011.
+    .. [4] Vinck, M. et al. (2010). NeuroImage 51, 112-122.
+    .. [5] Stam, C. J. et al. (2007). Hum. Brain Mapp. 28, 1178-1193.
+    .. [6] Vinck, M. et al. (2011). NeuroImage 55, 1548-1565.
+    .. [7] Stam, C. J. & van Straaten, E. C. W. (2012). NeuroImage 62, 1415-1428.
+    .. [8] Nolte, G. et al. (2008). Phys. Rev. Lett. 100, 234101.
     .. [9] Ewald, A. et al. (2012). NeuroImage 60, 476-488, eqs. 7 and 14.
-    .. [10] Vidaurre, C. et al. (2019). NeuroImage 201, 116009, eq. 8.
+    .. [10] Vidaurre, C. et al. (2019). NeuroImage 201, 116009.
     .. [11] Geweke, J. (1982). J. Am. Stat. Assoc. 77, 304-313, and (1984) 79, 907-915;
-       Dhamala, M. et al. (2008). NeuroImage 41, 354-362, eq. 8.
-    .. [12] Kaminski, M. J. & Blinowska, K. J. (1991). Biol. Cybern. 65, 203-210, eq. 9.
-    .. [13] Baccala, L. A. & Sameshima, K. (2001). Biol. Cybern. 84, 463-474, eq. 18.
-    .. [14] Korzeniewska, A. et al. (2003). J. Neurosci. Methods 125, 195-207, eqs. 9-10.
-    .. [15] Hipp, J. F. et al. (2012). Nat. Neurosci. 15, 884-890, eqs. 1-3.
+       Dhamala, M. et al. (2008). NeuroImage 41, 354-362.
+    .. [12] Kaminski, M. J. & Blinowska, K. J. (1991). Biol. Cybern. 65, 203-210.
+    .. [13] Baccala, L. A. & Sameshima, K. (2001). Biol. Cybern. 84, 463-474.
+    .. [14] Korzeniewska, A. et al. (2003). J. Neurosci. Methods 125, 195-207.
+    .. [15] Hipp, J. F. et al. (2012). Nat. Neurosci. 15, 884-890.
 
     Examples
     --------

@@ -141,7 +141,7 @@ def crossfrequencyanalysis(
 
     References
     ----------
-    .. [1] Tort, A. B. L. et al. (2010), Journal of Neurophysiology 104, 1195-1210, eq. 5-9.
+    .. [1] Tort, A. B. L. et al. (2010), Journal of Neurophysiology 104, 1195-1210.
     .. [2] Canolty, R. T. et al. (2006), Science 313, 1626-1628.
     .. [3] Mormann, F. et al. (2005), Hippocampus 15, 890-900; Penny, W. D. et al. (2008),
        Journal of Neuroscience Methods 174, 50-61, section 2.2.

@@ -84,7 +84,7 @@ def locking_sums(low: Array, envelope: Array) -> Array:
 def strength(sums: Array, measure: str, n_times: float) -> Array:
     """Coupling of sums (..., component, phase frequency, column).
 
-    'tort': Tort et al. (2010), Journal of Neurophysiology 104, 1195-1210, equations 5 to 9;
+    'tort': Tort et al. (2010), Journal of Neurophysiology 104, 1195-1210;
     'mvl': Canolty et al. (2006), Science 313, 1626-1628; 'plv': Mormann et al. (2005),
     Hippocampus 15, 890-900. Shape (..., phase frequency, amplitude frequency).
     """

@@ -21,7 +21,7 @@ def granger(s: Array, factors: Factors) -> Array:
     """Spectral Granger causality of all pairs, from factors of these channels.
 
     Geweke, J. (1982). J. Am. Stat. Assoc. 77, 304-313; Dhamala, M., Rangarajan, G. & Ding, M.
-    (2008). NeuroImage 41, 354-362, eq. 8: ln(S_jj / (S_jj - (Sigma_ii - Sigma_ij^2 / Sigma_jj) |H_ji|^2)).
+    (2008). NeuroImage 41, 354-362: ln(S_jj / (S_jj - (Sigma_ii - Sigma_ij^2 / Sigma_jj) |H_ji|^2)).
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def conditional_granger(s: Array, n_fft: int, full: Factors) -> tuple[Array, Arr
     """Granger causality of each pair given all other channels.
 
     Geweke, J. (1984). J. Am. Stat. Assoc. 79, 907-915; Chen, Y., Bressler, S. L. & Ding, M. (2006).
-    J. Neurosci. Methods 150, 228-237, eqs. 12-19: the channels without the source are factorised anew,
+    J. Neurosci. Methods 150, 228-237: the channels without the source are factorised anew,
     their innovations stand in for them, and what the innovation of the target in the full model leaves of
     its power in the reduced one is what the others add: ln(Sigma_jj reduced / |Q_jj|^2 Sigma_jj).
 
@@ -181,7 +181,7 @@ def _given_others(
 def transfer_ratio(factors: Factors) -> Array:
     """Directed transfer function, squared: |H_ji|^2 / sum_k |H_jk|^2; the sources of a target sum to 1.
 
-    Kaminski, M. J. & Blinowska, K. J. (1991). Biol. Cybern. 65, 203-210, eq. 9.
+    Kaminski, M. J. & Blinowska, K. J. (1991). Biol. Cybern. 65, 203-210.
     """
     gain = np.abs(factors.transfer) ** 2
     return np.swapaxes(gain / gain.sum(axis=-1, keepdims=True), -1, -2)
@@ -190,9 +190,9 @@ def transfer_ratio(factors: Factors) -> Array:
 def partial_directed(factors: Factors, generalized: bool = False) -> Array:
     """Partial directed coherence, squared: |A_ji|^2 / sum_k |A_ki|^2; the targets of a source sum to 1.
 
-    Baccala, L. A. & Sameshima, K. (2001). Biol. Cybern. 84, 463-474, eq. 18. `generalized`: with |A_ji|^2
+    Baccala, L. A. & Sameshima, K. (2001). Biol. Cybern. 84, 463-474. `generalized`: with |A_ji|^2
     divided by Sigma_jj (Baccala, L. A., Sameshima, K. & Takahashi, D. Y. (2007). 15th Int. Conf. Digital
-    Signal Processing, 163-166, eq. 11), which does not depend on the scale of channels.
+    Signal Processing, 163-166), which does not depend on the scale of channels.
     """
     size = np.abs(inverse(factors.transfer)) ** 2
     if generalized:
@@ -203,7 +203,7 @@ def partial_directed(factors: Factors, generalized: bool = False) -> Array:
 def direct_transfer(factors: Factors, s: Array) -> Array:
     """Direct directed transfer function, squared: full-frequency DTF times partial coherence.
 
-    Korzeniewska, A. et al. (2003). J. Neurosci. Methods 125, 195-207, eqs. 9-10:
+    Korzeniewska, A. et al. (2003). J. Neurosci. Methods 125, 195-207:
     |H_ji|^2 / (sum over k and frequencies of |H_jk|^2) times the squared magnitude of the partial coherency.
     """
     gain = np.abs(factors.transfer) ** 2

@@ -1,7 +1,7 @@
 """Correlation of envelopes, also of the parts that are at right angles.
 
 Hipp, J. F. et al. (2012). Large-scale cortical correlation structure of
-spontaneous oscillatory activity. Nature Neuroscience 15, 884-890, eqs. 1-3.
+spontaneous oscillatory activity. Nature Neuroscience 15, 884-890.
 """
 
 from __future__ import annotations

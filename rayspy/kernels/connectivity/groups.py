@@ -78,7 +78,7 @@ def mim(white: Array) -> Array:
 def cacoh(white: Array, n_angles: int = 37, n_steps: int = 60) -> Array:
     """Canonical coherency: the largest magnitude of the coherency of two real projections.
 
-    Vidaurre 2019, eq. 8. It is the largest singular value of Re(exp(-i phi) C) over all angles phi; a
+    Vidaurre et al. (2019). It is the largest singular value of Re(exp(-i phi) C) over all angles phi; a
     grid of angles is refined by golden section.
     """
     angles = np.linspace(0, np.pi, n_angles, endpoint=False)

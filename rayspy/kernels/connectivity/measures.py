@@ -84,7 +84,7 @@ def coherency(sums: Sums, of: Wanted, n: int) -> Array:
 def plv(sums: Sums, of: Wanted, n: int) -> Array:
     """Phase locking value, the length of the mean unit phasor.
 
-    Lachaux, J.-P. et al. (1999). Hum. Brain Mapp. 8, 194-208, eq. 1.
+    Lachaux, J.-P. et al. (1999). Hum. Brain Mapp. 8, 194-208: abs(mean of exp(i phase difference)).
     """
     return np.minimum(np.abs(of.take(sums, "phase")) / n, 1.0)
 
@@ -92,7 +92,7 @@ def plv(sums: Sums, of: Wanted, n: int) -> Array:
 def ciplv(sums: Sums, of: Wanted, n: int) -> Array:
     """Corrected imaginary phase locking value: Im / sqrt(1 - Re^2) of the mean phasor, as magnitude.
 
-    Bruna, R., Maestu, F. & Pereda, E. (2018). J. Neural Eng. 15, 056011, eq. 12.
+    Bruna, R., Maestu, F. & Pereda, E. (2018). J. Neural Eng. 15, 056011.
     """
     mean = of.take(sums, "phase") / n
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -104,7 +104,8 @@ def ciplv(sums: Sums, of: Wanted, n: int) -> Array:
 def ppc(sums: Sums, of: Wanted, n: int) -> Array:
     """Pairwise phase consistency, unbiased squared phase locking value; may be negative.
 
-    Vinck, M. et al. (2010). NeuroImage 51, 112-122, eq. 14; closed form in the number n of
+    Vinck, M. et al. (2010). NeuroImage 51, 112-122: the mean cosine of the difference between all pairs
+    of observations; closed form in the number n of
     observations, (abs(sum)^2 - n) / (n (n - 1)).
     """
     total = of.take(sums, "phase")
@@ -115,7 +116,7 @@ def ppc(sums: Sums, of: Wanted, n: int) -> Array:
 def pli(sums: Sums, of: Wanted, n: int) -> Array:
     """Phase lag index, the magnitude of the mean sign of Im(c).
 
-    Stam, C. J., Nolte, G. & Daffertshofer, A. (2007). Hum. Brain Mapp. 28, 1178-1193, eq. 9.
+    Stam, C. J., Nolte, G. & Daffertshofer, A. (2007). Hum. Brain Mapp. 28, 1178-1193.
     """
     return np.abs(of.take(sums, "sign")) / n
 
@@ -123,7 +124,7 @@ def pli(sums: Sums, of: Wanted, n: int) -> Array:
 def pli_debiased(sums: Sums, of: Wanted, n: int) -> Array:
     """Unbiased squared phase lag index, (n PLI^2 - 1) / (n - 1); may be negative.
 
-    Vinck, M. et al. (2011). NeuroImage 55, 1548-1565, eq. 6.
+    Vinck, M. et al. (2011). NeuroImage 55, 1548-1565.
     """
     found: Array = (n * (of.take(sums, "sign") / n) ** 2 - 1) / (n - 1)
     found[of.same] = 0.0
@@ -133,7 +134,7 @@ def pli_debiased(sums: Sums, of: Wanted, n: int) -> Array:
 def dpli(sums: Sums, of: Wanted, n: int) -> Array:
     """Directed phase lag index, the mean of H(Im(c)) with H(0) = 1/2; above 1/2 where i leads j.
 
-    Stam, C. J. & van Straaten, E. C. W. (2012). NeuroImage 62, 1415-1428, eq. 3.
+    Stam, C. J. & van Straaten, E. C. W. (2012). NeuroImage 62, 1415-1428.
     """
     return (1 + of.take(sums, "sign") / n) / 2
 
@@ -141,7 +142,7 @@ def dpli(sums: Sums, of: Wanted, n: int) -> Array:
 def wpli(sums: Sums, of: Wanted, n: int) -> Array:
     """Weighted phase lag index, abs(sum Im(c)) / sum abs(Im(c)).
 
-    Vinck, M. et al. (2011). NeuroImage 55, 1548-1565, eq. 8.
+    Vinck, M. et al. (2011). NeuroImage 55, 1548-1565: E of Im over E of abs(Im), as magnitude.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Array = np.abs(sums["cross"].imag[of.places]) / sums["absolute"][of.places]
@@ -151,7 +152,8 @@ def wpli(sums: Sums, of: Wanted, n: int) -> Array:
 def wpli_debiased(sums: Sums, of: Wanted, n: int) -> Array:
     """Debiased estimator of the squared weighted phase lag index; may be negative.
 
-    Vinck, M. et al. (2011). NeuroImage 55, 1548-1565, eqs. 29-33.
+    Vinck, M. et al. (2011). NeuroImage 55, 1548-1565: sum over pairs of different observations of
+    Im Im' over that of abs(Im Im').
     """
     imag, square = sums["cross"].imag[of.places], sums["square"][of.places]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -254,7 +256,7 @@ def standardised(s: Array) -> tuple[Array, Array]:
 def phase_slope(coherencies: Array) -> Array:
     """Phase slope index over a run of neighbouring bins; positive where i leads j.
 
-    Nolte, G. et al. (2008). Phys. Rev. Lett. 100, 234101, eq. 3: Im sum conj(C(f)) C(f + df) over
+    Nolte, G. et al. (2008). Phys. Rev. Lett. 100, 234101: Im sum conj(C(f)) C(f + df) over
     the bins of a closed band, not divided by its standard deviation.
 
     Parameters

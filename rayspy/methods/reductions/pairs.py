@@ -159,7 +159,7 @@ class LeaveOneOut(Reduction):
 
     Results are, per measure, the bias (T - 1)(mean of theta_(t) - theta) and, as
     Syncopy has it, T times the variance, (T - 1) sum |theta_(t) - mean|^2, of T
-    observations. Efron, B. & Stein, C. (1981). Ann. Stat. 9, 586-596, eq. 1.4.
+    observations. Efron, B. & Stein, C. (1981). Ann. Stat. 9, 586-596.
 
     Parameters
     ----------
