@@ -46,6 +46,7 @@ from rayspy.frontends.spikes.psth import spike_rate as spike_rate
 from rayspy.frontends.spikes.xcorr import spike_density as spike_density
 from rayspy.frontends.spikes.xcorr import spike_xcorr as spike_xcorr
 from rayspy.frontends.statistics.calls import connectivitystatistics as connectivitystatistics
+from rayspy.frontends.statistics.calls import extend_statistics as _extend_statistics
 from rayspy.frontends.statistics.calls import freqstatistics as freqstatistics
 from rayspy.frontends.statistics.calls import timelockstatistics as timelockstatistics
 from rayspy.frontends.statistics.neighbours import neighbours_from_positions as neighbours_from_positions
@@ -56,7 +57,6 @@ from rayspy.frontends.statistics.summary import mean as mean
 from rayspy.frontends.statistics.summary import median as median
 from rayspy.frontends.statistics.summary import std as std
 from rayspy.frontends.statistics.summary import var as var
-from rayspy.frontends.statistics.testing import extend as _extend_statistics
 from rayspy.frontends.statistics.timelockanalysis import timelockanalysis as timelockanalysis
 from rayspy.io.container import load as load
 from rayspy.io.container import load_as as _load_as

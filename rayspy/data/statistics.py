@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rayspy.checks import check_bool, check_integer
 from rayspy.data import actions
-from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
+from rayspy.errors import DamagedDataError, InvalidTypeError, PathError
 
 Array = NDArray[Any]
 
@@ -136,7 +136,7 @@ class StatData:
 
         return pd.DataFrame(self.rows, index=pd.RangeIndex(1, len(self.rows) + 1, name="cluster"))
 
-    def extend(self, n: int, parallel: bool | None = None) -> StatData:
+    def extend(self, n: int, parallel: bool | None = None, data: Any = None) -> StatData:
         """Add relabellings: the result is, bit for bit, that of asking for all of them at once.
 
         Parameters
@@ -145,13 +145,22 @@ class StatData:
             How many more.
         parallel : bool or None
             How to run; see `freqstatistics`.
+        data : data object, list of them, or tuple of these, optional
+            For a result that was loaded: what was tested, in the order of the call, as
+            ``data=(first, second)``. Settings are those of the file.
 
         Returns
         -------
         StatData
             A new result.
+
+        Raises
+        ------
+        InvalidValueError
+            All relabellings are there already, or the data are missing or others.
         """
-        extended: StatData = actions.call("extend_statistics", self, check_integer(n, "n", 1), parallel)
+        n = check_integer(n, "n", 1)
+        extended: StatData = actions.call("extend_statistics", self, n, parallel, data)
         return extended
 
     def to_dataframe(self) -> Any:
@@ -344,17 +353,3 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)
-
-
-def check_stat(value: Any, name: str) -> StatData:
-    """Accept a result of a test."""
-    if not isinstance(value, StatData):
-        raise InvalidTypeError(value, name, "StatData;")
-    if value.test is None:
-        raise InvalidValueError(
-            "result that still has its observations: one that was loaded has to be computed again "
-            "with more `numrandomization`",
-            name,
-            "loaded result",
-        )
-    return value

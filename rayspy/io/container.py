@@ -27,6 +27,7 @@ from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.classes import BY_EXTENSION
+from rayspy.data.coupling import CouplingData
 from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.discrete import DiscreteData
 from rayspy.data.event import EventData
@@ -34,6 +35,7 @@ from rayspy.data.labels import tell_repeated
 from rayspy.data.quantity import Measured
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
+from rayspy.data.statistics import StatData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.data.timelock import STATISTICS, TimeLockData
 from rayspy.errors import (
@@ -376,7 +378,8 @@ def load(
     Returns
     -------
     data object or dict of data objects
-        The object; a dictionary if the container has several that fit.
+        The object; a dictionary if the container has several that fit. Of files of
+        tests (``.stat``) and of coupling the `StatData` or `CouplingData`.
 
     Raises
     ------
@@ -390,6 +393,11 @@ def load(
     if mode not in ("r", "r+", "w", "c"):
         raise InvalidValueError("one of 'r', 'r+', 'w', 'c'", "mode", mode)
     path = Path(_text(filename, "filename")).expanduser().absolute()
+    single = _single_file(path)
+    if single is not None:
+        if out is not None:
+            raise InvalidTypeError(out, "out", f"None for {path.name}, which has no data object;")
+        return single.load(path)
     found = _find(path, tag, dataclass)
     if out is not None:
         return _fill(out, found, checksum)
@@ -397,6 +405,20 @@ def load(
     for data in loaded.values():
         data.mode = mode
     return next(iter(loaded.values())) if len(loaded) == 1 else loaded
+
+
+_SINGLE_FILES = (StatData, CouplingData)
+"""Results that are a file of their own, not a folder."""
+
+
+def _single_file(path: Path) -> type[StatData] | type[CouplingData] | None:
+    """Class of a result that is one file; its extension may be left out if there is nothing else."""
+    for kind in _SINGLE_FILES:
+        if path.name.endswith(kind.extension):
+            return kind
+    if path.exists() or path.with_name(path.name + ".spy").exists():
+        return None
+    return next((k for k in _SINGLE_FILES if path.with_name(path.name + k.extension).is_file()), None)
 
 
 def load_as(filename: Any, cls: type[BaseData]) -> BaseData:

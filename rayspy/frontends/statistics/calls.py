@@ -17,10 +17,20 @@ from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
 from rayspy.frontends.calling import accepts_cfg_only, check_parallel
 from rayspy.frontends.statistics.designs import Request, design_of
-from rayspy.frontends.statistics.neighbours import adjacency, as_graph, pair_graph
+from rayspy.frontends.statistics.neighbours import adjacency, as_graph, by_name, pair_graph
 from rayspy.frontends.statistics.observations import Groups, collect, gathered
 from rayspy.frontends.statistics.options import averaged_dims, check_options, is_all
-from rayspy.frontends.statistics.testing import StatTest, check_room, completed, number_of_draws, result_of
+from rayspy.frontends.statistics.testing import (
+    StatTest,
+    check_extensible,
+    check_room,
+    check_test,
+    completed,
+    extended,
+    number_of_draws,
+    result_of,
+    same_test,
+)
 from rayspy.kernels.statistics.clusters import Grid
 
 
@@ -156,7 +166,7 @@ def freqstatistics(
     reach the observed value, equal ones (up to rounding, 1e-10 of the value) included.
     """
     settings = dict(locals())
-    return _statistics("freqstatistics", (SpectralData,), settings)
+    return _statistics("freqstatistics", settings)
 
 
 @accepts_cfg_only
@@ -219,7 +229,7 @@ def timelockstatistics(
         As in `freqstatistics`.
     """
     settings = {**locals(), "frequency": None, "avgoverfreq": False}
-    return _statistics("timelockstatistics", (AnalogData, TimeLockData), settings)
+    return _statistics("timelockstatistics", settings)
 
 
 @accepts_cfg_only
@@ -295,25 +305,62 @@ def connectivitystatistics(
     """
     settings = dict(locals())
     check_bool(directed, "directed")
-    return _statistics("connectivitystatistics", (CrossSpectralData,), settings)
+    return _statistics("connectivitystatistics", settings)
 
 
-def _statistics(name: str, kinds: tuple[type[BaseData], ...], settings: dict[str, Any]) -> StatData:
+_KINDS: dict[str, tuple[type[BaseData], ...]] = {
+    "freqstatistics": (SpectralData,),
+    "timelockstatistics": (AnalogData, TimeLockData),
+    "connectivitystatistics": (CrossSpectralData,),
+}
+"""Classes of data of each front-end."""
+
+
+def _statistics(name: str, settings: dict[str, Any]) -> StatData:
+    test, kept = _test_of(name, settings)
+    result = result_of(test, test.options.numrandomization, settings["parallel"])
+    result.cfg = {name: kept}
+    return result
+
+
+def _test_of(name: str, settings: dict[str, Any]) -> tuple[StatTest, dict[str, Any]]:
+    """Check a call and read its observations; returns the settings to keep as well."""
     options = check_options(settings)
     check_parallel(settings["parallel"])
     averaged = averaged_dims(settings["avgovertime"], settings["avgoverfreq"], settings["avgoverchan"])
     directed = bool(settings.get("directed", False))
-    groups = collect(settings["data"], kinds, selector(settings), averaged, directed)
+    groups = collect(settings["data"], _KINDS[name], selector(settings), averaged, directed)
     names = ("design", "statistic", "subjects", "regressor", "covariates", "ivar", "uvar")
     design = design_of(Request(*(settings[key] for key in names)), groups.group)
     options = completed(options, design)
-    grid = _grid(groups, settings["neighbours"], directed)
+    grid, neighbours = _grid(groups, settings["neighbours"], directed)
     check_room(name, groups.space)
     if options.method == "montecarlo":
         number_of_draws(design, options.numrandomization)
+    kept = {key: value for key, value in settings.items() if key not in ("data", "parallel")}
+    if callable(kept["statistic"]):
+        kept["statistic"] = {"function": design.statistic}
     observations = gathered(groups, design.order, name)
     test = StatTest(name, options, design, groups.space, grid, observations)
-    return result_of(test, options.numrandomization, settings["parallel"])
+    return test, {**kept, "neighbours": neighbours}
+
+
+def extend_statistics(result: StatData, n: int, parallel: bool | None = None, data: Any = None) -> StatData:
+    """Add relabellings to a result; see `StatData.extend`."""
+    check_extensible(result)
+    if data is None:
+        return extended(result, check_test(result), n, parallel)
+    ((name, kept),) = result.cfg.items() if len(result.cfg) == 1 else [("", {})]
+    if name not in _KINDS or not isinstance(kept.get("statistic"), str | None):
+        raise InvalidValueError(
+            "result of a statistic that has a name; with a function of your own compute anew with more "
+            "`numrandomization`",
+            "data",
+            result.settings.get("statistic"),
+        )
+    given = data if isinstance(data, tuple) else (data,)
+    test, _ = _test_of(name, {**kept, "data": given, "parallel": parallel})
+    return extended(result, same_test(result, test), n, parallel)
 
 
 def selector(settings: dict[str, Any]) -> Callable[[BaseData], dict[str, Any]]:
@@ -330,27 +377,30 @@ def selector(settings: dict[str, Any]) -> Callable[[BaseData], dict[str, Any]]:
     return select
 
 
-def _grid(groups: Groups, neighbours: Any, directed: bool) -> Grid:
+def _grid(groups: Groups, neighbours: Any, directed: bool) -> tuple[Grid, Any]:
+    """Points and their neighbours, and which channels are neighbours as names, to be kept."""
     space, first = groups.space, groups.observations[0]
     n_time = space.shape[space.dims.index("time")]
     n_freq = space.shape[space.dims.index("freq")] if "freq" in space.dims else 1
     dim = space.dims[-1]
     if "channel" in space.averaged:
-        return Grid(n_time, n_freq, *as_graph(np.zeros((1, 1), dtype=bool)))
+        return Grid(n_time, n_freq, *as_graph(np.zeros((1, 1), dtype=bool))), None
     if dim == "channel":
         near = adjacency(neighbours, space.coords["channel"], first.selection.index.get("channel"))
-        return Grid(n_time, n_freq, *as_graph(near))
+        kept = None if neighbours is None else by_name(near, space.coords["channel"])
+        return Grid(n_time, n_freq, *as_graph(near)), kept
     ends = np.array([str(name).split("--", 1) for name in space.coords[dim]])
     if neighbours is not None and ends.shape != (len(space.coords[dim]), 2):
         raise InvalidValueError("None where pairs have other names than 'a--b'", "neighbours", neighbours)
     if neighbours is None:
         n = len(space.coords[dim])
-        return Grid(n_time, n_freq, np.zeros(n + 1, np.int64), np.empty(0, np.int64))
+        return Grid(n_time, n_freq, np.zeros(n + 1, np.int64), np.empty(0, np.int64)), None
     channels = space_channels(groups) if space.pairs is not None else np.unique(ends)
     number = {str(name): k for k, name in enumerate(channels)}
     places = np.array([[number[a], number[b]] for a, b in ends])
     near = adjacency(neighbours, channels)
-    return Grid(n_time, n_freq, *pair_graph(near, (places[:, 0], places[:, 1]), directed))
+    graph = pair_graph(near, (places[:, 0], places[:, 1]), directed)
+    return Grid(n_time, n_freq, *graph), by_name(near, channels)
 
 
 def space_channels(groups: Groups) -> Any:

@@ -202,6 +202,11 @@ def _from_pairs(pairs: list[tuple[Any, Any]], channel: Array) -> NDArray[np.bool
     return near
 
 
+def by_name(near: NDArray[np.bool_], channel: Array) -> dict[str, list[str]]:
+    """Names of the neighbours of each channel."""
+    return {str(a): [str(b) for b in channel[row]] for a, row in zip(channel, near, strict=True)}
+
+
 def as_graph(near: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pointers and indices of the neighbours of each channel."""
     pointer = np.concatenate([[0], np.cumsum(near.sum(axis=1))]).astype(np.int64)

@@ -285,9 +285,7 @@ def gathered(groups: Groups, order: NDArray[np.int64], name: str) -> Observation
         array = np.empty((len(rows), space.n_points), dtype)
         for out, row in zip(array, rows, strict=True):
             out[:] = read_points(row, space)
-        width = max(1, PIECE_BYTES // row_bytes)
-        edges = (*range(0, space.n_points, width), space.n_points)
-        return Observations(MemorySource(array), edges)
+        return Observations(MemorySource(array), (0, space.n_points))
     check_space(n_bytes, f"the observations of {name}")
     target, final = new_target()
     try:

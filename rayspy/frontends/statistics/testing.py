@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.config import config
-from rayspy.data.statistics import StatData, check_stat
-from rayspy.errors import InvalidValueError, MemoryBudgetError
+from rayspy.data.statistics import StatData
+from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, PathError
 from rayspy.executors.driver import run_plan
 from rayspy.frontends.calling import check_parallel
 from rayspy.frontends.statistics.designs import Design
@@ -30,8 +31,9 @@ from rayspy.methods.statistics.draws import (
 )
 from rayspy.planning.memory import memory_budget
 from rayspy.planning.plan import make_plan
-from rayspy.progress import warn
-from rayspy.storage.sources import MemorySource
+from rayspy.progress import message, warn
+from rayspy.storage.scratch import own_session
+from rayspy.storage.sources import MemorySource, read_all
 
 Array = NDArray[Any]
 
@@ -159,14 +161,48 @@ def result_of(
     return _with_prob(result, test, probabilities.corrected(p, test.options.correctm))
 
 
-def extend(result: StatData, n: int, parallel: Any = None) -> StatData:
-    """Add relabellings to a result; see `StatData.extend`."""
-    test = check_stat(result, "result").test
-    if test.options.method == "analytic":
+def check_extensible(result: Any) -> StatData:
+    """Accept a result that relabellings can be added to."""
+    if not isinstance(result, StatData):
+        raise InvalidTypeError(result, "result", "StatData;")
+    if result.settings.get("method") == "analytic":
         raise InvalidValueError("result of method='montecarlo'", "n", "analytic result")
     if result.exact:
         raise InvalidValueError("result that has not all relabellings yet", "n", "exact result")
-    return result_of(test, result.n_permutations + n, parallel, result)
+    return result
+
+
+def check_test(result: StatData) -> StatTest:
+    """Test of a result that still has its observations."""
+    if result.test is None:
+        raise InvalidValueError(
+            "the objects that the result was computed from, which are not in its file: "
+            "result.extend(n, data=(first, second))",
+            "data",
+            "None, for a result that was loaded",
+        )
+    test: StatTest = result.test
+    return test
+
+
+def same_test(result: StatData, test: StatTest) -> StatTest:
+    """Refuse a test of other data than those of a result."""
+    same = test.space.dims == result.dimord and test.space.shape == result.stat.shape
+    if same:
+        observed = test.relabelled(False).values(range(1))[0]
+        same = np.array_equal(observed, result.stat.ravel(), equal_nan=True)
+    if not same:
+        raise InvalidValueError(
+            "the objects that the result was computed from, in the same order",
+            "data",
+            "others: their statistic differs",
+        )
+    return test
+
+
+def extended(result: StatData, test: StatTest, n: int, parallel: Any = None) -> StatData:
+    """Add relabellings to a result of this test."""
+    return result_of(test, result.n_permutations + n, parallel, replace(result, test=test))
 
 
 # -- runs ------------------------------------------------------------------------------------
@@ -189,13 +225,43 @@ def _counted(test: StatTest, reference: Array, first: int, stop: int, exact: boo
 
 
 def _run(
-    test: StatTest, method: Any, first: int, stop: int, parallel: Any, reduction: Reduction | None = None
+    test: StatTest,
+    method: Draws | Counts,
+    first: int,
+    stop: int,
+    parallel: Any,
+    reduction: Reduction | None = None,
 ) -> Array:
-    numbers, spec = draws_spec(first, stop, batch_size(test.space.n_points))
+    numbers, spec = draws_spec(first, stop, batch_size(test.space.n_points, stop - first))
     plan = make_plan(test.name, method, MemorySource(numbers), spec, {}, reduction)
-    source, _ = run_plan(plan, check_parallel(parallel))
-    with source.reader() as read:
-        return np.array(read(tuple(slice(0, n) for n in source.shape)))
+    try:
+        source, _ = run_plan(plan, check_parallel(parallel))
+    except PathError as error:
+        near = _sent_along(test, method, error)
+        source, _ = run_plan(make_plan(test.name, near, plan.source, spec, {}, reduction), parallel)
+    return read_all(source)
+
+
+def _sent_along(test: StatTest, method: Draws | Counts, error: PathError) -> Draws | Counts:
+    """The same with observations that travel with it, where workers do not see those in the scratch."""
+    observations = method.test.observations
+    home = own_session(error.path)
+    if observations.source.in_memory or home is None or not Path(error.path).exists():
+        raise error
+    n_bytes = math.prod(observations.source.shape) * observations.source.dtype.itemsize
+    if 2 * n_bytes > memory_budget():
+        raise MemoryBudgetError(
+            f"{test.name} has {n_bytes / 1e9:.3g} GB of observations in the scratch folder {home}, which is "
+            "not visible on all nodes, and they are too large to be sent: set RAYSPY_TMPDIR or "
+            "spy.config.scratch_dir to a folder that all nodes share"
+        ) from error
+    message(
+        test.name,
+        f"the observations in the scratch folder {home} are not visible on all nodes: they are sent over the "
+        "network; set RAYSPY_TMPDIR to a folder that all nodes share to avoid that",
+    )
+    near = replace(observations, source=MemorySource(read_all(observations.source)))
+    return replace(method, test=replace(method.test, observations=near))
 
 
 # -- results ---------------------------------------------------------------------------------
@@ -317,4 +383,14 @@ def _warn_of_few(test: StatTest, n: int) -> None:
         )
 
 
-__all__ = ["StatTest", "check_room", "completed", "config", "extend", "number_of_draws", "result_of"]
+__all__ = [
+    "StatTest",
+    "check_extensible",
+    "check_room",
+    "check_test",
+    "completed",
+    "extended",
+    "number_of_draws",
+    "result_of",
+    "same_test",
+]

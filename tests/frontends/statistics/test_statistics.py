@@ -7,11 +7,12 @@ import pytest
 from scipy import stats
 
 import rayspy as spy
-from rayspy.errors import DamagedDataError, InvalidValueError, MemoryBudgetError, PathError
+from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, MemoryBudgetError, PathError
 from tests.helpers import run_on
 
 NAMES = [f"ch{k}" for k in range(4)]
 CHAIN = list(itertools.pairwise(NAMES))
+RNG = np.random.default_rng(3)
 
 
 def spectra(n, effect=0.0, seed=0, offset=-4, names=NAMES, freq=(4.0, 8.0, 12.0), n_time=8):
@@ -313,22 +314,24 @@ def test_a_run_that_was_ended_goes_on(correctm, monkeypatch, capsys):
     settings = {"correctm": correctm, "neighbours": CHAIN, "numrandomization": 200}
     data = spectra(6, 1.0, 1), spectra(6, 0.0, 2)
     wanted = frequency_test(*data, **settings)
-    calls, values = [], draws.Relabelled.values
+    calls = []
+    name = "beyond" if correctm == "cluster" else "values"
+    original = getattr(draws.Relabelled, name)
 
-    def ended(self, numbers):
-        calls.append(numbers)
+    def ended(self, *args):
+        calls.append(args)
         if len(calls) == 13:
             raise KeyboardInterrupt
-        return values(self, numbers)
+        return original(self, *args)
 
-    monkeypatch.setattr(draws.Relabelled, "values", ended)
+    monkeypatch.setattr(draws.Relabelled, name, ended)
     with spy.config.using(resume_after=0, block_bytes=1):
         with pytest.raises(KeyboardInterrupt):
             frequency_test(*data, **settings)
-        done, calls[:] = len(calls) - 2, [None] * 20
+        observed = name == "values"  # one call more is that of the observed labels
+        done, calls[:] = len(calls) - 1 - observed, [None] * 20
         got = frequency_test(*data, **settings)
-    # one call more is that of the observed labels
-    assert len(calls) - 20 - 1 == 20 - done
+    assert len(calls) - 20 - observed == 20 - done
     np.testing.assert_array_equal(got.prob, wanted.prob)
 
 
@@ -373,8 +376,12 @@ def test_saved_and_loaded(tmp_path):
     assert loaded.clusters.equals(result.clusters)
     assert repr(loaded) == repr(result)
     assert list(loaded.channel) == NAMES
-    with pytest.raises(InvalidValueError, match="loaded"):
+    with pytest.raises(InvalidValueError, match="data="):
         loaded.extend(10)
+    assert spy.load(tmp_path / "test").clusters.equals(result.clusters)
+    assert spy.load(path).n_permutations == result.n_permutations
+    with pytest.raises(InvalidTypeError, match="out"):
+        spy.load(path, out=spectra(2))
     with pytest.raises(PathError):
         result.save(path)
     result.save(path, overwrite=True)
@@ -382,6 +389,73 @@ def test_saved_and_loaded(tmp_path):
     with pytest.raises(DamagedDataError):
         spy.StatData.load(path)
     assert [p.name for p in tmp_path.iterdir()] == ["test.stat"]
+
+
+def _same_subjects(n):
+    return [spectra(1, 0.0, k) for k in range(n)]
+
+
+LATER = {
+    "trials": ((spectra(6, 1.0, 1), spectra(6, 0.0, 2)), {"neighbours": CHAIN}),
+    "matrix": (
+        (spectra(6, 1.0, 1), spectra(6, 0.0, 2)),
+        {"neighbours": np.eye(4, k=1) + np.eye(4, k=-1), "channel": NAMES[:4], "latency": [-0.02, 0.02]},
+    ),
+    "regressor": (
+        (_same_subjects(7),),
+        {"regressor": np.arange(7.0), "covariates": RNG.random(7), "correctm": "fdr"},
+    ),
+    "subjects": (
+        (_same_subjects(7), _same_subjects(7)[::-1]),
+        {"subjects": [*range(7)] * 2, "design": "within"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_loaded_result_is_extended_with_its_data(name, tmp_path):
+    data, settings = LATER[name]
+    settings = {"correctm": "max", **settings, "parallel": False}
+    loaded = spy.load(spy.freqstatistics(*data, **settings, numrandomization=30).save(tmp_path / "test"))
+    longer = loaded.extend(25, parallel=False, data=data)
+    at_once = spy.freqstatistics(*data, **settings, numrandomization=55)
+    np.testing.assert_array_equal(longer.prob, at_once.prob)
+    assert longer.n_permutations == 55
+    np.testing.assert_array_equal(longer.extend(5, parallel=False).n_permutations, 60)
+    with pytest.raises(InvalidValueError, match="statistic differs"):
+        loaded.extend(5, data=tuple(spectra(6, 0.0, 9) if len(data[0]) == 6 else d[::-1] for d in data))
+
+
+def test_a_loaded_result_of_a_function_is_not_extended(tmp_path):
+    data = spectra(4, 6.0, 1), spectra(4, 0.0, 2)
+    settings = {"statistic": lambda x, design: x[design == 0].mean(0), "correctm": "max"}
+    loaded = spy.load(frequency_test(*data, **settings, numrandomization=5).save(tmp_path / "test"))
+    with pytest.raises(InvalidValueError, match="function of your own"):
+        loaded.extend(5, data=data)
+
+
+def test_observations_that_workers_do_not_see_are_sent(monkeypatch, scratch):
+    from rayspy.executors.local import LocalExecutor
+
+    wanted = [cluster_run(correctm=c) for c in ("cluster", "fdr")]
+    run, sent = LocalExecutor.run, []
+
+    def elsewhere(self, plan, blocks, collect):
+        observations = plan.method.test.observations.source
+        sent.append(observations.in_memory)
+        if not observations.in_memory:
+            raise PathError(observations.location, exists=False, hint="seen from host n2")
+        run(self, plan, blocks, collect)
+
+    monkeypatch.setattr(LocalExecutor, "run", elsewhere)
+    with spy.config.using(inmemory_bytes=100):
+        got = [cluster_run(correctm=c) for c in ("cluster", "fdr")]
+        monkeypatch.setattr("rayspy.frontends.statistics.testing.memory_budget", lambda: 10_000)
+        with pytest.raises(MemoryBudgetError, match="RAYSPY_TMPDIR"):
+            frequency_test(spectra(8, 1.0, 1), spectra(8, 0.0, 2))
+    assert sent == [False, True] * 2 + [False]
+    for one, other in zip(wanted, got, strict=True):
+        np.testing.assert_array_equal(one.prob, other.prob)
 
 
 def test_dataframe_has_a_row_per_point():
