@@ -105,7 +105,7 @@ def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False) -> None:
     spectra, units = separated(z, apart)
     wanted = [sums.get(name, _NOTHING[name]) for name in DTYPES]
     n_bins = z.shape[1] * z.shape[3]
-    add_pairs(spectra, pairs.first, pairs.second, units, 1.0 / spectra.shape[3], *wanted, n_bins)
+    add_pairs(spectra, pairs.first, pairs.second, units, 1.0 / spectra.shape[3], n_bins, *wanted)
 
 
 _SKIPPED, _SEEN = 8, 256

@@ -116,12 +116,12 @@ def add_pairs(
     second: Array,
     units: Array,
     weight: float,
+    n_bins: int,
     cross: Array,
     phase: Array,
     absolute: Array,
     square: Array,
     sign: Array,
-    n_bins: int,
 ) -> None:
     """Add what observations contribute to the sums of pairs.
 
@@ -137,14 +137,14 @@ def add_pairs(
         What one scaled unit of each channel is.
     weight : float
         One over the number of tapers.
+    n_bins : int
+        Number of bins.
     cross, phase : ndarray of complex128, shape (pair, bin)
         Sums of the cross spectra, and of those divided by their magnitude.
     absolute, square : ndarray of double, shape (pair, bin)
         Sums of the magnitude and of the square of their imaginary parts.
     sign : ndarray of int32, shape (pair, bin)
         Sums of the signs of their imaginary parts. Sums that are not wanted have no pairs.
-    n_bins : int
-        Number of bins.
     """
     n, width = z.shape[2], z.shape[5]
     wants_cross, wants_phase, wants_sign = len(cross) > 0, len(phase) > 0, len(sign) > 0

@@ -203,7 +203,7 @@ def _beyond(
     root, end = np.sqrt(df2), count
     for p in range(len(left)):
         points[end] = p
-        end += np.int64(explained[p] > cut * left[p])
+        end += 1 if explained[p] > cut * left[p] else 0
     for q in range(count, end):
         p = points[q]
         if kind == 0:
@@ -214,7 +214,8 @@ def _beyond(
             value = first[p] / np.sqrt(left[p])
         values[count] = value
         points[count] = number + p
-        count += np.int64(signs >= 0 and value > threshold) | np.int64(signs <= 0 and -value > threshold)
+        above, below = signs >= 0 and value > threshold, signs <= 0 and -value > threshold
+        count += 1 if above or below else 0
     return count
 
 

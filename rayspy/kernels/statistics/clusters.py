@@ -99,7 +99,7 @@ def heaviest_clusters(found: Beyond, grid: Grid, summary: Summary) -> Array:
     kind, weight = MASS.index(summary.mass), float(summary.weight)
     where = grid.n_freq, grid.pointer, grid.index, place, parent, mass
     draws = (found.of_draw(d) for d in range(len(found.counts)))
-    return np.array([heaviest(*draw, summary.threshold, kind, weight, *where) for draw in draws])
+    return np.array([heaviest(p, v, summary.threshold, kind, weight, *where) for p, v in draws])
 
 
 def enhanced_values(values: Array, grid: Grid, summary: Summary) -> Array:

@@ -170,10 +170,11 @@ def _relabelled(
     weights = np.stack([relabelling.weights(model.weights, k) for k in draws]).astype(np.float64)
     basis, removed = np.ascontiguousarray(model.basis), REMOVED.index(model.removed)
     how = model.n_tested, float(model.df1), float(model.df2), KINDS.index(model.kind), tile_width(len(y))
-    where = threshold, signs, first, found.points, found.values, found.counts
+    where = found.points, found.values, found.counts
     # every layout of memory would be compiled anew
     out = np.ascontiguousarray(everything)
-    relabelled(np.ascontiguousarray(y), removed, basis, model.unit_size, weights, *how, out, *where)
+    made = np.ascontiguousarray(y), removed, basis, model.unit_size, weights
+    relabelled(*made, *how, out, threshold, signs, first, *where)
     if out is not everything:
         everything[...] = out
 
