@@ -118,6 +118,8 @@ def _cells_source(trials: list[Any], n_channels: int, path: Path) -> DatasetsSou
         raise damaged(path, "no trials")
     stored = np.result_type(*{one.dtype.newbyteorder("=") for one in trials})
     names = tuple(one.name for one in trials)
+    if None in names:
+        raise damaged(path, "a trial is in no place that has a name")
     return DatasetsSource(str(path), names, tuple(one.shape[0] for one in trials), n_channels, stored.str)
 
 

@@ -1,4 +1,4 @@
-"""MATLAB files as nested dictionaries: format 7.3 (HDF5) through h5py, older ones through SciPy.
+"""MATLAB files as nested dictionaries: format 7.3 (HDF5) through h5py, levels 5 and 4 loaded.
 
 Large arrays of format 7.3 stay where they are (`h5py.Dataset`); arrays have MATLAB's order of
 dimensions in older files and the reversed one in HDF5.
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rayspy.io.readers import mat5
 from rayspy.io.readers.hdf5 import check_inside as check_inside
 from rayspy.io.readers.recording import damaged
 
@@ -87,24 +88,22 @@ def plain(file: Any, node: Any, path: Path, depth: int = 0) -> Any:
     return array.item() if array.size == 1 else array
 
 
-def load_old(path: Path, names: list[str] | None = None) -> dict[str, Any]:
+def load_old(path: Path) -> dict[str, Any]:
     """Variables of a file of a format before 7.3; structs become dictionaries, cells lists."""
     import scipy.io
 
+    with path.open("rb") as file:
+        head = file.read(128)
+    if 0 not in head[:4]:  # level 5; SciPy's reader ends the process on some damaged files of it
+        return mat5.load(path)
     try:
-        found = scipy.io.loadmat(
-            path, squeeze_me=True, struct_as_record=False, variable_names=names, chars_as_strings=True
-        )
+        found = scipy.io.loadmat(path, squeeze_me=True, chars_as_strings=True)
     except Exception as error:  # SciPy raises whatever comes up in files that are none
         raise damaged(path, f"it cannot be read as a recognizable .mat file: {error}") from error
     return {name: _plain_old(value) for name, value in found.items() if not name.startswith("__")}
 
 
 def _plain_old(value: Any) -> Any:
-    if hasattr(value, "_fieldnames"):
-        return {name: _plain_old(getattr(value, name)) for name in value._fieldnames}
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return [_plain_old(one) for one in value.ravel()]
     if isinstance(value, np.ndarray) and value.dtype.kind in "US":
         return [str(one) for one in value.ravel()]
     return value.item() if isinstance(value, np.generic) else value
