@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Number
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError
+from rayspy.limits import memory_budget
 
 SLACK = 1e-6
 """Relative tolerance of limits and ratios: sampling rates in files are rounded."""
@@ -20,6 +23,63 @@ def check_bool(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise InvalidTypeError(value, name, "Bool (True or False)")
     return bool(value)
+
+
+def check_path(value: Any, name: str, what: str = "name of a file or folder") -> Path:
+    """Accept a path that can exist, ``~`` expanded.
+
+    Raises
+    ------
+    InvalidTypeError
+        Neither text nor a path.
+    InvalidValueError
+        Empty, with a character or a length that no file system has, or in the home of nobody.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise InvalidTypeError(value, name, f"{what};")
+    text = os.fspath(value)
+    parts = [os.fsencode(part) for part in Path(text).parts] if "\0" not in text else []
+    if not text or (not parts and text not in (".", "./")):
+        raise InvalidValueError(f"{what}, not empty and without NUL", name, repr(text))
+    if max(map(len, parts), default=0) > _LONGEST_NAME or len(os.fsencode(text)) > _LONGEST_PATH:
+        short = f"{text[:40]}... of {len(text)} characters"
+        raise InvalidValueError(f"{what} of at most {_LONGEST_NAME} bytes", name, short)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InvalidValueError(f"{what} ({error})", name, text) from None
+
+
+_LONGEST_NAME = 255
+_LONGEST_PATH = 4095
+"""Bytes of a file name and of a path that file systems have."""
+
+
+def check_room(n_bytes: float, name: str, value: Any, what: str) -> None:
+    """Refuse a parameter from which more follows than fits into memory, before anything is made of it.
+
+    Parameters
+    ----------
+    n_bytes : float
+        Bytes that it takes at least.
+    name : str
+        The parameter.
+    value : object
+        What was given.
+    what : str
+        What takes them.
+
+    Raises
+    ------
+    MemoryBudgetError
+        Names the parameter.
+    """
+    room = memory_budget()
+    if n_bytes > room:
+        raise MemoryBudgetError(
+            f"`{name}` = {value}: {what} would take {n_bytes / 1e9:.3g} GB, the memory budget is "
+            f"{room / 1e9:.3g} GB (spy.config.memory_budget)"
+        )
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str | None]) -> Any:

@@ -57,7 +57,7 @@ class InvalidValueError(RayspyError, ValueError):
     def __init__(self, legal: str, varname: str = "", actual: Any = "") -> None:
         self.legal = str(legal)
         self.varname = str(varname)
-        self.actual = str(actual)
+        self.actual = _short(actual)
         super().__init__(self.legal, self.varname, self.actual)
 
     def __str__(self) -> str:
@@ -67,6 +67,22 @@ class InvalidValueError(RayspyError, ValueError):
         if self.actual:
             text += f": '{self.actual}'"
         return f"{text}; expected {self.legal}" if self.legal else text
+
+
+_MANY = 1000
+_LONGEST = 10_000
+"""Characters of a value that are told."""
+
+
+def _short(value: Any) -> str:
+    """Text of a value; of very many only the first and the last, as nobody reads them all."""
+    if isinstance(value, (list, tuple)) and len(value) > _MANY:
+        return f"[{value[0]}, {value[1]}, ..., {value[-1]}] ({len(value)} values)"
+    try:
+        text = str(value)
+    except ValueError:  # whole numbers of thousands of digits
+        return f"number of {type(value).__name__} with thousands of digits"
+    return text if len(text) <= _LONGEST else f"{text[:_MANY]}... ({len(text)} characters)"
 
 
 class InvalidTypeError(RayspyError, TypeError):

@@ -66,6 +66,11 @@ def available_memory(root: Path = _ROOT, environ: Mapping[str, str] | None = Non
     return max(0, min([free, *_memory_left(root), *rests]))
 
 
+def memory_budget() -> int:
+    """Bytes that all workers of this host may use together."""
+    return config.memory_budget or available_memory() // 2
+
+
 # --- limits of each kind -----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_scalar
+from rayspy.checks import check_path, check_scalar
 from rayspy.data import actions
 from rayspy.data.builder import (
     concatenated,
@@ -116,7 +116,7 @@ class BaseData(Operators):
         elif is_open_dataset(data):
             self._attach(self._check_source(from_open_dataset(data)))
         elif isinstance(data, (str, os.PathLike)):
-            self._open(Path(data))
+            self._open(check_path(data, "data"))
         elif isinstance(data, ArraySource):
             self._attach(self._check_source(data))
         elif isinstance(data, list):
@@ -142,7 +142,6 @@ class BaseData(Operators):
         self._stack(items, equal=True)
 
     def _open(self, path: Path) -> None:
-        path = path.expanduser()
         if (path / "object.json").is_file():
             self._adopt(actions.call("load_as", path, type(self)))
         else:
@@ -636,12 +635,16 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+_MANY = 1000
 _LINE = 79
 """Longest text of a setting in the history."""
 
 
 def _abbreviated(value: Any) -> str:
     """Text of a setting; long lists lose whole items in the middle."""
+    sequence = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    if sequence and len(value) > _MANY:
+        return f"[{value[0]}, {value[1]}, ..., {value[-1]}] ({len(value)} values)"
     try:
         text = str(serializable(value))
     except InvalidTypeError:

@@ -15,6 +15,7 @@ from rayspy.data.masked import n_masked, plain, tell_masked
 from rayspy.errors import InvalidTypeError, InvalidValueError, PathError
 from rayspy.storage.leases import StoredArray
 from rayspy.storage.links import check_links
+from rayspy.storage.npy import describe_npy
 from rayspy.storage.parts import PartsTarget, open_parts
 from rayspy.storage.scratch import check_space, new_target
 from rayspy.storage.sources import (
@@ -205,7 +206,7 @@ def _check_like(
 
 def from_file(path: Path, ndim: int) -> ArraySource:
     """Open an array in an ``.npy``, native or HDF5 file without copying it."""
-    path = path.expanduser().resolve()
+    path = path.resolve()
     if not path.exists():
         raise PathError(path, exists=False)
     source: ArraySource
@@ -220,22 +221,30 @@ def from_file(path: Path, ndim: int) -> ArraySource:
 
 def from_npy(path: Path) -> RawSource:
     """Open an ``.npy`` file without copying it."""
-    with path.open("rb") as file:
-        try:
-            old = np.lib.format.read_magic(file) == (1, 0)
-            header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = header(file)
-        except ValueError as error:
-            raise InvalidValueError("NumPy .npy file", "data", f"{path}: {error}") from None
-        check_dtype(dtype)
-        return RawSource(str(path), dtype, shape, "F" if fortran else "C", file.tell())
+    try:
+        (shape, fortran, dtype), offset, stamp = describe_npy(path)
+    except ValueError as error:
+        raise InvalidValueError("NumPy .npy file", "data", f"{path}: {error}") from None
+    check_dtype(dtype)
+    return RawSource(str(path), dtype, shape, "F" if fortran else "C", offset, stamp=stamp)
+
+
+_HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".mat", ".nwb")
 
 
 def from_hdf5(path: Path, name: str | None, stamp: Stamp | None = None, outside: bool = False) -> Hdf5Source:
     """Open a dataset of an HDF5 file; without a name the one called ``data`` or the only one."""
     import h5py
 
-    path = path.expanduser().resolve()
+    path = path.resolve()
+    if not path.is_file():
+        raise PathError(path, exists=False)
+    if path.suffix == ".npz":
+        raise InvalidValueError("an array: numpy.load(path)[name] reads one of an .npz", "data", path)
+    if path.suffix.lower() not in _HDF5_SUFFIXES and not h5py.is_hdf5(path):
+        raise InvalidValueError(
+            "HDF5 file, .npy file or folder of rayspy; spy.read opens recordings", "data", path
+        )
     with open_hdf5(str(path)) as file:
         check_links(file, path, outside)
         if name is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -12,10 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool
+from rayspy.checks import check_bool, check_path
 from rayspy.data import actions
 from rayspy.data.statistics import plain
-from rayspy.errors import DamagedDataError, InvalidTypeError, PathError
+from rayspy.errors import DamagedDataError, PathError
+from rayspy.limits import memory_budget
+from rayspy.storage.npy import UNREADABLE
 
 Array = NDArray[Any]
 
@@ -209,9 +212,10 @@ class CouplingData:
         if not path.is_file():
             raise PathError(path, exists=False)
         try:
-            table = pq.read_table(path)
-            return cls._from_table(table, json.loads((table.schema.metadata or {})[b"rayspy"]))
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            with pq.ParquetFile(path) as file:
+                told = json.loads((file.schema_arrow.metadata or {})[b"rayspy"])
+                return cls._from_table(_numbers_in(file, told), told)
+        except (*UNREADABLE, pa.ArrowException) as error:
             raise DamagedDataError(f"{path} is damaged or no result of coupling: {error}") from error
 
     @classmethod
@@ -254,8 +258,21 @@ class CouplingData:
         return "\n".join(lines)
 
 
+def _numbers_in(file: Any, told: dict[str, Any]) -> Any:
+    """Read the columns of numbers, if they have as many rows as there are points.
+
+    Equal values take no room in such a file, so that few bytes could become very many.
+    """
+    n = math.prod(len(told["coords"][dim]) for dim in told["dimord"])
+    wanted = [*(name for name in _QUANTITIES if name != "z"), *(f"share_{k}" for k in range(told["shares"]))]
+    types = {str(file.schema_arrow.field(name).type) for name in wanted}
+    if file.metadata.num_rows != n or types != {"double"}:
+        raise ValueError(f"{file.metadata.num_rows} rows for {n} points")
+    if 8 * n * len(wanted) > memory_budget():
+        raise ValueError(f"{n} points do not fit into memory")
+    return file.read(columns=wanted)
+
+
 def _path(filename: Any, extension: str) -> Path:
-    if not isinstance(filename, (str, os.PathLike)):
-        raise InvalidTypeError(filename, "filename", "str;")
-    path = Path(filename).expanduser()
+    path = check_path(filename, "filename", "name of a file")
     return path if path.name.endswith(extension) else path.with_name(path.name + extension)

@@ -41,8 +41,18 @@ def check_names(value: Any, dim: str, n: int) -> Labels:
     return np.array(value, dtype=np.str_)
 
 
+def check_frequencies(value: Any, dim: str, n: int) -> Labels:
+    """Accept n different frequencies in Hz, 0 or more; says so if they do not ascend."""
+    freqs = check_array(value, dim, 0, length=n)
+    if len(np.unique(freqs)) < n:
+        raise InvalidValueError("frequencies that differ from each other", dim, freqs.tolist())
+    if (np.diff(freqs) < 0).any():
+        warn(dim, "frequencies do not ascend; array.take(numpy.argsort(freq), axis) puts them in order")
+    return freqs
+
+
 NAMES = LabelKind(default_names, check_names)
-NUMBERS = LabelKind(lambda dim, n: np.arange(n), lambda value, dim, n: check_array(value, dim, length=n))
+NUMBERS = LabelKind(lambda dim, n: np.arange(n), check_frequencies)
 
 
 def tell_repeated(labels: Labels, dim: str) -> None:

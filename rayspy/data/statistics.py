@@ -6,7 +6,6 @@ import json
 import math
 import os
 import secrets
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool, check_integer
+from rayspy.checks import check_bool, check_integer, check_path
 from rayspy.data import actions
-from rayspy.errors import DamagedDataError, InvalidTypeError, PathError
+from rayspy.errors import DamagedDataError, PathError
+from rayspy.storage.npy import UNREADABLE, read_archive
 
 Array = NDArray[Any]
 
@@ -201,9 +201,7 @@ class StatData:
         Path
             The file.
         """
-        if not isinstance(filename, (str, os.PathLike)):
-            raise InvalidTypeError(filename, "filename", "str;")
-        path = Path(filename).expanduser()
+        path = check_path(filename, "filename", "name of a file")
         path = path if path.suffix == self.extension else path.with_name(path.name + self.extension)
         if path.exists() and not check_bool(overwrite, "overwrite"):
             raise PathError(path, exists=True, hint="overwrite=True replaces it")
@@ -251,15 +249,14 @@ class StatData:
         DamagedDataError
             It is damaged or something else.
         """
-        path = Path(filename).expanduser()
+        path = check_path(filename, "filename", "name of a file")
         if not path.is_file() and path.with_name(path.name + cls.extension).is_file():
             path = path.with_name(path.name + cls.extension)
         if not path.is_file():
             raise PathError(path, exists=False)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls._from_file(dict(file))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            return cls._from_file(read_archive(path))
+        except UNREADABLE as error:
             raise DamagedDataError(f"{path} is damaged or no result of a test: {error}") from error
 
     @classmethod

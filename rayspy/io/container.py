@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool
+from rayspy.checks import check_bool, check_path
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
@@ -38,6 +38,7 @@ from rayspy.data.spike import SpikeData
 from rayspy.data.statistics import StatData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.data.timelock import STATISTICS, TimeLockData
+from rayspy.data.trials import check_trialdefinition
 from rayspy.errors import (
     DamagedDataError,
     InvalidTypeError,
@@ -51,9 +52,18 @@ from rayspy.io.readers.syncopy import is_syncopy, load_object
 from rayspy.io.switch import recover, under_construction
 from rayspy.io.writers import whole
 from rayspy.storage.faults import reason
-from rayspy.storage.parts import open_parts, read_json, write_json, write_meta, write_part
+from rayspy.storage.parts import (
+    MALFORMED,
+    open_parts,
+    read_json,
+    refuse_link,
+    write_json,
+    write_meta,
+    write_part,
+)
 from rayspy.storage.region import pieces
 from rayspy.storage.sources import META, ArraySource, MemorySource, Part, PartsSource, read_all
+from rayspy.storage.tables import read_table
 
 FORMAT = "rayspy-object"
 VERSION = 1
@@ -65,12 +75,6 @@ _PART_BYTES = 2**24
 
 
 # -- names ---------------------------------------------------------------------
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, (str, os.PathLike)):
-        raise InvalidTypeError(value, name, "str;")
-    return str(value)
 
 
 def target_folder(data: BaseData, container: Any, tag: Any, filename: Any) -> Path:
@@ -88,13 +92,13 @@ def target_folder(data: BaseData, container: Any, tag: Any, filename: Any) -> Pa
     if container is not None and filename is not None:
         raise InvalidValueError("either `container` or `filename`", "container/filename", "both")
     if container is not None:
-        folder = Path(_text(container, "container")).expanduser()
+        folder = check_path(container, "container", "name of a container")
         folder = folder if folder.suffix == ".spy" else folder.with_name(folder.name + ".spy")
         stem = folder.stem if tag is None else f"{folder.stem}_{tag}"
         return (folder / f"{stem}{data.extension}").absolute()
     if tag is not None:
         raise InvalidValueError("no `tag` together with `filename`", "tag", tag)
-    return _named_folder(data, Path(_text(filename, "filename")).expanduser())
+    return _named_folder(data, check_path(filename, "filename", "name of a file"))
 
 
 def _check_tag(tag: Any) -> None:
@@ -272,7 +276,10 @@ def _read_event_table(table: dict[str, Any]) -> EventData:
 
 def _write_array(source: ArraySource, folder: Path, replaced: Path) -> None:
     parts = list(_write_parts(source, folder, replaced))
-    write_meta(str(folder), source.shape, source.dtype, parts)
+    if isinstance(source, PartsSource) and Path(source.folder) == replaced.resolve():
+        _take_over(replaced / META, folder / META, link=True)  # what other objects know of it stays true
+    else:
+        write_meta(str(folder), source.shape, source.dtype, parts)
 
 
 def attached_arrays(data: BaseData) -> dict[str, ArraySource]:
@@ -323,6 +330,8 @@ def _take_over(original: Path, copy: Path, link: bool) -> None:
             copy.hardlink_to(original)
             return
     shutil.copyfile(original, copy)
+    status = original.stat()
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _write_trials(path: Path, trl: NDArray[np.float64] | None) -> None:
@@ -368,8 +377,8 @@ def load(
         Only objects of these kinds, e.g. 'analog'.
     checksum : bool, optional
         Compare checksums of everything. Left out: of everything up to
-        ``spy.config.verify_bytes``, of descriptions and trial tables beyond, where
-        arrays are only checked for their sizes.
+        ``spy.config.verify_bytes``, of descriptions and tables beyond. False: of
+        descriptions and tables only; the files of arrays are checked for their sizes.
     mode : str
         'r', 'r+', 'w' or 'c', for compatibility.
     out : data object, optional
@@ -392,7 +401,7 @@ def load(
         check_bool(checksum, "checksum")
     if mode not in ("r", "r+", "w", "c"):
         raise InvalidValueError("one of 'r', 'r+', 'w', 'c'", "mode", mode)
-    path = Path(_text(filename, "filename")).expanduser().absolute()
+    path = check_path(filename, "filename", "name of a container or an object in it").absolute()
     single = _single_file(path)
     if single is not None:
         if out is not None:
@@ -423,7 +432,7 @@ def _single_file(path: Path) -> type[StatData] | type[CouplingData] | None:
 
 def load_as(filename: Any, cls: type[BaseData]) -> BaseData:
     """Load one object of a known class."""
-    path = Path(_text(filename, "filename")).expanduser().absolute()
+    path = check_path(filename, "filename", "name of a container or an object in it").absolute()
     if BY_EXTENSION.get(path.suffix, cls) is not cls:
         raise InvalidValueError(f"{cls.extension} folder for {cls.__name__}", "data", path)
     if path.suffix != cls.extension:
@@ -505,9 +514,9 @@ def _load_object(folder: Path, checksum: bool | None) -> BaseData:
     try:
         _check_files(folder, description["files"], checksum, description.get("attached", []))
         return _from_description(folder, description)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, RayspyError):
-            raise
+    except DamagedDataError:
+        raise
+    except MALFORMED as error:
         raise DamagedDataError(f"{folder / _DESCRIPTION} is damaged: {error!r}") from error
 
 
@@ -516,14 +525,16 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     if cls is None or cls.__name__ != description["class"]:
         kind = folder.suffix[1:]
         raise DamagedDataError(f"{folder} does not hold a {kind} object but {description['class']!r}")
-    source, dims = open_parts(folder), tuple(description["dimord"])
+    source, dims = _listed_parts(folder, description["files"]), tuple(description["dimord"])
     labels = {dim: np.array(values) for dim, values in description["labels"].items()}
     for dim, values in labels.items():
-        if values.shape != (source.shape[dims.index(dim)],):
+        if values.shape != (source.shape[dims.index(dim)],) or values.dtype.kind not in "Uifu":
             raise ValueError(f"{values.shape} {dim} labels for an array of shape {source.shape}")
         tell_repeated(values, dim)
     trl = _read_trials(folder / _TRIALS)
-    data = cls.from_parts(source, trl, description["samplerate"], labels, dims)
+    data = cls.from_parts(source, trl, None, labels, dims)
+    check_trialdefinition(trl, data.n_samples)
+    data.samplerate = description["samplerate"]
     data.cfg = {
         key: StructDict(value) if isinstance(value, dict) else value
         for key, value in description["cfg"].items()
@@ -532,6 +543,8 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     data._log = [str(entry) for entry in description["log"]]
     if isinstance(data, DiscreteData) and description.get("coordinates") is not None:
         data.set_coordinates(description["coordinates"])
+    for name in description.get("attached", []):
+        _listed_parts(folder, description["files"], name)
     _attach_arrays(data, folder, description.get("attached", []))
     _take_besides(data, description)
     if isinstance(data, SpectralData) and _MODELS in description["files"]:
@@ -539,9 +552,19 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
     return data
 
 
+def _listed_parts(folder: Path, listed: dict[str, Any], name: str = "") -> PartsSource:
+    """Open an array all of whose files are in the list of the object, which has their checksums."""
+    source = open_parts(folder / name)
+    for used in (META, *(part.file for part in source.parts), *(() if name else (_TRIALS,))):
+        if str(Path(name, used)) not in listed:
+            raise DamagedDataError(f"{folder / name / used} is not listed in {folder / _DESCRIPTION}")
+    return source
+
+
 def _checked_description(folder: Path) -> dict[str, Any]:
     path, sums = folder / _DESCRIPTION, folder / "object.sha256"
     for needed in (path, sums):
+        refuse_link(needed)
         if not needed.is_file():
             raise DamagedDataError(f"{needed} is missing")
     if sums.read_bytes().strip() != sha256(path).encode():
@@ -566,7 +589,7 @@ def _check_files(
         if not plain or any((folder / part).is_symlink() for part in (*parents, name)):
             raise DamagedDataError(f"{name!r} in {folder / _DESCRIPTION} points out of the folder")
         known = Path(name).name in (META, _TRIALS, _MODELS)
-        compare = everything or (checksum is None and known)
+        compare = everything or known
         _check_file(folder / name, entry, compare)
 
 
@@ -584,11 +607,12 @@ def _read_trials(path: Path) -> NDArray[np.float64]:
     import pyarrow as pa
 
     try:
-        with pa.memory_map(str(path)) as file:
-            table = pa.ipc.open_file(file).read_all()
-    except (pa.ArrowInvalid, OSError) as error:
+        table = read_table(path)
+        if any(column.type != pa.float64() or column.null_count for column in table.columns):
+            raise ValueError("columns of double precision were expected")
+        return np.column_stack([column.to_numpy() for column in table.columns])
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedDataError(f"{path} is damaged: {error}") from error
-    return np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
 
 
 __all__ = ["load", "load_as", "save"]

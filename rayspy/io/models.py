@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.errors import DamagedDataError, InvalidTypeError
+from rayspy.storage.parts import MALFORMED
+from rayspy.storage.tables import read_table
 
 _ALONE = -1
 """Place of an array that is not in a list."""
@@ -61,13 +63,11 @@ def read_models(path: Path) -> dict[str, dict[str, Any]]:
     import pyarrow as pa
 
     try:
-        with pa.OSFile(str(path), "rb") as file:
-            rows = pa.ipc.open_file(file).read_all()
-        rows.validate(full=True)
+        rows = read_table(path)
         found: dict[str, dict[str, Any]] = {}
         for name, key, place, *described in zip(*(_column(rows, c) for c in _COLUMNS), strict=True):
             _put(found.setdefault(name, {}), key, place, _array(*described))
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (pa.ArrowException, OSError, *MALFORMED) as error:
         raise DamagedDataError(f"{path} is damaged: {error}") from error
     return found
 
@@ -76,7 +76,15 @@ _COLUMNS = ("name", "key", "place", "dtype", "shape", "values")
 
 
 def _column(table: Any, name: str) -> list[Any]:
-    values: list[Any] = table.column(name).to_pylist()
+    import pyarrow as pa
+
+    values: list[Any] = []
+    for chunk in table.column(name).chunks:
+        if pa.types.is_dictionary(chunk.type):  # a text once, however many rows have it
+            texts = chunk.dictionary.to_pylist()
+            values += [None if code is None else texts[code] for code in chunk.indices.to_pylist()]
+        else:
+            values += chunk.to_pylist()
     if None in values:
         raise ValueError(f"a row without {name}")
     return values

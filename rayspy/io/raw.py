@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
-from rayspy.checks import check_bool
+from rayspy.checks import check_bool, check_path
 from rayspy.data.builder import from_hdf5
+from rayspy.errors import InvalidTypeError
 from rayspy.storage.sources import Hdf5Source, RawSource, raw_source
 
 
@@ -63,4 +63,6 @@ def hdf5_dataset(path: str | os.PathLike[str], name: str | None = None, outside:
         Description of the dataset; nothing is read or copied.
     """
     check_bool(outside, "outside")
-    return from_hdf5(Path(path), name, outside=outside)
+    if name is not None and not isinstance(name, str):
+        raise InvalidTypeError(name, "name", "name of a dataset;")
+    return from_hdf5(check_path(path, "path", "name of a file"), name, outside=outside)

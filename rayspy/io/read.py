@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rayspy.checks import check_choice
+from rayspy.checks import check_choice, check_path
 from rayspy.data.analog import AnalogData
 from rayspy.data.classes import BY_EXTENSION
 from rayspy.data.spike import SpikeData
@@ -120,8 +120,9 @@ def read(
         ]
         return _joined(path, each)
     if isinstance(path, (str, os.PathLike)):
-        if format is None and Path(path).suffix in (".spy", *BY_EXTENSION) and Path(path).exists():
-            return load(path, **options)
+        full = check_path(path, "path")
+        if format is None and full.suffix in (".spy", *BY_EXTENSION) and full.exists():
+            return load(full, **options)
         recording = open_recording(path, format, **_with_unit(unit, format, options))
     else:
         recording = of_object(path, **options)
@@ -141,7 +142,7 @@ def open_recording(path: Any, format: str | None = None, **options: Any) -> Reco
     """Describe what a file or folder holds."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidTypeError(path, "path", "name of a file or folder, or a list of them;")
-    full = Path(path).expanduser()
+    full = check_path(path, "path")
     if not full.exists():
         raise PathError(full.absolute(), exists=False)
     wanted = {name: value for name, value in options.items() if bids.is_entity(name)}

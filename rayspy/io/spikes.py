@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool, check_choice, check_scalar
+from rayspy.checks import check_bool, check_choice, check_path, check_scalar
 from rayspy.data.builder import StackWriter
 from rayspy.data.spike import SpikeData
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
@@ -329,7 +329,7 @@ def load_phy(
         Files do not fit together; nothing in them is executed or unpickled.
     """
     check_bool(drop_repeated, "drop_repeated")
-    base = Path(folder).expanduser()
+    base = check_path(folder, "folder", "name of a folder")
     if not base.is_dir():
         raise PathError(base, exists=False)
     times = _opened(base / "spike_times.npy")

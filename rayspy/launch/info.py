@@ -13,8 +13,7 @@ from rayspy import cluster
 from rayspy.config import config
 from rayspy.errors import PathError
 from rayspy.launch.connection import own_versions
-from rayspy.limits import usable_cpus
-from rayspy.planning.memory import memory_budget
+from rayspy.limits import memory_budget, usable_cpus
 from rayspy.storage.scratch import scratch_root
 
 _NODES_LISTED = 16

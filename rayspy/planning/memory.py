@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rayspy.config import config
 from rayspy.errors import MemoryBudgetError
-from rayspy.limits import available_memory
+from rayspy.limits import memory_budget
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,6 @@ class Memory:
     """Largest peak of one worker, for one block at a time."""
     driver: int
     """What the calling process holds: results that stay in memory, or the accumulator."""
-
-
-def memory_budget() -> int:
-    """Bytes that all workers of this host may use together."""
-    return config.memory_budget or available_memory() // 2
 
 
 def affordable_workers(memory: Memory, wanted: int, name: str) -> int:

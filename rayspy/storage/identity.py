@@ -1,13 +1,12 @@
 """Fingerprints: the same text for the same data and settings, in any process.
 
-Files are told by path, size and time of change, arrays in memory and in the
-scratch folder by their contents.
+Files are told by path and by what they were when they were opened (see
+`rayspy.storage.stamps`), arrays in memory and in the scratch folder by their contents.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from rayspy.storage.sources import (
     PartsSource,
     RawSource,
 )
+from rayspy.storage.stamps import NOT_WATCHED, stamp_of
 
 _SOURCES = (
     MemorySource, RawSource, RecordsSource, Hdf5Source, DatasetsSource, ReaderSource, PartsSource,
@@ -92,12 +92,12 @@ def _feed_source(digest: Any, source: ArraySource) -> None:
         _feed(digest, _identity_of_parts(source))
     else:
         description = tuple(getattr(source, f.name) for f in fields(source) if f.repr)  # type: ignore[arg-type]
-        _feed_all(digest, (*description, *_stat(source.location)))
-
-
-def _stat(path: str) -> tuple[int, int]:
-    status = os.stat(path)  # noqa: PTH116 - a plain string
-    return status.st_size, status.st_mtime_ns
+        stamp = getattr(source, "stamp", None) or NOT_WATCHED
+        if stamp == NOT_WATCHED:
+            stamp = stamp_of(source.location)
+        if stamp == NOT_WATCHED:
+            raise NoIdentityError(f"{source.location} is not there")
+        _feed_all(digest, (*description, *stamp.identity))
 
 
 def _identity_of_parts(source: PartsSource) -> tuple[Any, ...]:

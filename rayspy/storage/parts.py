@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rayspy.errors import DamagedDataError, PathError
 from rayspy.storage.faults import told
+from rayspy.storage.region import overlap
 from rayspy.storage.sources import META, Part, PartsSource, folder_stamp, is_storable
 
 FORMAT = "rayspy-array"
@@ -132,8 +133,14 @@ def read_json(path: Path) -> Any:
         raise PathError(path, exists=False)
     try:
         return json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedDataError(f"{path} is damaged: {error}") from error
+
+
+MALFORMED = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError
+)  # fmt: skip
+"""What comes of taking apart a description that is not what it should be."""
 
 
 def open_parts(folder: str | os.PathLike[str], keep: Any = None) -> PartsSource:
@@ -147,6 +154,7 @@ def open_parts(folder: str | os.PathLike[str], keep: Any = None) -> PartsSource:
         A file is missing, truncated or not what the description says.
     """
     base = Path(folder).resolve()
+    refuse_link(base / META)
     meta = read_json(base / META)
     try:
         if meta["format"] != FORMAT or meta["version"] > VERSION:
@@ -158,7 +166,7 @@ def open_parts(folder: str | os.PathLike[str], keep: Any = None) -> PartsSource:
             raise DamagedDataError(f"{base / META} is damaged: arrays of type {dtype} are not stored")
         parts = tuple(_part(entry) for entry in meta["parts"])
         _check_cover(base, shape, parts)
-    except (KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         if isinstance(error, DamagedDataError):
             raise
         raise DamagedDataError(f"{base / META} is damaged: {error!r}") from error
@@ -176,22 +184,43 @@ def _part(entry: dict[str, Any]) -> Part:
 
 
 def _check_cover(base: Path, shape: tuple[int, ...], parts: tuple[Part, ...]) -> None:
-    total = sum(int(np.prod(p.shape, dtype=np.int64)) for p in parts)
-    inside = all(
+    """Refuse parts that leave something out, overlap, or reach beyond the array."""
+    inside = min(shape, default=0) >= 0 and all(
         a >= 0 and a + n <= size for p in parts for a, n, size in zip(p.start, p.shape, shape, strict=True)
     )
-    if not inside or total != int(np.prod(shape, dtype=np.int64)):
+    if not inside or sum(math.prod(p.shape) for p in parts) != math.prod(shape) or _any_overlap(parts):
         raise DamagedDataError(
             f"{base / META} is damaged: the parts do not make up an array of shape {shape}"
         )
 
 
+def _any_overlap(parts: tuple[Part, ...]) -> bool:
+    """Whether two parts have an element in common; looks at those side by side along one axis."""
+    filled = [part for part in parts if 0 not in part.shape]
+    n_starts = [len(set(starts)) for starts in zip(*(part.start for part in filled), strict=True)]
+    axis = n_starts.index(max(n_starts)) if filled else 0
+    beside: list[Part] = []
+    for part in sorted(filled, key=lambda p: p.start[axis]):
+        beside = [p for p in beside if p.start[axis] + p.shape[axis] > part.start[axis]]
+        if any(overlap(p.region, part.region) is not None for p in beside):
+            return True
+        beside.append(part)
+    return False
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a link, which may point out of its folder."""
+    if path.is_symlink():
+        raise DamagedDataError(f"{path} is a link, which points out of its folder")
+
+
 def _check_sizes(base: Path, dtype: np.dtype[Any], parts: tuple[Part, ...]) -> None:
     for part in parts:
         path = base / part.file
+        refuse_link(path)
         if not path.is_file():
             raise DamagedDataError(f"{path} is missing")
-        needed = part.offset + int(np.prod(part.shape, dtype=np.int64)) * dtype.itemsize
+        needed = part.offset + math.prod(part.shape) * dtype.itemsize
         size = path.stat().st_size
         if size != needed:
             raise DamagedDataError(f"{path} is truncated or altered: it has {size} bytes instead of {needed}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pickle
 import threading
 from collections import OrderedDict
@@ -15,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.errors import PathError, SourceChangedError
+from rayspy.errors import SourceChangedError
 from rayspy.storage.region import Region, region_shape
 from rayspy.storage.sources import Read
+from rayspy.storage.stamps import Stamp, check_stamp, stamp_of
 
 Array = NDArray[Any]
 
@@ -51,8 +51,8 @@ class ReaderSource:
         Samples x channels.
     stored : str
         Type of the numbers.
-    stamp : tuple of int
-        Size and time of change of the file when it was opened, to notice that it was replaced.
+    stamp : Stamp
+        What the file, or the folder with its files, was when it was opened.
     header : bytes
         What was opened, for processes that have not opened it yet; empty if it does not travel.
     """
@@ -63,7 +63,7 @@ class ReaderSource:
     options: tuple[tuple[str, Any], ...]
     shape: tuple[int, ...]
     stored: str
-    stamp: tuple[int, int]
+    stamp: Stamp = field(repr=False)
     header: bytes = field(default=b"", repr=False)
 
     @property
@@ -92,14 +92,14 @@ class ReaderSource:
             return np.empty(region_shape(region), self.dtype)
         with _lock:
             array = opened.read(region[0].start, region[0].stop, region[1])
+        check_stamp(self.path, self.stamp)
         if array.shape != region_shape(region):
             raise SourceChangedError(f"{self.path}: {array.shape} was read for {region_shape(region)}")
         return np.asarray(array, self.dtype)
 
     def opened(self) -> Opened:
         """Open the recording, or take it over if this process has done so before."""
-        if stamp_of(self.path) != self.stamp:
-            raise SourceChangedError(f"{self.path} changed since it was opened")
+        check_stamp(self.path, self.stamp)
         key = (self.path, self.module, self.function, repr(self.options), self.stamp)
         with _lock:
             if key not in _open:
@@ -121,15 +121,6 @@ def keep(key: Any, opened: Any) -> None:
         _open.popitem(last=False)
 
 
-def stamp_of(path: str) -> tuple[int, int]:
-    """Size and time of change of a file or folder."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a plain string
-    except FileNotFoundError:
-        raise PathError(path, exists=False) from None
-    return status.st_size, status.st_mtime_ns
-
-
 def reader_source(
     opened: Opened,
     shape: tuple[int, ...],
@@ -138,6 +129,7 @@ def reader_source(
     module: str,
     function: str,
     options: dict[str, Any],
+    stamp: Stamp | None = None,
 ) -> ReaderSource:
     """Describe a recording that was just opened; it stays open in this process.
 
@@ -151,13 +143,15 @@ def reader_source(
         Type of the numbers that it returns.
     path, module, function, options
         As in `ReaderSource`.
+    stamp : Stamp, optional
+        What was there before it was opened.
     """
     try:
         header = pickle.dumps(opened)
     except Exception:  # whatever a library's object raises: it is opened anew elsewhere
         header = b""
     plain = tuple(sorted(options.items()))
-    stamp = stamp_of(path)
+    stamp = stamp_of(path) if stamp is None else stamp
     source = ReaderSource(path, module, function, plain, shape, np.dtype(dtype).str, stamp, header)
     with _lock:
         keep((path, module, function, repr(plain), stamp), opened)

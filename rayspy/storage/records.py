@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rayspy.storage.region import Region, region_shape
 from rayspy.storage.sources import Read, open_descriptor, read_c_order
+from rayspy.storage.stamps import NOT_WATCHED, Stamp, check_stamp, stamp_of
 
 Array = NDArray[Any]
 
@@ -49,6 +50,12 @@ class RecordsSource:
     samples: int
     starts: tuple[int, ...]
     stored: str
+    stamp: Stamp | None = field(default=None, repr=False)
+    """What the file was when it was opened."""
+
+    def __post_init__(self) -> None:
+        if self.stamp is None:
+            object.__setattr__(self, "stamp", stamp_of(self.path, self.offset))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,9 +84,16 @@ class RecordsSource:
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """Yield a function that reads regions."""
-        needed = self.offset + self.n_records * self.record_bytes
+        needed, stamp = self.offset + self.n_records * self.record_bytes, self.stamp or NOT_WATCHED
         with open_descriptor(self.path, needed) as descriptor:
-            yield lambda region: self._read(descriptor, region)
+            check_stamp(self.path, stamp, self.offset, descriptor)
+
+            def read(region: Region) -> Array:
+                array = self._read(descriptor, region)
+                check_stamp(self.path, stamp, self.offset, descriptor)
+                return array
+
+            yield read
 
     def _read(self, descriptor: int, region: Region) -> Array:
         out = np.empty(region_shape(region), self.dtype)

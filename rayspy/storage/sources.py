@@ -19,7 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_choice, check_integer, check_scalar
+from rayspy.checks import check_choice, check_integer, check_path, check_scalar
 from rayspy.errors import DamagedDataError, InvalidValueError, PathError, SourceChangedError
 from rayspy.storage.faults import REMOVED
 from rayspy.storage.region import Region, contains, full_region, overlap, region_shape, shifted
@@ -507,7 +507,12 @@ class PartsSource:
                     last = found[0]
                 return self._read_part(opened, last, region)
 
-            yield read
+            def read_unchanged(region: Region) -> Array:
+                array = read(region)
+                self._check_stamp()
+                return array
+
+            yield read_unchanged
 
     def _gather(self, opened: _Opened[Part, int], found: list[Part], region: Region) -> Array:
         out = np.empty(region_shape(region), self.dtype)
@@ -628,10 +633,17 @@ def _check_scale(
     if stored.kind == "c":
         raise InvalidValueError("no scale for complex numbers", "scale", scale)
     if not isinstance(scale, tuple):
-        return check_scalar(scale, "scale")
+        return _check_factor(scale)
     if len(scale) != n_columns:
         raise InvalidValueError(f"one factor, or one for each of {n_columns} channels", "scale", scale)
-    return tuple(check_scalar(factor, "scale") for factor in scale)
+    return tuple(_check_factor(factor) for factor in scale)
+
+
+def _check_factor(factor: Any) -> float:
+    number = check_scalar(factor, "scale")
+    if number == 0:
+        raise InvalidValueError("factor that is not 0", "scale", factor)
+    return number
 
 
 def raw_source(
@@ -667,7 +679,7 @@ def raw_source(
     InvalidValueError
         The size of the file does not fit, or an argument is off.
     """
-    full = Path(path).expanduser().resolve()
+    full = check_path(path, "path", "name of a file").resolve()
     if not full.is_file():
         raise PathError(full, exists=False)
     stored = _check_dtype(dtype)
@@ -689,9 +701,11 @@ def raw_source(
 
 def _check_dtype(dtype: Any) -> np.dtype[Any]:
     legal = "numeric data type such as 'int16' or 'float32'"
+    if dtype is None:  # which NumPy takes for double precision
+        raise InvalidValueError(legal, "dtype", "None")
     try:
         stored: np.dtype[Any] = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         raise InvalidValueError(legal, "dtype", dtype) from None
     if not is_storable(stored):
         raise InvalidValueError(legal, "dtype", dtype)

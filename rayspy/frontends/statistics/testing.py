@@ -19,6 +19,7 @@ from rayspy.frontends.statistics.observations import Space
 from rayspy.frontends.statistics.options import MOST_RELABELLINGS, Options
 from rayspy.kernels.statistics import probabilities
 from rayspy.kernels.statistics.clusters import Grid, Summary, cluster_masses, enhanced_values
+from rayspy.limits import memory_budget
 from rayspy.methods.reductions import Reduction, Total
 from rayspy.methods.statistics.draws import (
     Counts,
@@ -29,7 +30,6 @@ from rayspy.methods.statistics.draws import (
     draws_spec,
     sided,
 )
-from rayspy.planning.memory import memory_budget
 from rayspy.planning.plan import make_plan
 from rayspy.progress import message, warn
 from rayspy.storage.scratch import own_session

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool
+from rayspy.checks import check_bool, check_path
 from rayspy.data.analog import AnalogData
-from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
+from rayspy.errors import DamagedDataError, InvalidValueError, PathError
 from rayspy.io.readers.recording import (
     Mark,
     Notes,
@@ -132,9 +132,7 @@ def load_brainvision(path: str | os.PathLike[str]) -> AnalogData:
 
 
 def _checked_path(path: Any) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(path, "path", "name of a .vhdr file;")
-    full = Path(path).expanduser().resolve()
+    full = check_path(path, "path", "name of a .vhdr file").resolve()
     if full.suffix.lower() in (".eeg", ".vmrk", ".dat"):
         raise InvalidValueError("the header file (.vhdr), which names the others", "path", full)
     return full

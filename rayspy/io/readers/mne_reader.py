@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_path
 from rayspy.data.builder import from_array
 from rayspy.errors import InvalidValueError
 from rayspy.io.readers.recording import Mark, Notes, Recording, Stream, required, step_marks, unique_names
 from rayspy.storage.reading import reader_source
 from rayspy.storage.sources import ArraySource
+from rayspy.storage.stamps import stamp_of
 
 Array = NDArray[Any]
 _VOLTS = ("eeg", "eog", "ecg", "emg", "seeg", "ecog", "dbs", "bio")
@@ -105,12 +107,13 @@ def open_mne(path: Any, reader: str | None = None, **options: Any) -> Recording:
     **options
         For `mne.io.read_raw` (or `mne.read_epochs`). Values are in V, T, T/m ...
     """
-    full = Path(path).expanduser().resolve()
+    full = check_path(path, "path").resolve()
     options = {**({"reader": reader} if reader is not None else {}), **options}
+    stamp = stamp_of(str(full))
     opened = open_file(str(full), **options)
     made = opened.raw if isinstance(opened, MneRaw) else opened.epochs
     shape = _shape(opened)
-    source = reader_source(opened, shape, np.float64, str(full), __name__, "open_file", options)
+    source = reader_source(opened, shape, np.float64, str(full), __name__, "open_file", options, stamp)
     return Recording(str(full), _format(made), [_described(opened, source, Notes(full), full.stem)])
 
 

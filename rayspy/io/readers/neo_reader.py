@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_path
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidValueError
 from rayspy.io.readers.recording import Mark, Notes, Recording, Stream, damaged, required, unique_names
@@ -169,7 +170,7 @@ def open_neo(path: Any, reader: str | None = None, **options: Any) -> Recording:
     **options
         For the class of `neo.rawio`.
     """
-    full = Path(path).expanduser().resolve()
+    full = check_path(path, "path").resolve()
     notes = Notes(full)
     how = {**({"reader": reader} if reader is not None else {}), **options}
     raw, more = _opened(str(full), reader, options)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_path
 from rayspy.data.analog import AnalogData
 from rayspy.data.event import EventData
 from rayspy.data.spike import SpikeData
@@ -112,7 +113,7 @@ class Notes(list[str]):
 
 def existing(path: Any) -> Path:
     """Full name of a file that has to be there."""
-    full = Path(path).expanduser().resolve()
+    full = check_path(path, "path", "name of a file").resolve()
     if not full.is_file():
         raise PathError(full, exists=False)
     return full

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rayspy.checks import check_bool
+from rayspy.checks import check_bool, check_path
 from rayspy.config import config
 from rayspy.data.base import BaseData
 from rayspy.errors import PathError
@@ -97,7 +97,7 @@ def _folder(path: Any, overwrite: bool) -> Path:
     wanted = whole.target(path, ".zarr", overwrite=False) if not overwrite else None
     if wanted is not None:
         return wanted
-    full = Path(path).expanduser().absolute()
+    full = check_path(path, "path", "name of a folder").absolute()
     full = full if full.suffix == ".zarr" else full.with_name(full.name + ".zarr")
     if full.exists() and not (full / ".zgroup").is_file():
         raise PathError(full, exists=True, hint="it is no Zarr store and is not replaced")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rayspy.checks import check_path
 from rayspy.config import config
-from rayspy.errors import InvalidTypeError, MemoryBudgetError, PathError
+from rayspy.errors import MemoryBudgetError, PathError
 from rayspy.limits import available_memory
 from rayspy.progress import Progress
 
@@ -31,9 +31,7 @@ def target(path: Any, suffix: str, overwrite: bool, name: str = "path") -> Path:
     PathError
         It exists and is not to be replaced, or its folder cannot be made.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidTypeError(path, name, "name of a file;")
-    full = Path(path).expanduser().absolute()
+    full = check_path(path, name, "name of a file").absolute()
     full = full if full.suffix.lower() == suffix else full.with_name(full.name + suffix)
     if full.exists() and not (overwrite and full.is_file()):
         raise PathError(full, exists=True, hint="use overwrite=True to replace it")
