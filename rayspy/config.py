@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -76,13 +77,30 @@ def parse_bytes(value: Any, name: str) -> int | None:
 
 
 def _parse_seconds(value: Any, name: str) -> float:
+    """A time that may be infinite: never, or for ever."""
     try:
+        if isinstance(value, bool):
+            raise TypeError
         seconds = float(value)
     except (TypeError, ValueError):
         raise InvalidTypeError(value, name, "number of seconds") from None
+    except OverflowError:
+        raise InvalidValueError("number of seconds, 0 or more", name, value) from None
     if not seconds >= 0:
         raise InvalidValueError("number of seconds, 0 or more", name, value)
     return seconds
+
+
+def _parse_patience(value: Any, name: str) -> float:
+    """A time after which waiting ends."""
+    seconds = _parse_seconds(value, name)
+    if seconds > LONGEST_WAIT:
+        raise InvalidValueError(f"number of seconds, up to {LONGEST_WAIT:g}", name, value)
+    return seconds
+
+
+LONGEST_WAIT = 30 * 86400.0
+"""Seconds; longer waits are taken for mistakes."""
 
 
 def _parse_bool(value: Any, name: str) -> bool:
@@ -148,7 +166,7 @@ _PARSERS: dict[str, Any] = {
     "inmemory_bytes": _parse_size,
     "verify_bytes": _parse_size,
     "num_cpus": _parse_count,
-    "worker_timeout": _parse_seconds,
+    "worker_timeout": _parse_patience,
     "dashboard": _parse_choice,
     "resume": _parse_bool,
     "resume_after": _parse_seconds,
@@ -195,19 +213,28 @@ def default_scratch() -> str:
 
 
 class Config:
-    """The current settings; assign to a name to change one, e.g. ``spy.config.memory_budget = "4GB"``."""
+    """The current settings; assign to a name to change one, e.g. ``spy.config.memory_budget = "4GB"``.
 
-    _settings: Settings | None
+    Assignments hold for the whole process, those in a ``with spy.config.using(...)`` block
+    to its end and for what runs in it: threads that are started elsewhere see nothing of it.
+    """
+
+    _everywhere: Settings | None
+    _here: ContextVar[Settings | None]
 
     def __init__(self, settings: Settings | None = None) -> None:
-        object.__setattr__(self, "_settings", settings)
+        object.__setattr__(self, "_everywhere", settings)
+        object.__setattr__(self, "_here", ContextVar("rayspy settings", default=None))
 
     @property
     def settings(self) -> Settings:
         """The frozen settings, read from the environment at first use."""
-        if self._settings is None:
-            object.__setattr__(self, "_settings", settings_from_environment(os.environ))
-        settings = self._settings
+        here = self._here.get()
+        if here is not None:
+            return here
+        if self._everywhere is None:
+            object.__setattr__(self, "_everywhere", settings_from_environment(os.environ))
+        settings = self._everywhere
         if settings is None:  # pragma: no cover - set just above
             raise RuntimeError("settings could not be read")
         return settings
@@ -221,25 +248,33 @@ class Config:
         return getattr(self.settings, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _PARSERS:
-            raise InvalidValueError(f"one of {', '.join(_PARSERS)}", "spy.config setting", name)
-        parsed = _PARSERS[name](value, name)
-        object.__setattr__(self, "_settings", replace(self.settings, **{name: parsed}))
+        changed = _changed(self.settings, {name: value})
+        if self._here.get() is None:
+            object.__setattr__(self, "_everywhere", changed)
+        else:
+            self._here.set(changed)
 
     @contextmanager
     def using(self, **changes: Any) -> Iterator[Config]:
-        """Change settings for the length of a ``with`` block."""
-        before = self.settings
+        """Change settings for the length of a ``with`` block, in this thread (or task) only."""
+        before = self._here.get()
+        self._here.set(_changed(self.settings, changes))
         try:
-            for name, value in changes.items():
-                setattr(self, name, value)
             yield self
         finally:
-            object.__setattr__(self, "_settings", before)
+            self._here.set(before)
 
     def __repr__(self) -> str:
         lines = [f"    {f.name} = {getattr(self, f.name)!r}" for f in fields(Settings)]
         return "\n".join(["rayspy settings", *lines])
+
+
+def _changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """The same settings but for some."""
+    for name in changes:
+        if name not in _PARSERS:
+            raise InvalidValueError(f"one of {', '.join(_PARSERS)}", "spy.config setting", name)
+    return replace(settings, **{name: _PARSERS[name](value, name) for name, value in changes.items()})
 
 
 config = Config()

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,8 @@ class _Ticker:
         self._tick = tick
         self._first, self._seconds = first, seconds
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rayspy-progress", daemon=True)
+        run = copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name="rayspy-progress", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

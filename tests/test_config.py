@@ -1,5 +1,9 @@
 """Settings from the environment and from ``spy.config``."""
 
+import threading
+from contextlib import contextmanager
+
+import numpy as np
 import pytest
 
 import rayspy as spy
@@ -64,3 +68,67 @@ def test_changes_are_checked_and_can_be_undone():
 
 def test_the_package_has_one():
     assert isinstance(spy.config, Config)
+
+
+def test_changes_for_a_while_hold_in_one_thread():
+    """Two threads whose blocks overlap: neither sees the other's settings, none are left behind."""
+    config, inside, seen = Config(Settings()), threading.Barrier(2), {}
+
+    def work(n):
+        with config.using(num_cpus=n):
+            inside.wait(10)
+            config.block_bytes = 100 * n
+            inside.wait(10)
+            seen[n] = config.num_cpus, config.block_bytes
+            if n == 1:
+                inside.wait(10)
+        if n == 2:  # ends between the beginning and the end of the other
+            inside.wait(10)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert seen == {1: (1, 100), 2: (2, 200)}
+    assert config.settings == Settings()
+
+
+def test_nothing_is_changed_where_one_of_several_settings_is_wrong():
+    config = Config(Settings())
+    with pytest.raises(InvalidValueError, match="block_bytes"), config.using(num_cpus=2, block_bytes=-1):
+        pass
+    assert config.settings == Settings()
+
+
+def test_settings_of_a_block_hold_in_the_threads_that_compute():
+    seen = set()
+
+    def noting(region):
+        seen.add(spy.config.inmemory_bytes)
+        return np.zeros(tuple(part.stop - part.start for part in region))
+
+    class Source:
+        shape, dtype, location, in_memory = (100, 2), np.dtype(float), "", False
+
+        @contextmanager
+        def reader(self):
+            yield noting
+
+    data = spy.AnalogData(Source(), samplerate=10, trialdefinition=np.array([[0, 50, 0], [50, 100, 0]]))
+    with spy.config.using(inmemory_bytes=12345, num_cpus=2, block_bytes=400):
+        spy.freqanalysis(data)
+    assert seen == {12345}
+
+
+@pytest.mark.parametrize("wrong", [True, float("inf"), float("nan"), -1, "soon", 10**400])
+def test_waiting_ends(wrong):
+    with pytest.raises((InvalidValueError, InvalidTypeError), match="worker_timeout"):
+        Config(Settings()).worker_timeout = wrong
+
+
+def test_what_is_kept_may_be_kept_for_ever():
+    config = Config(Settings())
+    config.resume_keep = float("inf")
+    with pytest.raises(InvalidTypeError, match="pickle_keep"):
+        config.pickle_keep = True

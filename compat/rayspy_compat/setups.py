@@ -223,7 +223,7 @@ def local_cluster_setup(
         text = f"{asked} workers were asked for, {cpus} are started: one per CPU of this machine"
         warn("local_cluster_setup", text)
     memory = named["mem_per_worker"]
-    limit = "auto" if memory in (None, "auto") else parse_bytes(memory, "mem_per_worker")
+    limit = "auto" if memory in (None, "auto") else _worker_bytes(memory)
     settings = {"threads_per_worker": 1, **kwargs}
     cluster = distributed.LocalCluster(n_workers=count, memory_limit=limit, **settings)
     message(
@@ -334,7 +334,7 @@ def _job_memory(partition: str, wanted: str | None) -> str:
         return f"{found}MB"
     if not isinstance(wanted, str):
         raise InvalidTypeError(wanted, "mem_per_worker", "text such as '8GB'")
-    size = parse_bytes(wanted, "mem_per_worker") or 0
+    size = _worker_bytes(wanted)
     if limit is not None and size > int(limit) * 10**6:
         warn(
             "slurm_cluster_setup",
@@ -342,6 +342,22 @@ def _job_memory(partition: str, wanted: str | None) -> str:
         )
         return f"{limit}MB"
     return wanted
+
+
+def _worker_bytes(wanted: Any) -> int:
+    """Memory of one worker in bytes; a number without a unit may be meant otherwise."""
+    size = parse_bytes(wanted, "mem_per_worker") or 0
+    if size < _LEAST_MEMORY:
+        raise InvalidValueError(
+            f"at least {_LEAST_MEMORY // 10**6} MB, as text such as '8GB' (a number counts bytes)",
+            "mem_per_worker",
+            wanted,
+        )
+    return size
+
+
+_LEAST_MEMORY = 100 * 10**6
+"""A worker that has only loaded its libraries takes that."""
 
 
 def _job_options(job_extra: Sequence[str]) -> list[str]:

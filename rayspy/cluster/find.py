@@ -14,11 +14,18 @@ from typing import Any
 from rayspy.cluster import state
 from rayspy.cluster.environment import STARTED_BY_US
 from rayspy.errors import ParallelError
-from rayspy.progress import in_notebook
+from rayspy.progress import in_notebook, warn
+
+FORKED = (
+    "this process was forked off one that is connected to a Ray, which cannot be used from both; start it "
+    "with multiprocessing.get_context('spawn'), or before Ray, or use parallel=False"
+)
 
 
 def ray_is_connected() -> bool:
     """Whether this process is connected to a Ray; imports nothing."""
+    if state.inherited:
+        return False
     ray = sys.modules.get("ray")
     return bool(ray is not None and hasattr(ray, "is_initialized") and ray.is_initialized())
 
@@ -31,6 +38,9 @@ def running_in_ray() -> str | None:
     str or None
         For example ``"RAY_ADDRESS is set"``.
     """
+    if state.inherited:
+        warn("cluster", FORKED)
+        return None
     if ray_is_connected():
         return "Ray is connected already"
     if os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
@@ -71,7 +81,9 @@ def context() -> Any:
 
 
 def import_ray() -> Any:
-    """Import Ray; raise `ParallelError` where it is not installed."""
+    """Import Ray; raise `ParallelError` where it is not installed, or belongs to the parent process."""
+    if state.inherited:
+        raise ParallelError(FORKED)
     if in_notebook():  # what Ray says there of missing widgets is shown in red
         warnings.filterwarnings("ignore", "IProgress not found")
         logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)

@@ -81,6 +81,8 @@ def start_local_ray(
         Ray cannot run here; the message says why. It comes within three minutes,
         and nothing of Ray is left then.
     """
+    if state.inherited:
+        raise ParallelError(find.FORKED)
     with state.guard:
         if find.ray_is_ours():
             return describe()

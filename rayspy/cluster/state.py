@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,3 +35,19 @@ tries = 0
 failure = ""
 """Why Ray cannot be started here, once that was tried in vain."""
 guard = threading.RLock()
+inherited = False
+"""Whether this process was forked off one that a Ray was connected to: the connection is not its own."""
+
+
+def _in_child() -> None:
+    """After a fork: locks that a thread of the parent held are held by nobody, and its Ray is left alone."""
+    global guard, inherited, local, starting
+    guard = threading.RLock()
+    local = starting = None
+    ray = sys.modules.get("ray")
+    if ray is not None and hasattr(ray, "is_initialized") and ray.is_initialized():
+        inherited = True
+        atexit.unregister(ray.shutdown)
+
+
+os.register_at_fork(after_in_child=_in_child)

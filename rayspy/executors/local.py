@@ -6,6 +6,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -48,7 +49,8 @@ class _ThreadedRun:
         self._stopped = threading.Event()
         self._done: queue.Queue[Receipt | BaseException] = queue.Queue(2 * n_threads)
         self._threads = [
-            threading.Thread(target=self._work, name=f"rayspy-{k}", daemon=True) for k in range(n_threads)
+            threading.Thread(target=copy_context().run, args=(self._work,), name=f"rayspy-{k}", daemon=True)
+            for k in range(n_threads)
         ]
         for thread in self._threads:
             thread.start()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rayspy import cluster
+from rayspy.checks import check_scalar
+from rayspy.config import LONGEST_WAIT
 from rayspy.errors import InvalidTypeError, ParallelError
 from rayspy.launch.connection import Connection, check_versions, find_connection
 from rayspy.launch.node import READY, SESSIONS, NodeSpec
@@ -64,8 +66,9 @@ def connect(job: int | str | None = None, timeout: float = 60.0) -> cluster.Clus
     global _joined
     if job is not None and (isinstance(job, bool) or not isinstance(job, (int, str))):
         raise InvalidTypeError(job, "job", "number of a SLURM job")
+    patience = check_scalar(timeout, "timeout", 0, LONGEST_WAIT)
     with _guard:
-        connection = find_connection(job, timeout)
+        connection = find_connection(job, patience)
         if cluster.ray_is_connected():
             return _still_connected(connection)
         check_versions(connection)

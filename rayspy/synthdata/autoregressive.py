@@ -13,6 +13,7 @@ from rayspy.checks import check_integer, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg_only
+from rayspy.progress import warn
 from rayspy.synthdata.collect import Array, Seed, check_seed, check_size, collect
 
 _BATCH_BYTES = 2**24
@@ -100,6 +101,34 @@ def _check_alphas(value: Any) -> tuple[float, float]:
     return check_scalar(value[0], "alphas[0]"), check_scalar(value[1], "alphas[1]")
 
 
+_MOST_GROWTH = 80.0
+"""Natural logarithm by which values may grow: single precision ends at 88.7."""
+
+
+def growth(coupling: NDArray[np.float32], alphas: tuple[float, float]) -> float:
+    """Factor by which a network grows per sample in the long run: its spectral radius.
+
+    An eigenvalue m of what lag 1 does gives two of the network: x^2 = m x + alphas[1].
+    """
+    first = np.linalg.eigvals(np.diag(np.full(len(coupling), alphas[0])) + coupling.T.astype(np.float64))
+    root = np.sqrt(first.astype(np.complex128) ** 2 + 4 * alphas[1])
+    return float(np.abs([first + root, first - root]).max() / 2)
+
+
+def _check_growth(coupling: NDArray[np.float32], alphas: tuple[float, float], n_samples: int) -> None:
+    """Tell of networks that are not stable, refuse those that overflow."""
+    factor = growth(coupling, alphas)
+    if factor <= 1 + _ROUNDING:
+        return
+    given = f"a network that grows {factor:.4g}-fold per sample"
+    if n_samples * np.log(factor) > _MOST_GROWTH:
+        raise InvalidValueError("stable network: weaker coupling or other weights", "AdjMat/alphas", given)
+    warn("ar2_network", f"AdjMat and alphas give {given}: it is not stationary")
+
+
+_ROUNDING = 1e-6
+
+
 @accepts_cfg_only
 def ar2_network(
     AdjMat: NDArray[Any] | None = None,
@@ -126,7 +155,8 @@ def ar2_network(
     nSamples : int
         Samples per trial.
     alphas : two floats
-        Weights of lag 1 and lag 2. Nothing checks whether the network is stable.
+        Weights of lag 1 and lag 2. A network that grows without bound is told, or refused where its
+        numbers would leave the range of single precision.
     seed : int, optional
         Number for reproducible trials.
     nTrials : int or None
@@ -149,6 +179,7 @@ def ar2_network(
     """
     n, _ = check_size(nSamples, 1)
     coupling, weights = _check_coupling(AdjMat), _check_alphas(alphas)
+    _check_growth(coupling, weights, n)
     return collect(
         lambda seeds: network_trials(coupling, weights, n, seeds), nTrials, samplerate, seed, seed_per_trial
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool, check_integer, check_scalar
+from rayspy.checks import check_bool, check_integer, check_room, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.reimport import end_if_imported_again
@@ -20,6 +20,9 @@ from rayspy.progress import Progress
 Array = NDArray[Any]
 Seed = int | None
 _LARGEST_SEED = 1_000_000
+_TRIAL_BYTES = 16
+"""Memory per sample and channel while a trial is made."""
+_SEED_BYTES = 64
 
 
 def check_seed(seed: Any) -> Seed:
@@ -36,8 +39,11 @@ def check_rate(samplerate: Any) -> float:
 
 
 def check_size(n_samples: Any, n_channels: Any) -> tuple[int, int]:
-    """Accept numbers of samples and channels."""
-    return check_integer(n_samples, "nSamples", 1), check_integer(n_channels, "nChannels", 1)
+    """Accept numbers of samples and channels, of which one trial fits into memory."""
+    n, c = check_integer(n_samples, "nSamples", 1), check_integer(n_channels, "nChannels", 1)
+    name = "nSamples" if n >= c else "nChannels"
+    check_room(_TRIAL_BYTES * n * (c + 1), name, max(n, c), "a trial")
+    return n, c
 
 
 def trial_seeds(seed: Seed, n_trials: int, per_trial: bool) -> Iterable[Seed]:
@@ -76,6 +82,7 @@ def collect(
     if n_trials is None:
         return next(trials([seed]))
     n = check_integer(n_trials, "nTrials", 1)
+    check_room(_SEED_BYTES * n, "nTrials", n, "their seeds")
     end_if_imported_again("synthdata")
     progress = Progress("synthdata", n, 0, unit="trials")
     try:

@@ -99,7 +99,7 @@ def harmonic(
     Parameters
     ----------
     freq : float
-        Frequency in Hz.
+        Frequency in Hz, 0 to Nyquist.
     samplerate : float
         Sampling rate in Hz.
     nSamples : int
@@ -129,7 +129,8 @@ def harmonic(
     (1000, 2)
     """
     n, c = check_size(nSamples, nChannels)
-    trial = _on_all_channels(harmonic_wave(check_scalar(freq, "freq"), check_rate(samplerate), n), c)
+    rate = check_rate(samplerate)
+    trial = _on_all_channels(harmonic_wave(check_scalar(freq, "freq", 0, rate / 2), rate, n), c)
     return collect(lambda seeds: (trial for _ in seeds), nTrials, samplerate, seed, seed_per_trial)
 
 
@@ -195,7 +196,7 @@ def phase_diffusion(
     """
     n, c = check_size(nSamples, nChannels)
     rate, strength = check_rate(samplerate), check_scalar(eps, "eps", 0)
-    f = check_scalar(freq, "freq", 0)
+    f = check_scalar(freq, "freq", 0, rate / 2)
     check_bool(rand_ini, "rand_ini")
     check_bool(return_phase, "return_phase")
 

@@ -1,6 +1,7 @@
 """What a user sees who has a Dask client running."""
 
 import asyncio
+import contextvars
 import copy
 import signal
 import threading
@@ -186,7 +187,8 @@ def test_ctrl_c_stops_and_nothing_runs_afterwards(client):
 
 def test_from_another_thread(client, data, wanted):
     results = []
-    thread = threading.Thread(target=lambda: results.append(spy.freqanalysis(data).data[()]))
+    run = contextvars.copy_context().run  # with the settings of the test
+    thread = threading.Thread(target=lambda: results.append(run(lambda: spy.freqanalysis(data).data[()])))
     thread.start()
     thread.join(60)
     np.testing.assert_array_equal(results[0], wanted)

@@ -26,6 +26,8 @@ WINDOWS = ("hamming", "hann", "blackman")
 HILBERT = ("abs", "complex", "real", "imag", "absreal", "absimag", "angle")
 LONGEST_DEFAULT_ORDER = 1000
 LARGEST_ORDER = 10**7
+LARGEST_BUTTERWORTH = 500
+"""Sections of second order cannot hold more: nearly all designs are unstable long before."""
 
 
 @accepts_cfg
@@ -236,7 +238,7 @@ def _butterworth(rate: float, lengths: NDArray[np.float64], given: dict[str, Any
         raise InvalidValueError("'onepass' or 'twopass' for a Butterworth filter", "direction", direction)
     if check_choice(given["window"], "window", (*WINDOWS, None)) not in ("hamming", None):
         raise InvalidValueError("the default, a Butterworth filter has no window", "window", given["window"])
-    order = 4 if given["order"] is None else check_integer(given["order"], "order", 1)
+    order = 4 if given["order"] is None else check_integer(given["order"], "order", 1, LARGEST_BUTTERWORTH)
     cutoffs = _cutoffs(rate, given, np.nextafter(rate / 2, 0))
     filter_ = Butterworth(given["filter_type"], cutoffs, order, direction == "twopass")
     _check_stable(filter_, given)

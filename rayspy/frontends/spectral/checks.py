@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rayspy.checks import check_array, check_choice, check_integer, check_scalar, is_number
+from rayspy.checks import check_array, check_choice, check_integer, check_room, check_scalar, is_number
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.selection import bins_within, sample_slack
@@ -18,6 +19,12 @@ from rayspy.progress import message, warn
 
 OUTPUTS = ("pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal", "absimag")
 EDGES = ("zero", "nan")
+_LONGEST_PADDED, _MOST_PADDING = 2**24, 16
+"""Trials are filled up to so many samples, or to so many times their length."""
+_TRANSFORM_BYTES = 32
+"""Memory per sample for the transform of one channel in single precision, and its frequencies."""
+MOST_FREQUENCIES = 10**5
+"""So many frequencies may be asked for one by one."""
 _SHORT = 16
 """Only windows of fewer samples than this can be zero everywhere."""
 
@@ -55,10 +62,14 @@ def padded_length(pad: Any, longest: int, samplerate: float) -> int:
     if isinstance(pad, str) or not is_number(pad):
         raise InvalidValueError("'maxperlen', 'nextpow2' or a length in seconds", "pad", pad)
     n = whole_samples(check_scalar(pad, "pad"), samplerate)
-    if n < longest:
+    most = max(_LONGEST_PADDED, _MOST_PADDING * longest)
+    if not longest <= n <= most:
         raise InvalidValueError(
-            f"length of at least the longest trial, {longest / samplerate:g} s", "pad", pad
+            f"length from that of the longest trial, {longest / samplerate:g} s, to {most / samplerate:g} s",
+            "pad",
+            pad,
         )
+    check_room(_TRANSFORM_BYTES * n, "pad", pad, "a transform")
     return n
 
 
@@ -74,13 +85,30 @@ def one_of_foi_and_foilim(foi: Any, foilim: Any) -> str | None:
     return given[0] if given else None
 
 
+def check_frequencies(foi: Any, samplerate: float) -> NDArray[np.float64]:
+    """Accept a list of frequencies in Hz up to Nyquist, not too many."""
+    freqs = check_array(foi, "foi", 0, samplerate / 2)
+    if len(freqs) > MOST_FREQUENCIES:
+        raise InvalidValueError(f"at most {MOST_FREQUENCIES} frequencies", "foi", f"{len(freqs)} of them")
+    return freqs
+
+
+def _nearest(every: NDArray[Any], freqs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of the nearest of ascending frequencies, the lower one of two that are as near."""
+    above = np.clip(np.searchsorted(every, freqs), 1, max(1, len(every) - 1))
+    below = above - 1
+    above = np.minimum(above, len(every) - 1)
+    nearer = np.abs(every[below] - freqs) <= np.abs(every[above] - freqs)
+    return np.where(nearer, below, above)
+
+
 def frequency_bins(foi: Any, foilim: Any, n_fft: int, samplerate: float) -> tuple[int, ...] | None:
     """Bins for `foi` (nearest, order kept, no duplicates) or `foilim` (closed interval); None: all."""
     name = one_of_foi_and_foilim(foi, foilim)
     every = np.fft.rfftfreq(n_fft, 1 / samplerate)
     if name == "foi":
-        freqs = check_array(foi, "foi", 0, samplerate / 2)
-        return tuple(dict.fromkeys(int(np.abs(every - f).argmin()) for f in freqs))
+        freqs = check_frequencies(foi, samplerate)
+        return tuple(dict.fromkeys(_nearest(every, freqs).tolist()))
     if name == "foilim":
         low, high = check_array(foilim, "foilim", 0, samplerate / 2, length=2)
         if low > high:
@@ -113,7 +141,7 @@ def window_taper(name: Any, options: Any) -> Taper:
         if options is not None:
             raise InvalidValueError("None, there is no taper", "taper_opt", options)
         return Taper("boxcar")
-    if name == "dpss":
+    if isinstance(name, str) and name == "dpss":
         raise InvalidValueError("a window, or `tapsmofrq` for Slepian tapers", "taper", name)
     check_choice(name, "taper", tuple(WINDOW_PARAMETERS))
     needed = WINDOW_PARAMETERS[name]
@@ -140,7 +168,7 @@ def window_taper(name: Any, options: Any) -> Taper:
 
 
 def _slepian_taper(given: Mapping[str, Any], mean_length: float, samplerate: float) -> Taper:
-    if given["taper"] not in ("hann", "dpss"):
+    if not isinstance(given["taper"], str) or given["taper"] not in ("hann", "dpss"):
         raise InvalidValueError(
             "'dpss', or `taper` left at its default, if `tapsmofrq` is given", "taper", given["taper"]
         )

@@ -11,7 +11,14 @@ from rayspy.checks import check_array, check_bool, check_choice, check_integer, 
 from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.spectral.checks import EDGES, OUTPUTS, check_polyremoval, one_of_foi_and_foilim
+from rayspy.frontends.spectral.checks import (
+    EDGES,
+    MOST_FREQUENCIES,
+    OUTPUTS,
+    check_frequencies,
+    check_polyremoval,
+    one_of_foi_and_foilim,
+)
 from rayspy.frontends.spectral.request import Given, Request, lengths_of
 from rayspy.frontends.spectral.times import Placed, check_toi, placed
 from rayspy.kernels.spectral.wavelets import automatic_periods, fourier_factor, fractional_orders
@@ -22,6 +29,11 @@ from rayspy.progress import message, warn
 WAVELETS = ("Morlet", "Paul", "DOG", "Ricker", "Marr", "Mexican_hat")
 _LOWEST = 0.01
 """Hz; lower frequencies, 0 among them, have no wavelet of finite length."""
+_LARGEST_ORDER_MAX = 1000
+_LARGEST_ORDER = 150
+"""Order of Paul's wavelets and of derivatives of a Gaussian: beyond, numbers leave the range of doubles."""
+_LARGEST_WIDTH = 10**6
+"""Cycles of a wavelet."""
 
 
 def wavelet(data: AnalogData, selection: Selection, given: Given) -> Request:
@@ -49,9 +61,9 @@ def superlet(data: AnalogData, selection: Selection, given: Given) -> Request:
     """Check and resolve the parameters of `superlet`."""
     if given["order_max"] is None:
         raise InvalidValueError("whole number, 1 or more, for method='superlet'", "order_max", "None")
-    order_max = check_integer(given["order_max"], "order_max", 1)
+    order_max = check_integer(given["order_max"], "order_max", 1, _LARGEST_ORDER_MAX)
     order_min = check_integer(given["order_min"], "order_min", 1, order_max)
-    c_1 = check_integer(given["c_1"], "c_1", 1)
+    c_1 = check_integer(given["c_1"], "c_1", 1, _LARGEST_WIDTH)
     adaptive = check_bool(given["adaptive"], "adaptive")
     output = check_choice(given["output"], "output", OUTPUTS)
     times = _times(data, selection, given)
@@ -79,14 +91,15 @@ def superlet(data: AnalogData, selection: Selection, given: Given) -> Request:
 def _family(given: Given) -> tuple[str, float]:
     """Kind of wavelet and its parameter."""
     name = check_choice(given["wavelet"], "wavelet", WAVELETS)
-    width = check_scalar(given["width"], "width", 1)
+    width = check_scalar(given["width"], "width", 1, _LARGEST_WIDTH)
     order = given["order"]
     if name in ("Paul", "DOG"):
         lowest = 4 if name == "Paul" else 1
         if order is None:
             raise InvalidTypeError(None, "order", f"whole number, {lowest} or more, for wavelet='{name}';")
-        return name, float(check_integer(order, "order", lowest))
+        return name, float(check_integer(order, "order", lowest, _LARGEST_ORDER))
     if order is not None:
+        check_integer(order, "order", 0)
         warn("freqanalysis", f"option `order` has no effect with wavelet='{name}'!")
     return ("Morlet", width) if name == "Morlet" else ("DOG", 2.0)
 
@@ -105,8 +118,15 @@ def _frequencies(data: AnalogData, selection: Selection, given: Given, factor: f
     if name is None:
         return 1 / automatic_periods(rate, int(lengths_of(selection).min()), factor)
     if name == "foi":
-        return np.maximum(check_array(given["foi"], "foi", 0, rate / 2), _LOWEST)
+        freqs = check_frequencies(given["foi"], rate)
+        if freqs.min() < _LOWEST:
+            warn("freqanalysis", f"foi below {_LOWEST:g} Hz, the lowest one of wavelets, becomes that")
+        return np.maximum(freqs, _LOWEST)
     low, high = sorted(check_array(given["foilim"], "foilim", 0, rate / 2, length=2))
+    if high - low >= MOST_FREQUENCIES:
+        raise InvalidValueError(f"at most {MOST_FREQUENCIES} Hz, in steps of 1 Hz", "foilim", given["foilim"])
+    if low < _LOWEST:
+        message("freqanalysis", f"the lowest frequency of a wavelet is {_LOWEST:g} Hz: foilim begins there")
     return np.asarray(np.maximum(low + np.arange(int(high - low + 1e-9) + 1), _LOWEST))
 
 

@@ -105,8 +105,10 @@ def sample_times(duration: float, reach: int) -> tuple[Array, int]:
 
 def samples_needed(duration: float) -> tuple[int, int]:
     """How many samples before and after a time point a filter of some duration needs."""
-    times, first = sample_times(duration, math.ceil(duration))
-    return first + len(times) - 1, -first
+    begin = (-duration + 1) / 2
+    n = math.ceil((duration + 1) / 2 - begin)
+    middle = (n - 1) // 2
+    return n - 1 - middle, middle
 
 
 def sampled_wavelet(
