@@ -10,6 +10,7 @@ import pytest
 
 import rayspy as spy
 from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
+from rayspy.executors.local import LocalExecutor
 from tests.contract import MethodContract
 from tests.helpers import run_on
 
@@ -226,7 +227,7 @@ def assert_same(found: Any, wanted: Any) -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
 
 
-@pytest.mark.parametrize("executor", ["local-1", "local-2", "ray-2"])
+@pytest.mark.parametrize("executor", ["local-2", "ray-2", "dask_on_ray-2"])
 def test_every_executor_has_the_same_bits(executor: str, request: Any) -> None:
     data = coupled(9)
     calls: list[dict[str, Any]] = [
@@ -240,6 +241,26 @@ def test_every_executor_has_the_same_bits(executor: str, request: Any) -> None:
             with run_on(executor, request) as options:
                 found = spy.crossfrequencyanalysis(data, n_surrogates=3, **call, **settings, **options)
         assert_same(found, wanted)
+
+
+def test_a_run_that_was_interrupted_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    data, run = coupled(9), LocalExecutor.run
+    settings = {"method": "tort", "n_surrogates": 3, "shuffle_within": 3, **SMALL}
+    wanted = spy.crossfrequencyanalysis(data, **settings)
+
+    def interrupted(self: Any, plan: Any, blocks: Any, collect: Any) -> None:
+        run(self, plan, blocks[:2], collect)
+        raise KeyboardInterrupt
+
+    with spy.config.using(block_bytes=20000, resume_after=0):
+        monkeypatch.setattr(LocalExecutor, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            spy.crossfrequencyanalysis(data, **settings)
+        monkeypatch.setattr(LocalExecutor, "run", run)
+        with caplog.at_level("INFO", logger="rayspy"):
+            found = spy.crossfrequencyanalysis(data, **settings)
+    assert "resuming: 2 of 9 blocks done" in caplog.text
+    assert_same(found, wanted)
 
 
 def test_passes_over_pairs_have_the_same_bits(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
