@@ -23,6 +23,7 @@ from rayspy.frontends.connectivity.choices import (
     GROUPED,
     METHODS,
     OUTPUTS,
+    PAIRS,
     SPECTRAL,
     Choice,
     estimator_of,
@@ -37,10 +38,11 @@ from rayspy.frontends.connectivity.spectra import (
     unused_of,
 )
 from rayspy.frontends.connectivity.wanted import check_bands, check_groups, check_pairs, check_ranks
+from rayspy.frontends.missing import check_nan
 from rayspy.kernels.connectivity.wilson import ENOUGH
 from rayspy.methods.connectivity.estimators import Correlation, Estimator
 from rayspy.methods.connectivity.trials import TrialPairs
-from rayspy.methods.reductions.pairs import TOTALS, LeaveOneOut, PairSums
+from rayspy.methods.reductions.pairs import N_OBSERVATIONS, TOTALS, LeaveOneOut, PairSums
 from rayspy.planning.plan import make_plan
 from rayspy.progress import warn
 from rayspy.storage.sources import read_all
@@ -77,6 +79,7 @@ def connectivityanalysis(
     pairwise: bool = False,
     conditional: bool = False,
     timereversed: bool = False,
+    nan: str = "propagate",
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
@@ -139,6 +142,9 @@ def connectivityanalysis(
         'granger': of each pair given all other channels.
     timereversed : bool
         'granger': of the reversed time; a check, true directions turn round.
+    nan : {'propagate', 'omit'}
+        'omit': each pair goes without the trials in which one of its channels has NaN; for
+        measures of pairs from 'csd' to 'psi'. ``info["n_observations"]`` has how many are left.
     parallel, select
         As in `freqanalysis`.
     chan_per_worker : int, optional
@@ -232,7 +238,8 @@ def connectivityanalysis(
         "nTaper": nTaper, "taper": taper, "taper_opt": taper_opt, "jackknife": jackknife, "groups": groups,
         "rank": rank, "bands": bands, "observations": observations, "segments": segments, "lags": lags,
         "freq": freq,
-        "pairwise": pairwise, "conditional": conditional, "timereversed": timereversed, "select": select,
+        "pairwise": pairwise, "conditional": conditional, "timereversed": timereversed, "nan": nan,
+        "select": select,
     }  # fmt: skip
     check_data(data)
     names = _methods(method)
@@ -241,6 +248,7 @@ def connectivityanalysis(
     check_choice(observations, "observations", ("trials", "tapers"))
     check_choice(output, "output", OUTPUTS)
     check_choice(lags, "lags", (None, "all"))
+    check_nan(nan)
     _check_together(names, settings)
     check_chan_per_worker(chan_per_worker)
     warn_unused(_NAME, dict.fromkeys(_without_effect(data, names, settings)))
@@ -293,6 +301,15 @@ def _check_together(names: list[str], settings: Mapping[str, Any]) -> None:
                 raise InvalidValueError("False together with `groups`", name, True)
     if "psi" in names and settings["bands"] is None:
         raise InvalidValueError("dictionary of bands for psi: {'beta': [13, 30]}", "bands", "None")
+
+    if settings["nan"] == "omit":
+        wrong = [name for name in names if name not in (*PAIRS, "psi")]
+        if wrong:
+            legal = f"'propagate' for method={wrong[0]!r}: only measures of single pairs may omit trials"
+            raise InvalidValueError(legal, "nan", "omit")
+        for name in ("keeptrials", "jackknife"):
+            if settings[name]:
+                raise InvalidValueError("False together with nan='omit'", name, True)
 
 
 def _without_effect(data: BaseData, names: list[str], settings: Mapping[str, Any]) -> list[str]:
@@ -368,12 +385,17 @@ def _run(
     n_channels, jackknife = len(spec.labels["channel"]), settings["jackknife"]
     if settings["keeptrials"]:
         return _single_trials(data, spectra, estimators, settings, parallel)
-    sums = PairSums(estimators, n_channels, settings["observations"] == "tapers", keeps_sums=jackknife)
+    apart, omit = settings["observations"] == "tapers", settings["nan"] == "omit"
+    sums = PairSums(estimators, n_channels, apart, keeps_sums=jackknife, omit=omit)
     method = for_pairs(spectra.method, n_channels, len(sums.pairs))
     plan = make_plan(_NAME, method, data.source, spec, index, sums)
     logged = {**settings, "foi": spectra.freq}
     results = compute_results(plan, data, settings, parallel, log_settings=logged)
-    n = sums.n_observations(plan.output)
+    n: Any = sums.n_observations(plan.output)
+    n_trials: Any = spectra.n_trials
+    if omit:
+        n = results.pop(N_OBSERVATIONS).data[()][0, 0].astype(np.int64)
+        n_trials = n // (spectra.n_tapers if apart else 1)
     if jackknife:
         totals = {name: _total(results.pop(TOTALS + name)) for name in sums.needs}
         second = replace(sums, keeps_sums=False)
@@ -386,7 +408,7 @@ def _run(
             }
     for estimator in estimators:
         result = results[estimator.name]
-        result.info.update(method=estimator.name, n_trials=spectra.n_trials, n_observations=n)
+        result.info.update(method=estimator.name, n_trials=n_trials, n_observations=n)
         if estimator.bands:
             result.info["bands"] = {band.name: [band.low, band.high] for band in estimator.bands}
         if "error" in estimator.extras():
@@ -427,7 +449,16 @@ def _tell_convergence(name: str, result: CrossSpectralData, error: NDArray[np.fl
     result.info["max rel. err"] = largest
     if len(np.unique(error)) > 1:
         result.info["max rel. err per pair"] = error
-    if not result.info["converged"]:
+    none = np.isnan(error)
+    if none.any():
+        dims = [dim for dim in ("channel_i", "channel_j", "channelcmb") if dim in result.dimord]
+        labels = [getattr(result, dim) for dim in dims]
+        names = [
+            "--".join(str(of[k]) for of, k in zip(labels, place, strict=True)) for place in np.argwhere(none)
+        ]
+        some = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+        warn(_NAME, f"{name}: NaN for {some}: channels that are zero, equal or have NaNs have no factors")
+    if (error >= ENOUGH).any():
         warn(
             _NAME,
             f"{name}: the factorisation did not converge for some pairs (largest error {largest:.2g}); pad "

@@ -63,25 +63,40 @@ def wanted(pairs: Pairs, i: Array, j: Array) -> Wanted:
     return Wanted(places, mirrored, pairs.diagonal(i), pairs.diagonal(j))
 
 
-Measure = Callable[[Sums, Wanted, int], Array]
+Measure = Callable[[Sums, Wanted, Any], Array]
 """Sums, which pairs, number of observations -> values of shape (wanted, bin)."""
 
 
-def csd(sums: Sums, of: Wanted, n: int) -> Array:
+Number = int | Array
+"""Number of observations; (wanted, 1) where pairs have different ones."""
+
+
+def _powers(sums: Sums, of: Wanted) -> tuple[Array, Array]:
+    """Sums of the power of both channels over the observations that the pair has."""
+    power = sums["cross"].real
+    first, second = power[of.first], power[of.second]
+    if "first alone" not in sums:
+        return first, second
+    flip = of.mirrored[:, np.newaxis]
+    a, b = sums["first alone"][of.places], sums["second alone"][of.places]
+    return first - np.where(flip, b, a), second - np.where(flip, a, b)
+
+
+def csd(sums: Sums, of: Wanted, n: Number) -> Array:
     """Cross-spectral density S_ij."""
     return of.take(sums, "cross") / n
 
 
-def coherency(sums: Sums, of: Wanted, n: int) -> Array:
+def coherency(sums: Sums, of: Wanted, n: Number) -> Array:
     """S_ij / sqrt(S_ii S_jj)."""
-    power = sums["cross"].real
+    first, second = _powers(sums, of)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Array = of.take(sums, "cross") / np.sqrt(power[of.first]) / np.sqrt(power[of.second])
+        found: Array = of.take(sums, "cross") / np.sqrt(first) / np.sqrt(second)
     found[of.same] = np.where(np.isnan(found[of.same]), np.nan, 1.0)
     return found
 
 
-def plv(sums: Sums, of: Wanted, n: int) -> Array:
+def plv(sums: Sums, of: Wanted, n: Number) -> Array:
     """Phase locking value, the length of the mean unit phasor.
 
     Lachaux, J.-P. et al. (1999). Hum. Brain Mapp. 8, 194-208: abs(mean of exp(i phase difference)).
@@ -89,7 +104,7 @@ def plv(sums: Sums, of: Wanted, n: int) -> Array:
     return np.minimum(np.abs(of.take(sums, "phase")) / n, 1.0)
 
 
-def ciplv(sums: Sums, of: Wanted, n: int) -> Array:
+def ciplv(sums: Sums, of: Wanted, n: Number) -> Array:
     """Corrected imaginary phase locking value: Im / sqrt(1 - Re^2) of the mean phasor, as magnitude.
 
     Bruna, R., Maestu, F. & Pereda, E. (2018). J. Neural Eng. 15, 056011.
@@ -101,19 +116,18 @@ def ciplv(sums: Sums, of: Wanted, n: int) -> Array:
     return np.minimum(found, 1.0)
 
 
-def ppc(sums: Sums, of: Wanted, n: int) -> Array:
+def ppc(sums: Sums, of: Wanted, n: Number) -> Array:
     """Pairwise phase consistency, unbiased squared phase locking value; may be negative.
 
     Vinck, M. et al. (2010). NeuroImage 51, 112-122: the mean cosine of the difference between all pairs
-    of observations; closed form in the number n of
-    observations, (abs(sum)^2 - n) / (n (n - 1)).
+    of observations; closed form in their number n, (abs(sum)^2 - n) / (n (n - 1)).
     """
     total = of.take(sums, "phase")
-    found: Array = (total.real**2 + total.imag**2 - n) / (float(n) * (n - 1))
+    found: Array = (total.real**2 + total.imag**2 - n) / (n * (n - 1.0))
     return found
 
 
-def pli(sums: Sums, of: Wanted, n: int) -> Array:
+def pli(sums: Sums, of: Wanted, n: Number) -> Array:
     """Phase lag index, the magnitude of the mean sign of Im(c).
 
     Stam, C. J., Nolte, G. & Daffertshofer, A. (2007). Hum. Brain Mapp. 28, 1178-1193.
@@ -121,7 +135,7 @@ def pli(sums: Sums, of: Wanted, n: int) -> Array:
     return np.abs(of.take(sums, "sign")) / n
 
 
-def pli_debiased(sums: Sums, of: Wanted, n: int) -> Array:
+def pli_debiased(sums: Sums, of: Wanted, n: Number) -> Array:
     """Unbiased squared phase lag index, (n PLI^2 - 1) / (n - 1); may be negative.
 
     Vinck, M. et al. (2011). NeuroImage 55, 1548-1565.
@@ -131,7 +145,7 @@ def pli_debiased(sums: Sums, of: Wanted, n: int) -> Array:
     return found
 
 
-def dpli(sums: Sums, of: Wanted, n: int) -> Array:
+def dpli(sums: Sums, of: Wanted, n: Number) -> Array:
     """Directed phase lag index, the mean of H(Im(c)) with H(0) = 1/2; above 1/2 where i leads j.
 
     Stam, C. J. & van Straaten, E. C. W. (2012). NeuroImage 62, 1415-1428.
@@ -139,7 +153,7 @@ def dpli(sums: Sums, of: Wanted, n: int) -> Array:
     return (1 + of.take(sums, "sign") / n) / 2
 
 
-def wpli(sums: Sums, of: Wanted, n: int) -> Array:
+def wpli(sums: Sums, of: Wanted, n: Number) -> Array:
     """Weighted phase lag index, abs(sum Im(c)) / sum abs(Im(c)).
 
     Vinck, M. et al. (2011). NeuroImage 55, 1548-1565: E of Im over E of abs(Im), as magnitude.
@@ -149,7 +163,7 @@ def wpli(sums: Sums, of: Wanted, n: int) -> Array:
     return np.minimum(_off_diagonal(found, sums, of), 1.0)
 
 
-def wpli_debiased(sums: Sums, of: Wanted, n: int) -> Array:
+def wpli_debiased(sums: Sums, of: Wanted, n: Number) -> Array:
     """Debiased estimator of the squared weighted phase lag index; may be negative.
 
     Vinck, M. et al. (2011). NeuroImage 55, 1548-1565: sum over pairs of different observations of

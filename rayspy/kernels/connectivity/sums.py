@@ -108,6 +108,45 @@ def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False) -> None:
     add_pairs(spectra, pairs.first, pairs.second, units, 1.0 / spectra.shape[3], n_bins, *wanted)
 
 
+ALONE = ("first alone", "second alone")
+"""Further sums, where observations are left out: power of one channel of a pair without the other one."""
+COUNT = "count"
+"""Number of observations of each pair."""
+
+
+def add_present(sums: Sums, z: Array, pairs: Pairs, present: Array, apart: bool = False) -> None:
+    """Add observations of the same channels, in place; pairs with a channel that is missing stay as they are.
+
+    Parameters
+    ----------
+    sums : dict of str to ndarray
+        Those of `add`, `COUNT` of shape (pair,), and `ALONE` if they are wanted.
+    z, pairs, apart
+        As in `add`.
+    present : ndarray of bool, shape (channel,)
+        Which channels there are.
+    """
+    there = present[pairs.first], present[pairs.second]
+    missing = np.flatnonzero(~(there[0] & there[1]))
+    before = {name: sums[name][missing] for name in DTYPES if name in sums}
+    add({name: sums[name] for name in before}, z, pairs, apart)
+    for name, values in before.items():
+        sums[name][missing] = values
+    sums[COUNT][there[0] & there[1]] += len(z) * (z.shape[2] if apart else 1)
+    if ALONE[0] not in sums or not len(missing):
+        return
+    every = np.arange(len(present))
+    for trial in z:
+        own = empty_sums(("cross",), len(every), trial[:, 0, :, 0].size)
+        add(own, trial[np.newaxis], Pairs(every, every), apart)  # just what the sums have got of this trial
+        for name, channel, mine, others in (
+            (ALONE[0], pairs.first, *there),
+            (ALONE[1], pairs.second, *there[::-1]),
+        ):
+            alone = np.flatnonzero(mine & ~others)
+            sums[name][alone] += own["cross"].real[channel[alone]]
+
+
 _SKIPPED, _SEEN = 8, 256
 """To see how large a channel is, one of so many rows is enough; at least so many are looked at."""
 

@@ -124,10 +124,9 @@ def factorize(
         root[~np.isfinite(root).all(axis=(-1, -2))] = np.nan
         transfer = product(psi, inverse(root)[..., np.newaxis, :, :]).reshape(s.shape)
         noise = (root @ np.swapaxes(root, -1, -2)).reshape(*s.shape[:-3], *s.shape[-2:])
-    row, column = scale[..., :, np.newaxis], scale[..., np.newaxis, :]
-    return Factors(
-        transfer * row / column, noise * (row * column)[..., 0, :, :], error.reshape(s.shape[:-3]), psi
-    )
+        row, column = scale[..., :, np.newaxis], scale[..., np.newaxis, :]
+        transfer, noise = transfer * row / column, noise * (row * column)[..., 0, :, :]
+    return Factors(transfer, noise, error.reshape(s.shape[:-3]), psi)
 
 
 def _iterated(psi: Array, s: Array, n_fft: int, rtol: float, n_iter: int) -> Array:

@@ -77,6 +77,8 @@ class Estimator(ABC):
     crosses_freq: ClassVar[bool] = False
     all_pairs: ClassVar[bool] = False
     """Whether all channels enter into each entry."""
+    of_some: ClassVar[bool] = False
+    """Whether pairs may have different numbers of observations."""
 
     name: str
     entries: Entries
@@ -113,7 +115,7 @@ class Estimator(ABC):
             return i, j
         return self.entries.i, self.entries.j
 
-    def evaluate(self, sums: Sums, pairs: Pairs, n: int, freq: Array) -> dict[str, Array]:
+    def evaluate(self, sums: Sums, pairs: Pairs, n: Any, freq: Array) -> dict[str, Array]:
         """Compute the measure.
 
         Parameters
@@ -122,8 +124,8 @@ class Estimator(ABC):
             Sums over observations.
         pairs : Pairs
             Of which pairs.
-        n : int
-            Number of observations.
+        n : int or ndarray of float, shape (pair,)
+            Number of observations; one per pair only for estimators that are `of_some`.
         freq : ndarray
             Frequencies.
 
@@ -136,7 +138,7 @@ class Estimator(ABC):
         return {name: self._narrowed(array, freq) if name == "" else array for name, array in found.items()}
 
     @abstractmethod
-    def values(self, sums: Sums, pairs: Pairs, n: int, freq: Array) -> dict[str, Array]:
+    def values(self, sums: Sums, pairs: Pairs, n: Any, freq: Array) -> dict[str, Array]:
         """Compute the measure at all frequencies."""
 
     def _narrowed(self, found: Array, freq: Array) -> Array:
@@ -177,14 +179,22 @@ class OfPairs(Estimator):
         """Sums that are needed."""
         return measures.MEASURES[self.name].sums
 
-    def values(self, sums: Sums, pairs: Pairs, n: int, freq: Array) -> dict[str, Array]:
+    of_some: ClassVar[bool] = True
+
+    def values(self, sums: Sums, pairs: Pairs, n: Any, freq: Array) -> dict[str, Array]:
         """Compute the measure, some pairs at a time."""
         value = measures.MEASURES[self.name].value
         n_bins = next(iter(sums.values())).shape[1]
         found = np.empty((len(self.entries.i), n_bins), wide_of(self.dtype))
         for part in _portions(len(found), n_bins):
             of = measures.wanted(pairs, self.entries.i[part], self.entries.j[part])
-            found[part] = measures.converted(value(sums, of, n), self.output)
+            if isinstance(n, int):
+                found[part] = measures.converted(value(sums, of, n), self.output)
+                continue
+            counts = n[of.places][:, np.newaxis]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                values = measures.converted(value(sums, of, counts), self.output)
+            found[part] = np.where(counts < measures.MEASURES[self.name].least, np.nan, values)
         return {"": self.placed(found, len(freq))}
 
 
@@ -194,7 +204,9 @@ class PhaseSlope(Estimator):
 
     crosses_freq: ClassVar[bool] = True
 
-    def values(self, sums: Sums, pairs: Pairs, n: int, freq: Array) -> dict[str, Array]:
+    of_some: ClassVar[bool] = True
+
+    def values(self, sums: Sums, pairs: Pairs, n: Any, freq: Array) -> dict[str, Array]:
         """Compute the measure of every band."""
         of = measures.wanted(pairs, self.entries.i, self.entries.j)
         coherencies = measures.coherency(sums, of, n).reshape(len(of.places), -1, len(freq))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from rayspy.methods.connectivity.estimators import Correlation, Estimator, OfPai
 from rayspy.methods.reductions.base import Array, Layout, Reduction, State, over_trials
 
 _PLAIN = ("abs", "pow")
+N_OBSERVATIONS = "number of observations"
+"""Name of a result: how many each pair has."""
 TOTALS = "totals of "
 """Results of this name and that of a sum are the sums themselves."""
 
@@ -35,6 +38,9 @@ class PairSums(Reduction):
         Every taper of every trial is an observation, not every trial.
     keeps_sums : bool
         The sums are results, too.
+    omit : bool
+        Pairs are without the trials in which one of their channels has NaN; how many they have is a
+        result, too.
     """
 
     name: ClassVar[str] = "pairs"
@@ -43,6 +49,12 @@ class PairSums(Reduction):
     n_channels: int
     apart: bool = False
     keeps_sums: bool = False
+    omit: bool = False
+
+    @property
+    def omits(self) -> bool:
+        """Whether trials with NaN are left out."""
+        return self.omit
 
     @property
     def crosses(self) -> frozenset[str]:  # type: ignore[override]
@@ -74,6 +86,10 @@ class PairSums(Reduction):
                 found[f"{estimator.name} {extra}"] = replace(
                     spec, dtype=np.dtype(np.float64), rows=one, labels=labels
                 )
+        if self.omit:
+            first = found[self.estimators[0].name]
+            labels, one = {**first.labels, "freq": each.labels["freq"]}, np.ones(1, np.int64)
+            found[N_OBSERVATIONS] = replace(first, dtype=np.dtype(np.int32), rows=one, labels=labels)
         return found | (self._sums_kept(each) if self.keeps_sums else {})
 
     def _sums_kept(self, each: OutputSpec) -> dict[str, OutputSpec]:
@@ -90,7 +106,21 @@ class PairSums(Reduction):
     def state(self, each: OutputSpec) -> dict[str, Layout]:
         """Sums (pair, time x freq)."""
         shape = (len(self.pairs), int(each.rows[0]) * len(each.labels["freq"]))
-        return {name: Layout(shape, kernels.DTYPES[name]) for name in self.needs}
+        found = {name: Layout(shape, kernels.DTYPES[name]) for name in self.needs}
+        if self.omit:
+            double = np.dtype(np.float64)
+            found[kernels.COUNT] = Layout(shape[:1], double)
+            if "cross" in self.needs:
+                found |= dict.fromkeys(kernels.ALONE, Layout(shape, double))
+        return found
+
+    def add_present(self, state: State, results: Array, trials: range, present: Array) -> None:
+        """Add trials one by one, those with the same channels together."""
+        z = _with_tapers(results)
+        changes = np.flatnonzero((present[1:] != present[:-1]).any(axis=1)) + 1
+        edges = [0, *changes.tolist(), len(z)]
+        for low, high in pairwise(edges):
+            kernels.add_present(state, z[low:high], self.pairs, present[low], self.apart)
 
     def add(self, state: State, results: Array, trials: range) -> None:
         """Add trials one by one."""
@@ -107,11 +137,17 @@ class PairSums(Reduction):
 
     def finalize(self, state: State, each: OutputSpec) -> dict[str, Array]:
         """Compute the measures."""
-        n, freq, found = self.n_observations(each), each.labels["freq"], {}
+        freq, found = each.labels["freq"], {}
+        n: Any = state[kernels.COUNT] if self.omit else self.n_observations(each)
         for estimator in self.estimators:
             for extra, values in estimator.evaluate(state, self.pairs, n, freq).items():
                 name = f"{estimator.name} {extra}" if extra else estimator.name
                 found[name] = values.astype(np.float64 if extra else estimator.dtype)
+        if self.omit:
+            entries = self.estimators[0].entries
+            places, _ = self.pairs.find(entries.i, entries.j)
+            counts = n[places].reshape(1, 1, *entries.shape).astype(np.int32)
+            found[N_OBSERVATIONS] = np.repeat(counts, len(freq), axis=1)
         if self.keeps_sums:
             shape = (-1, int(each.rows[0]), len(freq))
             for name, total in state.items():

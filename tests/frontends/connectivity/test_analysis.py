@@ -9,7 +9,7 @@ import pytest
 
 import rayspy as spy
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.connectivity.choices import SPECTRAL
+from rayspy.frontends.connectivity.choices import PAIRS, SPECTRAL
 
 N_TRIALS, LENGTH, RATE = 12, 100, 200.0
 GROUPS = {"A": ["channel1", "channel3"], "B": ["channel2"]}
@@ -318,6 +318,51 @@ def test_nan_stays_with_its_channel(caplog: Any) -> None:
     good = run(data, "coh").data[()]
     np.testing.assert_array_equal(found["coh"].data[0, :, 0, 1], good[0, :, 0, 1])
     assert np.isnan(found["coh"].data[0, :, 2]).all()
+
+
+@pytest.mark.parametrize("observations", ["trials", "tapers"])
+def test_pairs_go_without_the_trials_that_have_nan(observations: str, data: Any) -> None:
+    trials = np.array(list(data.trials))
+    trials[[1, 5, 6], 3, 1] = np.nan
+    trials[[0, 6], 9, 2] = np.inf * 0
+    trials[1, :, 0] *= 1e3  # what is left out must not leave rounding errors behind
+    missing = spy.AnalogData(list(trials), samplerate=RATE)
+    names, settings = [*PAIRS], {"tapsmofrq": 5, "observations": observations}
+    found = run(missing, names, nan="omit", **settings)
+    gone, n_tapers = np.isnan(trials).any(axis=1), int(2 * 5 * LENGTH / RATE - 1)
+    for i, j in ((0, 1), (2, 1), (0, 2), (1, 1)):
+        kept = np.flatnonzero(~(gone[:, i] | gone[:, j])).tolist()
+        pick = {"trials": kept, "channel": [i, j] if i != j else [i]}
+        wanted = run(missing, names, select=pick, **settings)
+        for name in names:
+            got, right = found[name].data[0, :, i, j], wanted[name].data[0, :, 0, -1]
+            np.testing.assert_allclose(
+                got, right, rtol=1e-5, atol=1e-6 * np.nanmax(np.abs(right)), err_msg=name
+            )
+        info = found["coh"].info
+        assert info["n_trials"][i][j] == len(kept)
+        assert info["n_observations"][i][j] == len(kept) * (n_tapers if observations == "tapers" else 1)
+    slopes = run(missing, "psi", bands=BANDS, nan="omit", select={"channel": [0, 2]}, **settings)
+    without = np.flatnonzero(~(gone[:, 0] | gone[:, 2])).tolist()
+    wanted = run(missing, "psi", bands=BANDS, select={"channel": [0, 2], "trials": without}, **settings)
+    np.testing.assert_allclose(slopes.data[()], wanted.data[()], rtol=1e-5, atol=1e-6)
+    with spy.config.using(block_bytes=4000, num_cpus=2):
+        again = spy.connectivityanalysis(missing, method=names, nan="omit", **settings)
+    for name in names:
+        np.testing.assert_array_equal(again[name].data[()], found[name].data[()])
+
+
+def test_too_few_trials_without_nan_are_no_measure(data: Any) -> None:
+    trials = np.array(list(data.trials))[:4]
+    trials[1:, 3, 1] = np.nan
+    found = run(
+        spy.AnalogData(list(trials), samplerate=RATE), ["csd", "coh", "ppc"], nan="omit", foilim=[5, 90]
+    )
+    assert np.isfinite(found["csd"].data[()]).all()
+    assert np.isnan(found["coh"].data[0, :, 1]).all()
+    assert np.isnan(found["ppc"].data[0, :, :, 1]).all()
+    assert np.isfinite(found["ppc"].data[0, :, 0, 2]).all()
+    assert found["coh"].info["n_trials"] == [[4, 1, 4], [1, 1, 1], [4, 1, 4]]
 
 
 def test_replay_save_and_history(data: Any, tmp_path: Any) -> None:
