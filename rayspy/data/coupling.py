@@ -27,6 +27,9 @@ _VERSION = 1
 _QUANTITIES = ("value", "phase", "surrogate_mean", "surrogate_std", "z", "prob")
 
 
+_MEASURES = {"tort": "modulation index", "mvl": "mean vector length", "plv": "phase locking"}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class CouplingData:
     """Phase-amplitude coupling at pairs of frequencies and of channels.
@@ -68,6 +71,17 @@ class CouplingData:
     settings: dict[str, Any]
     shares: Array | None = None
     cfg: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def quantity(self) -> str:
+        """What `value` is."""
+        return _MEASURES[self.settings["method"]]
+
+    @property
+    def unit(self) -> str | None:
+        """Unit of `value`: of mean vector lengths that of the data, None if that is unknown."""
+        unit: str | None = self.settings.get("unit") if self.settings["method"] == "mvl" else "1"
+        return unit
 
     @property
     def z(self) -> Array:

@@ -12,12 +12,10 @@ from rayspy.data.coupling import CouplingData
 from rayspy.data.selection import label_indices
 from rayspy.errors import InvalidValueError
 from rayspy.plotting import drawing
+from rayspy.plotting.views import axis_label
 
 Array = NDArray[Any]
 
-_NAMES = {
-    "tort": "modulation index", "mvl": "mean vector length", "plv": "phase locking",
-}  # fmt: skip
 _WORDS = {"z": "z", "prob": "p", "phase": "preferred phase (rad)"}
 
 
@@ -40,7 +38,7 @@ def comodulogram(
     image = drawing.draw_image(
         ax, result.freq_phase[order], result.freq_amplitude[higher], values[np.ix_(order, higher)], colours
     )
-    fig.colorbar(image, ax=ax, label=_WORDS.get(quantity, _NAMES[result.settings["method"]]))
+    fig.colorbar(image, ax=ax, label=_WORDS.get(quantity) or axis_label(result.quantity, result.unit))
     ax.set(xlabel="frequency of the phase (Hz)", ylabel="frequency of the amplitude (Hz)")
     ax.set_title(str(result.channelcmb[places[0]]), fontsize="small", parse_math=False)
     return fig, ax

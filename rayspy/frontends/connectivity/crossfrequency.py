@@ -380,6 +380,12 @@ def _turned(phase: Array, method: Coupling) -> Array:
     return np.asarray(np.angle(turned))
 
 
+def _unit(job: Job) -> str | None:
+    """Unit of the channels, if they have one in common."""
+    unit = job.data.unit_of(job.selection.index.get("channel"))
+    return unit if isinstance(unit, str) else None
+
+
 def _result(found: dict[str, Array], job: Job, pairs: Array, settings: Mapping[str, Any]) -> CouplingData:
     method, channel = job.coupling, job.selection.labels("channel")
     shape: tuple[int, ...] = (len(method.phases.foi), len(method.amplitudes.foi), len(pairs))
@@ -405,7 +411,7 @@ def _result(found: dict[str, Array], job: Job, pairs: Array, settings: Mapping[s
         surrogate_mean=arrays["mean"],
         surrogate_std=arrays["std"],
         prob=arrays["prob"],
-        settings={**told, "n_trials": job.runs[-1], "n_times": method.n_times},
+        settings={**told, "n_trials": job.runs[-1], "n_times": method.n_times, "unit": _unit(job)},
         shares=None if shares is None else shares.reshape(method.n_bins, *shape),
         cfg=cfg,
     )

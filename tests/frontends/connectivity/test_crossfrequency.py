@@ -394,6 +394,17 @@ def test_nan_and_silence_are_named(data: Any, capsys: Any, caplog: Any) -> None:
     assert "NaN for channel1--channel1, channel3--channel3" in told
 
 
+def test_results_know_what_they_are(data: Any) -> None:
+    measured = coupled()
+    measured.unit = "uV"
+    found = {m: spy.crossfrequencyanalysis(measured, method=m, n_surrogates=0, **SMALL) for m in MEASURES}
+    names = {m: (one.quantity, one.unit) for m, one in found.items()}
+    assert names["tort"] == ("modulation index", "1")
+    assert names["mvl"] == ("mean vector length", "uV")
+    assert names["plv"] == ("phase locking", "1")
+    assert spy.crossfrequencyanalysis(data, method="mvl", n_surrogates=0, **SMALL).unit is None
+
+
 def test_filters_too_narrow_are_told(data: Any, capsys: Any, caplog: Any) -> None:
     spy.crossfrequencyanalysis(data, n_surrogates=0, **{**SMALL, "width_amplitude": 9})
     assert "filters at 30, 55 Hz are too narrow" in capsys.readouterr().err + caplog.text
