@@ -66,6 +66,9 @@ def work(job, path, n_trials, parallel):
     began = time.perf_counter()
     if job == "average":
         result = spy.freqanalysis(data, keeptrials=False, parallel=parallel)
+    elif job == "pairs":
+        found = spy.connectivityanalysis(data, method=["csd", "wpli_debiased"], parallel=parallel)
+        result = found["wpli_debiased"]
     else:
         result = spy.selectdata(data, channel=list(range(0, CHANNELS, 2)), parallel=parallel)
     seconds = time.perf_counter() - began
@@ -117,7 +120,8 @@ def main():
     parser.add_argument("--size", choices=("tenth", "full"), default="tenth")
     parser.add_argument("--ray", action="store_true", help="on Ray actors instead of local threads")
     parser.add_argument("--bare", action="store_true", help="compare the average with a bare loop")
-    parser.add_argument("--job", choices=("average", "select"))
+    parser.add_argument("--pairs", action="store_true", help="csd and wpli_debiased of all pairs instead")
+    parser.add_argument("--job", choices=("average", "select", "pairs"))
     parser.add_argument("--path", type=Path)
     parser.add_argument("--trials", type=int)
     options = parser.parse_args()
@@ -133,7 +137,7 @@ def main():
             if options.bare:
                 compare(path, n_trials)
                 continue
-            for job in ("average", "select"):
+            for job in ("pairs",) if options.pairs else ("average", "select"):
                 command = [sys.executable, "-m", "tests.benchmarks.short_trials", "--job", job]
                 command += ["--path", str(path), "--trials", str(n_trials)]
                 command += ["--ray"] if options.ray else []
