@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import workspace
-from rayspy.kernels.loops.powers import FEW, fill_powers, put, spectra_bytes, stack
+from rayspy.kernels.loops.lanes import FEW, workspace
+from rayspy.kernels.loops.powers import fill_powers, put, spectra_bytes, stack
 
 if TYPE_CHECKING:
     from rayspy.kernels.spectral.filterbank import Band
@@ -131,7 +131,8 @@ def _hold_powers(
     starts = [np.zeros(len(numbers), np.int64) for numbers in members]
     for number, job in enumerate(_jobs(members, lengths, n_lines)):
         filters = stack([band(members[f][k]) for f, k in job])
-        fill_powers(z[: filters.n_part], slabs[filters.n_fft], filters, 0, n_lines, held[number : number + 1])
+        rows, slab = held[number : number + 1], slabs[filters.n_fft]
+        fill_powers(z[: filters.n_part], slab, filters, 0, n_lines, held.shape[1] - 1, rows)
         for j, (f, k) in enumerate(job):
             starts[f][k] = number * held[0].size + j * n_lines
     return starts

@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.loops.compiling import compiled
-from rayspy.kernels.loops.lanes import Transform, all_but_last, transform, workspace
+from rayspy.kernels.loops.lanes import FEW, filtered_powers, transform, workspace
 
 if TYPE_CHECKING:
     from rayspy.kernels.spectral.filterbank import Band
 
 Array = NDArray[Any]
 
-FEW = 8
-"""Channels that are put in place at once."""
 _DONE_BYTES = 2**20
 """Squared magnitudes of this size are gathered before they are put in place."""
 _TABLE_BYTES = 2**17
@@ -97,8 +95,8 @@ def powers(slabs: Mapping[int, Array], lines: range, stacks: Sequence[Stack], ou
         for r in range(min(parts, n_rows)):
             target, k = out[:, r::parts, first : first + sum(counts)], 0
             for stack in some:
-                rows = done[k : k + _n_groups(len(stack.values), len(lines)), : target.shape[1] + 1]
-                fill_powers(z_memory[: stack.n_part], slabs[stack.n_fft], stack, r, len(lines), rows)
+                rows, z = done[k : k + _n_groups(len(stack.values), len(lines))], z_memory[: stack.n_part]
+                fill_powers(z, slabs[stack.n_fft], stack, r, len(lines), target.shape[1], rows)
                 k += len(rows)
             put(done, LANES, starts, lines, target)
         first += sum(counts)
@@ -229,31 +227,9 @@ def _runs(
     return sources, targets, widths
 
 
-@compiled
-def last_powers(z: Array, place: Array, out: Array) -> None:
-    """The last pass, and squared magnitudes in the order of time, (time, lane); later ones go to the end."""
-    m, last = len(z) // 4, len(out) - 1
-    for t in range(m):
-        row = place[t]
-        a, b, c, d = z[row], z[row + 1], z[row + 2], z[row + 3]
-        oa, ob = out[min(t, last)], out[min(t + m, last)]
-        oc, od = out[min(t + 2 * m, last)], out[min(t + 3 * m, last)]
-        for q in range(LANES):
-            ar, ai, br, bi = a[q], a[q + LANES], b[q], b[q + LANES]
-            cr, ci, dr, di = c[q], c[q + LANES], d[q], d[q + LANES]
-            sr, si, er, ei = ar + cr, ai + ci, ar - cr, ai - ci
-            ur, ui, jr, ji = br + dr, bi + di, di - bi, br - dr
-            yr, yi = sr + ur, si + ui
-            oa[q] = yr * yr + yi * yi
-            yr, yi = er + jr, ei + ji
-            ob[q] = yr * yr + yi * yi
-            yr, yi = sr - ur, si - ui
-            oc[q] = yr * yr + yi * yi
-            yr, yi = er - jr, ei - ji
-            od[q] = yr * yr + yi * yi
-
-
-def fill_powers(z: Array, slab: Array, stack: Stack, part: int, n_lines: int, done: Array) -> None:
+def fill_powers(
+    z: Array, slab: Array, stack: Stack, part: int, n_lines: int, n_times: int, done: Array
+) -> None:
     """Powers for one part of the time points, as many filters at a time as the lanes have room for.
 
     Parameters
@@ -268,124 +244,16 @@ def fill_powers(z: Array, slab: Array, stack: Stack, part: int, n_lines: int, do
         Number of the part.
     n_lines : int
         So many lanes hold lines.
-    done : ndarray of float32, shape (group, row, 32)
-        Where the powers go. Lanes ``j * n_lines`` and after hold filter j of the group; what is
-        beyond the time points ends up in the last row.
+    n_times : int
+        So many time points are wanted; what is beyond ends up in the row after them.
+    done : ndarray of float32, shape (group, more than n_times, 32)
+        Where the powers go. Lanes ``j * n_lines`` and after hold filter j of the group.
     """
-    _fill_powers(z, slab, stack, part, n_lines, transform(len(z)), done)
-
-
-@compiled
-def _fill_powers(
-    z: Array, slab: Array, stack: Stack, part: int, n_lines: int, plan: Transform, done: Array
-) -> None:
-    together = LANES // n_lines
-    for group in range(len(done)):
-        low = group * together
-        high = min(low + together, len(stack.values))
-        firsts, values = stack.firsts[low:high], stack.values[low:high, part]
-        if together == 1:
-            _multiply(z, slab, firsts[0], values[0, : stack.widths[low]])
-        elif high == low + 2 and firsts[0] == firsts[1]:
-            _multiply_two(z, slab, firsts[0], values, n_lines)
-        elif (firsts == firsts[0]).all():
-            _multiply_several(z, slab, firsts[0], values, n_lines)
-        else:
-            _multiply_each(z, slab, firsts, values, n_lines)
-        all_but_last(z, plan)
-        last_powers(z, plan.place, done[group])
-
-
-@compiled
-def _multiply(z: Array, slab: Array, first: int, response: Array) -> None:
-    """Multiply with some bins of a transfer function; the spectra of real lines are symmetric.
-
-    Products that stand a transform's length apart are added.
-    """
-    half = len(slab) - 1
-    n = 2 * half
-    for j in range(len(response)):
-        k = (first + j) % n
-        mirrored = k > half
-        x, row = slab[n - k if mirrored else k], z[j % len(z)]
-        xr, xi, hr, hi = x[0], x[1], response[j].real, response[j].imag
-        fr, fi = (-hr, -hi) if mirrored else (hr, hi)
-        if j < len(z):
-            for q in range(LANES):
-                row[q] = xr[q] * hr - xi[q] * fi
-                row[q + LANES] = xr[q] * hi + xi[q] * fr
-        else:
-            for q in range(LANES):
-                row[q] += xr[q] * hr - xi[q] * fi
-                row[q + LANES] += xr[q] * hi + xi[q] * fr
-    z[len(response) :] = 0
-
-
-@compiled
-def _multiply_two(z: Array, slab: Array, first: int, responses: Array, n_lines: int) -> None:
-    """Multiply so many lanes with one transfer function and the others with a second one."""
-    half = len(slab) - 1
-    n = 2 * half
-    z[:] = 0
-    for j in range(responses.shape[1]):
-        k = (first + j) % n
-        mirrored = k > half
-        x, row = slab[n - k if mirrored else k], z[j % len(z)]
-        one, other = responses[0, j], responses[1, j]
-        ar, ai, br, bi = one.real, one.imag, other.real, other.imag
-        fi, gi = (-ai, -bi) if mirrored else (ai, bi)
-        fr, gr = (-ar, -br) if mirrored else (ar, br)
-        xr, xi = x[0], x[1]
-        for q in range(LANES):
-            mine = q < n_lines
-            row[q] += xr[q] * (ar if mine else br) - xi[q] * (fi if mine else gi)
-            row[q + LANES] += xr[q] * (ai if mine else bi) + xi[q] * (fr if mine else gr)
-
-
-@compiled
-def _multiply_several(z: Array, slab: Array, first: int, responses: Array, n_lines: int) -> None:
-    """Multiply so many lanes with each transfer function."""
-    half = len(slab) - 1
-    n = 2 * half
-    z[:] = 0
-    h = np.zeros(2 * (LANES + FEW), np.float32)
-    for j in range(responses.shape[1]):
-        k = (first + j) % n
-        mirrored = k > half
-        for f in range(len(responses)):
-            real, imag = responses[f, j].real, responses[f, j].imag
-            for lane in range(f * n_lines, (f + 1) * n_lines, FEW):
-                for q in range(lane, lane + FEW):  # what is too much is overwritten by the next one
-                    h[q] = real
-                for q in range(lane, lane + FEW):
-                    h[q + LANES + FEW] = imag
-        x, row = slab[n - k if mirrored else k], z[j % len(z)]
-        xr, xi = x[0], x[1]
-        sign = np.float32(-1 if mirrored else 1)
-        for q in range(LANES):
-            hr, hi = h[q], h[q + LANES + FEW]
-            row[q] += xr[q] * hr - xi[q] * (sign * hi)
-            row[q + LANES] += xr[q] * hi + xi[q] * (sign * hr)
-
-
-@compiled
-def _multiply_each(z: Array, slab: Array, firsts: Array, responses: Array, n_lines: int) -> None:
-    """The same for transfer functions that begin at different bins."""
-    half = len(slab) - 1
-    n = 2 * half
-    z[:] = 0
-    for f in range(len(responses)):
-        lane = f * n_lines
-        for j in range(responses.shape[1]):
-            k = (firsts[f] + j) % n
-            mirrored = k > half
-            x, row = slab[n - k if mirrored else k], z[j % len(z)]
-            re, im = row[lane : lane + n_lines], row[LANES + lane : LANES + lane + n_lines]
-            xr, xi, hr, hi = x[0], x[1], responses[f, j].real, responses[f, j].imag
-            fr, fi = (-hr, -hi) if mirrored else (hr, hi)
-            for q in range(n_lines):
-                re[q] += xr[q] * hr - xi[q] * fi
-                im[q] += xr[q] * hi + xi[q] * fr
+    room = np.empty((2, LANES + FEW), np.float32)
+    plan = transform(len(z))
+    filtered_powers(
+        z, slab, stack.firsts, stack.widths, stack.values, part, n_lines, plan, room, n_times, done
+    )
 
 
 @compiled

@@ -15,7 +15,7 @@ from rayspy.kernels import lengths as lengths_module
 from rayspy.kernels.lengths import LANES, fast_length, parts_of, radices_of
 from rayspy.kernels.loops import lanes, powers, spectra
 from rayspy.kernels.loops.lanes import line_groups
-from rayspy.kernels.loops.powers import last_powers
+from rayspy.kernels.loops.powers import fill_powers, stack
 from rayspy.kernels.spectral import filterbank
 from rayspy.kernels.spectral.filterbank import Points, Response, Signals
 from rayspy.kernels.spectral.wavelets import morlet, sample_times, sampled_wavelet
@@ -530,7 +530,8 @@ def test_superlets_of_other_lines_are_not_touched_by_numbers_that_are_not_finite
 
 def test_short_results_of_long_transforms_leave_what_is_behind_them():
     """A transform of 60 of which two time points are wanted; the others go to one row."""
-    memory = np.full((9, LANES), np.float32(77))
-    last_powers(np.ones((60, 2 * LANES), np.float32), lanes.transform(60).place, memory[:3])
-    assert (memory[3:] == 77).all()
-    assert (memory[:3] != 77).all()
+    filters = stack([filterbank.Band(240, 60, 0, np.ones((1, 5), np.complex64))])
+    slab, memory = np.ones((121, 2, LANES), np.float32), np.full((1, 9, LANES), np.float32(77))
+    fill_powers(np.empty((60, 2 * LANES), np.float32), slab, filters, 0, LANES, 2, memory)
+    assert (memory[0, 3:] == 77).all()
+    assert (memory[0, :3] != 77).all()
