@@ -70,13 +70,9 @@ def times(z: Array, transfer: Array) -> None:
             row[q], row[q + LANES] = xr * hr - xi * hi, xr * hi + xi * hr
 
 
-@compiled
 def reflect(z: Array, n: int) -> None:
-    """Put the first n rows to the end in reverse, and zeros everywhere else."""
-    for k in range(n):
-        source, target = z[k], z[len(z) - 1 - k]
-        for q in range(2 * LANES):
-            target[q] = source[q]
+    """Put the first n rows, at most half of them, to the end in reverse, and zeros everywhere else."""
+    z[len(z) - n :] = z[:n][::-1]
     z[: len(z) - n] = 0
 
 
@@ -105,13 +101,12 @@ def put_ends(z: Array, lanes: tuple[int, int], n: int, first: int, step: int, la
     while at < first_lane + n_lanes:
         trial, channel = divmod(at, n_channels)
         lane, width = at - first_lane, min(n_channels - channel, first_lane + n_lanes - at)
-        rows = out[trial, :, channel : channel + width]
-        for t in range(min(len(rows), -((first - n) // step))):
-            target, source = rows[t], z[first + t * step, lane : lane + width]
-            for q in range(width):
-                target[q] -= source[q]
-        for t in range(max(0, -((n - 1 - last) // step)), min(len(rows), last // step + 1)):
-            target, source = rows[t], z[last - t * step, LANES + lane : LANES + lane + width]
-            for q in range(width):
-                target[q] -= source[q]
+        for t in range(out.shape[1]):
+            before, after = first + t * step, last - t * step
+            if before < n:
+                for q in range(width):
+                    out[trial, t, channel + q] -= z[before, lane + q]
+            if 0 <= after < n:
+                for q in range(width):
+                    out[trial, t, channel + q] -= z[after, LANES + lane + q]
         at += width

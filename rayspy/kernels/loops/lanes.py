@@ -280,28 +280,29 @@ def _backward(several: Array, plan: Transform) -> None:
                         else:
                             w1r, w1i, w2r, w2i = w[0], w[1], w[2], w[3]
                             w3r, w3i, w4r, w4i = w[4], w[5], w[6], w[7]
-                            for a in range(low + p, high, n):
-                                b, c, d, e = a + m, a + 2 * m, a + 3 * m, a + 4 * m
+                            for at in range(low + p, high, n):
+                                va, vb, vc = z[at], z[at + m], z[at + 2 * m]
+                                vd, ve = z[at + 3 * m], z[at + 4 * m]  # as arrays, which here is faster
                                 for q in range(LANES):
-                                    ar, ai, tr, ti = z[a, q], z[a, q + LANES], z[b, q], z[b, q + LANES]
+                                    ar, ai, tr, ti = va[q], va[q + LANES], vb[q], vb[q + LANES]
                                     br, bi = tr * w1r + ti * w1i, ti * w1r - tr * w1i
-                                    tr, ti = z[c, q], z[c, q + LANES]
+                                    tr, ti = vc[q], vc[q + LANES]
                                     cr, ci = tr * w2r + ti * w2i, ti * w2r - tr * w2i
-                                    tr, ti = z[d, q], z[d, q + LANES]
+                                    tr, ti = vd[q], vd[q + LANES]
                                     dr, di = tr * w3r + ti * w3i, ti * w3r - tr * w3i
-                                    tr, ti = z[e, q], z[e, q + LANES]
+                                    tr, ti = ve[q], ve[q + LANES]
                                     er, ei = tr * w4r + ti * w4i, ti * w4r - tr * w4i
                                     b1r, b1i, b2r, b2i = br + er, bi + ei, br - er, bi - ei
                                     d1r, d1i, d2r, d2i = cr + dr, ci + di, cr - dr, ci - di
-                                    z[a, q], z[a, q + LANES] = ar + b1r + d1r, ai + b1i + d1i
+                                    va[q], va[q + LANES] = ar + b1r + d1r, ai + b1i + d1i
                                     ur, ui = ar + c1 * b1r + c2 * d1r, ai + c1 * b1i + c2 * d1i
                                     vr, vi = s1 * b2i + s2 * d2i, -(s1 * b2r + s2 * d2r)
                                     xr, xi = ar + c2 * b1r + c1 * d1r, ai + c2 * b1i + c1 * d1i
                                     yr, yi = s2 * b2i - s1 * d2i, s1 * d2r - s2 * b2r
-                                    z[b, q], z[b, q + LANES] = ur + vr, ui + vi
-                                    z[c, q], z[c, q + LANES] = xr + yr, xi + yi
-                                    z[d, q], z[d, q + LANES] = xr - yr, xi - yi
-                                    z[e, q], z[e, q + LANES] = ur - vr, ui - vi
+                                    vb[q], vb[q + LANES] = ur + vr, ui + vi
+                                    vc[q], vc[q + LANES] = xr + yr, xi + yi
+                                    vd[q], vd[q + LANES] = xr - yr, xi - yi
+                                    ve[q], ve[q + LANES] = ur - vr, ui - vi
                     m = n
 
 

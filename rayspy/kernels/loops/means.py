@@ -207,7 +207,13 @@ def _multiply_together(held: Array, starts: Array, first: int, product: Array) -
         flat = product.reshape(-1)
         for k in range(len(starts)):
             begin = starts[k] + first * LANES
-            _multiply_run(held[begin : begin + len(flat)], k == 0, flat)
+            x = held[begin : begin + len(flat)]
+            if k == 0:
+                for q in range(len(flat)):
+                    flat[q] = x[q]
+            else:
+                for q in range(len(flat)):
+                    flat[q] *= x[q]
         return
     for t in range(n_rows):
         y = product[t]
@@ -220,16 +226,6 @@ def _multiply_together(held: Array, starts: Array, first: int, product: Array) -
             else:
                 for q in range(width):
                     y[q] *= x[q]
-
-
-@compiled
-def _multiply_run(x: Array, is_first: bool, y: Array) -> None:
-    if is_first:
-        for q in range(len(y)):
-            y[q] = x[q]
-    else:
-        for q in range(len(y)):
-            y[q] *= x[q]
 
 
 @compiled
