@@ -174,13 +174,13 @@ def _convolve(lines: Lines, response: Response, start: int, rows: slice, ones: A
     z = kept(n_fft * LANES, dtype).reshape(n_fft, LANES)
     for some in line_groups(len(lines.levels) * count):
         lanes = some.start, len(some)
-        take(lines.x, lanes, cut, lines.levels, z[np.newaxis])
+        take(lines.x, lanes, cut, lines.levels, z[np.newaxis], 0)
         convolve(z, transfer)
         if not np.isfinite(z[0]).all():
-            take(lines.x, lanes, cut, lines.levels, z[np.newaxis])
+            take(lines.x, lanes, cut, lines.levels, z[np.newaxis], 0)
             lines.mark(some.start, count, clean(z))
             convolve(z, transfer)
-        put(z[np.newaxis, span[0] :], step, lanes, cut, lines.levels, ones, out)
+        put(z[np.newaxis, span[0] :], step, lanes, cut, lines.levels, ones, out, 0)
 
 
 def _segments(response: Response, n_rows: int, step: int) -> tuple[int, int]:

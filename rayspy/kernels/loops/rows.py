@@ -168,7 +168,7 @@ def take(
     cut: Segments,
     levels: Array,
     z: Array,
-    side: int = 0,
+    side: int,
 ) -> None:
     """Put samples less the levels of their lines side by side, and zeros where there are no samples.
 
@@ -242,7 +242,7 @@ def put(
     levels: Array,
     ones: Array,
     out: Array,
-    side: int = 0,
+    side: int,
 ) -> None:
     """Put rows back among the samples, plus the response to the levels.
 

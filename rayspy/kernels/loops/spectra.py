@@ -49,7 +49,7 @@ def fill_slab(x: Array, levels: Array, scales: Array, lines: range, n_bins: int,
     n = 2 * (len(slab) - 1)
     z = kept(n * LANES, np.dtype("f8"))
     samples = z.reshape(n, LANES)
-    take(x, (lines.start, len(lines)), _WHOLE, levels, samples[np.newaxis])
+    take(x, (lines.start, len(lines)), _WHOLE, levels, samples[np.newaxis], 0)
     if (scales != 1).any():
         samples[:, : len(lines)] /= scales[lines.start : lines.stop]
     rows = z.reshape(n // 2, 2 * LANES)
