@@ -14,28 +14,48 @@ import pytest
 
 import rayspy as spy
 
+TOGETHER = ("tests/slurm/", "tests/executors/")
+"""Folders whose tests one process each runs: on SLURM they take turns, executors share a running Ray."""
+WAITING = (
+    "tests/compat/",
+    "tests/launch/",
+    "tests/examples/",
+    "tests/test_cluster.py",
+    "tests/test_readme.py",
+)
+"""Tests that start clusters and scripts: few to a file, but each takes seconds."""
+WEIGHT = 60
+"""Tests that a file of these counts for, at least."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest where several processes share the tests."""
-    if hasattr(config, "workerinput"):
-        sizes = Counter(item.path for item in items)
-        items.sort(key=lambda item: (not _needs_slurm(item.nodeid), -sizes[item.path], item.path))
+    if not hasattr(config, "workerinput"):
+        return
+    sizes = Counter(item.path for item in items)
+
+    def order(item: pytest.Item) -> tuple[int, int, Path]:
+        group, size = _group(item.nodeid), sizes[item.path]
+        weight = max(size, WEIGHT) if item.nodeid.startswith(WAITING) else size
+        return TOGETHER.index(group) if group else len(TOGETHER), -weight, item.path
+
+    items.sort(key=order)
 
 
-def _needs_slurm(nodeid: str) -> bool:
-    return nodeid.startswith("tests/slurm/")
+def _group(nodeid: str) -> str:
+    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), "")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all tests on SLURM, which take turns anyway, to one process, and others file by file."""
+    """Give some folders to one process each, and what else there is file by file to the others."""
     from xdist.scheduler import LoadFileScheduling
 
-    class OneForSlurm(LoadFileScheduling):
+    class FoldersOrFiles(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/slurm" if _needs_slurm(nodeid) else super()._split_scope(nodeid)
+            return _group(nodeid) or super()._split_scope(nodeid)
 
-    return OneForSlurm(config, log)
+    return FoldersOrFiles(config, log)
 
 
 @pytest.fixture(autouse=True)
