@@ -16,6 +16,7 @@ from rayspy.cluster import STARTED_BY_US
 from rayspy.errors import ParallelError
 from rayspy.launch.node import answers
 from rayspy.progress import message
+from rayspy.storage.scratch import make_folders
 
 _LOOK_SECONDS = 0.5
 _LINE_SECONDS = 10.0
@@ -91,7 +92,7 @@ def cluster_folder() -> Path:
     """Folder of the connection and token files; made at first use, for its owner only."""
     chosen = os.environ.get("RAYSPY_CLUSTER_DIR")
     folder = Path(chosen) if chosen else Path.home() / ".rayspy" / "clusters"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(folder)
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise ParallelError(

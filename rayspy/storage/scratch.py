@@ -60,7 +60,7 @@ def _named_home() -> Iterator[None]:
 def _make_private(folder: Path) -> None:
     """Make a folder that only this user can look into."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(folder)
         status = folder.stat()
         if {status.st_uid, folder.lstat().st_uid} != {os.getuid()}:  # the second is that of a link
             raise PathError(folder, hint=f"it belongs to another user; {_OTHER_FOLDER}")
@@ -70,6 +70,12 @@ def _make_private(folder: Path) -> None:
         raise
     except OSError as error:
         raise PathError(folder, hint=f"{error.strerror}; {_OTHER_FOLDER}") from error
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it that are missing; nobody else can enter one, whatever the umask."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 _OTHER_FOLDER = "set RAYSPY_TMPDIR or spy.config.scratch_dir to a folder you can write to"

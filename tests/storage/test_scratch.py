@@ -327,3 +327,15 @@ def test_new_target_is_private_and_unfinished() -> None:
 def test_cleanup_arguments(settings: dict[str, Any], error: type[Exception], name: str) -> None:
     with pytest.raises(error, match=name):
         spy.cleanup(**settings)
+
+
+def test_folders_that_are_made_are_private_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        with spy.config.using(scratch_dir=str(tmp_path / "a" / "b")):
+            folder = session().folder
+    finally:
+        os.umask(before)
+    made = [folder, *(one for one in folder.parents if tmp_path in one.parents)]
+    assert len(made) == 4
+    assert {stat.S_IMODE(one.stat().st_mode) for one in made} == {0o700}
