@@ -15,7 +15,7 @@ import hashlib
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ from rayspy.errors import (
 from rayspy.io.models import check_models, read_models, write_models
 from rayspy.io.readers.syncopy import is_syncopy, load_object
 from rayspy.io.switch import recover, under_construction
-from rayspy.io.writers import whole
+from rayspy.progress import Progress
 from rayspy.storage.faults import reason
 from rayspy.storage.parts import (
     MALFORMED,
@@ -159,8 +159,11 @@ def save(
         raise PathError(folder, exists=True, hint="use overwrite=True to replace it")
     _check_room(out.source, folder)
     try:
-        with under_construction(folder) as building:
-            _write_object(out, building, replaced=folder)
+        with (
+            _told("save", _n_steps(out), f"writing {folder}") as step,
+            under_construction(folder) as building,
+        ):
+            _write_object(out, building, folder, step)
     except ScratchSpaceError as error:
         cause = error.__cause__
         said = reason(cause) if isinstance(cause, OSError) else str(error)
@@ -191,16 +194,46 @@ def _check_room(source: ArraySource, folder: Path) -> None:
         raise PathError(folder, hint=f"no space left on the disk: {room}; {_NOTHING_SAVED}")
 
 
-def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
-    _write_array(data.source, folder, replaced)
+Step = Callable[[int], None]
+"""Is called with the bytes of each file that was written or read."""
+
+
+@contextlib.contextmanager
+def _told(function: str, n_steps: int, intro: str) -> Iterator[Step]:
+    """Say what is done, if it takes long enough to wonder, and how far it is."""
+    progress = Progress(function, n_steps, 0, intro=intro, unit="files").start()
+    try:
+        yield progress.update
+    finally:
+        progress.close()
+
+
+def _n_steps(data: BaseData) -> int:
+    """Parts to write, and files to make checksums of: as many, and the trial definition."""
+    sources = [data.source, *attached_arrays(data).values()]
+    return 2 * sum(_n_parts(source) for source in sources) + 2 * len(sources)
+
+
+def _n_parts(source: ArraySource) -> int:
+    if isinstance(source, PartsSource):
+        return len(source.parts)
+    return sum(1 for _ in pieces(source.shape, source.dtype.itemsize, _PART_BYTES))
+
+
+def _write_object(data: BaseData, folder: Path, replaced: Path, step: Step) -> None:
+    _write_array(data.source, folder, replaced, step)
     attached = attached_arrays(data)
     for name, source in attached.items():
         (folder / name).mkdir()
-        _write_array(source, folder / name, replaced / name)
+        _write_array(source, folder / name, replaced / name, step)
     _write_trials(folder / _TRIALS, data.trialdefinition)
     if models := _models_of(data):
         write_models(folder / _MODELS, models)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        n_bytes = path.stat().st_size
+        files[str(path.relative_to(folder))] = {"bytes": n_bytes, "sha256": sha256(path)}
+        step(n_bytes)
     description = {
         "format": FORMAT,
         "version": VERSION,
@@ -214,10 +247,7 @@ def _write_object(data: BaseData, folder: Path, replaced: Path) -> None:
         "cfg": serializable(data.cfg, "cfg"),
         "info": serializable(data.info, "info"),
         "log": data._log,
-        "files": {
-            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
-            for path in files
-        },
+        "files": files,
     }
     write_json(folder / _DESCRIPTION, description)
     (folder / "object.sha256").write_text(sha256(folder / _DESCRIPTION) + "\n")
@@ -274,8 +304,11 @@ def _read_event_table(table: dict[str, Any]) -> EventData:
     return events
 
 
-def _write_array(source: ArraySource, folder: Path, replaced: Path) -> None:
-    parts = list(_write_parts(source, folder, replaced))
+def _write_array(source: ArraySource, folder: Path, replaced: Path, step: Step) -> None:
+    parts = []
+    for part in _write_parts(source, folder, replaced):
+        parts.append(part)
+        step(math.prod(part.shape) * source.dtype.itemsize)
     if isinstance(source, PartsSource) and Path(source.folder) == replaced.resolve():
         _take_over(replaced / META, folder / META, link=True)  # what other objects know of it stays true
     else:
@@ -319,9 +352,8 @@ def _write_parts(source: ArraySource, folder: Path, replaced: Path) -> Iterator[
                 _take_over(Path(source.folder) / part.file, folder / part.file, link)
                 yield part
             return
-        with whole.telling("save", whole.bytes_of(source)) as seen:
-            for region in pieces(source.shape, source.dtype.itemsize, _PART_BYTES):
-                yield write_part(str(folder), tuple(s.start for s in region), seen(read(region)))
+        for region in pieces(source.shape, source.dtype.itemsize, _PART_BYTES):
+            yield write_part(str(folder), tuple(s.start for s in region), read(region))
 
 
 def _take_over(original: Path, copy: Path, link: bool) -> None:
@@ -583,14 +615,16 @@ def _check_files(
 ) -> None:
     total = sum(int(entry["bytes"]) for entry in files.values())
     everything = total <= config.verify_bytes if checksum is None else checksum
-    for name, entry in files.items():
-        parents = Path(name).parent.parts
-        plain = not parents or (len(parents) == 1 and parents[0] in attached and ".." not in parents)
-        if not plain or any((folder / part).is_symlink() for part in (*parents, name)):
-            raise DamagedDataError(f"{name!r} in {folder / _DESCRIPTION} points out of the folder")
-        known = Path(name).name in (META, _TRIALS, _MODELS)
-        compare = everything or known
-        _check_file(folder / name, entry, compare)
+    with _told("load", len(files), f"checking {folder}") as step:
+        for name, entry in files.items():
+            parents = Path(name).parent.parts
+            plain = not parents or (len(parents) == 1 and parents[0] in attached and ".." not in parents)
+            if not plain or any((folder / part).is_symlink() for part in (*parents, name)):
+                raise DamagedDataError(f"{name!r} in {folder / _DESCRIPTION} points out of the folder")
+            known = Path(name).name in (META, _TRIALS, _MODELS)
+            compare = everything or known
+            _check_file(folder / name, entry, compare)
+            step(int(entry["bytes"]) if compare else 0)
 
 
 def _check_file(path: Path, entry: dict[str, Any], compare: bool) -> None:

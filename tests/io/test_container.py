@@ -469,3 +469,27 @@ def test_nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(pickle, "loads", refuse)
     with pytest.raises(InvalidTypeError):
         spy.AnalogData(tmp_path / "o.npy")
+
+
+@pytest.mark.parametrize("kind", ["memory", "parts"])
+def test_what_takes_long_is_told_file_by_file(kind, tmp_path, monkeypatch):
+    told = []
+
+    class Told(module.Progress):
+        def start(self):
+            told.append([self.function, self.n_blocks, 0, self.unit])
+            return self
+
+        def update(self, n_bytes):
+            told[-1][2] += 1
+
+    monkeypatch.setattr(module, "Progress", Told)
+    with spy.config.using(inmemory_bytes=100 if kind == "parts" else 2**26, block_bytes=400):
+        data = spy.white_noise(nTrials=5, nSamples=50, nChannels=2)
+        data = spy.freqanalysis(data, parallel=False)
+    data.save(filename=tmp_path / "x")
+    spy.load(tmp_path / "x")
+    (save, n_steps, n_done, unit), (load, n_files, n_read, _) = told
+    assert (save, load, unit) == ("save", "load", "files")
+    assert n_steps == n_done > 3
+    assert n_files == n_read > 2
