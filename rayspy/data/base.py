@@ -332,9 +332,18 @@ class BaseData(Operators):
         self._filename = self._source.location or None
 
     @property
-    def dimord(self) -> list[str]:
-        """Names of the dimensions in order."""
-        return list(self._dimord)
+    def dimord(self) -> Any:
+        """Names of the dimensions in order, a list; None of an object without data, unless it was given."""
+        empty = self._source is None and self._dimord == self.default_dimord
+        return None if empty else list(self._dimord)
+
+    @dimord.setter
+    def dimord(self, value: Any) -> None:
+        names = self._check_dimord(value)
+        if self._source is None:
+            self._dimord = names
+        elif names != self._dimord:
+            raise InvalidValueError(f"{list(self._dimord)}, that of the data", "dimord", value)
 
     @property
     def samplerate(self) -> float | None:

@@ -34,10 +34,10 @@ def _label_of(dim: str, doc: str) -> Any:
     every = label_property(dim, doc)
 
     def get(data: CrossSpectralData) -> Array | None:
-        return every.fget(data) if dim in data.dimord else None
+        return every.fget(data) if dim in data._dimord else None
 
     def assign(data: CrossSpectralData, value: Any) -> None:
-        if dim not in data.dimord:
+        if dim not in data._dimord:
             raise InvalidValueError(f"labels of one of {', '.join(data.dimord[1:])}", dim, value)
         every.fset(data, value)
 

@@ -51,3 +51,22 @@ def test_the_scratch_folder_is_shown(monkeypatch, tmp_path):
         assert spy.config.scratch_dir == str(tmp_path / "rayspy" / "scratch")
         assert f"scratch_dir = '{tmp_path}/rayspy/scratch'" in repr(spy.config)
         assert spy.storage.scratch.scratch_root() == tmp_path / "rayspy" / "scratch"
+
+
+@pytest.mark.parametrize(
+    "name", ["AnalogData", "SpectralData", "CrossSpectralData", "SpikeData", "EventData"]
+)
+def test_the_dimord_of_an_empty_object(name):
+    empty = getattr(spy, name)()
+    assert empty.dimord is None
+    assert "dimord" in str(empty)
+    order = list(reversed(empty.default_dimord))
+    empty.dimord = order
+    assert empty.dimord == order
+
+
+def test_the_dimord_of_data_stays(data):
+    data.dimord = ["time", "channel"]
+    with pytest.raises(spy.errors.InvalidValueError, match="dimord"):
+        data.dimord = ["channel", "time"]
+    assert data.dimord == ["time", "channel"]

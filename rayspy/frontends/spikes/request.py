@@ -145,7 +145,7 @@ def cells_of(data: SpikeData, selection: Selection) -> Cells:
     if not len(pairs):
         raise InvalidValueError("selection with at least one unit", "select", dict(selection.select))
     columns = tuple(data.dimord.index(name) for name in data.default_dimord)
-    return Cells(pairs, columns, tuple(_names(data, pairs)))  # type: ignore[arg-type]
+    return Cells(pairs, columns, tuple(_names(data, pairs)))
 
 
 def _names(data: SpikeData, pairs: Array) -> list[str]:
