@@ -131,8 +131,31 @@ spy.freqanalysis(data, parallel=False)
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert "KeyboardInterrupt" in done.stderr
-    assert done.stderr.count("  File ") == 2
-    assert "driver.py" not in done.stderr
+    assert done.stderr.count("  File ") == 1
+    assert 'File "<string>", line 7' in done.stderr
+
+
+def test_other_errors_are_shown_as_ever():
+    """After a Ctrl-C that was caught."""
+    code = """
+import signal
+import rayspy as spy
+from rayspy.executors import driver
+run, driver._execute = driver._execute, lambda *_: signal.raise_signal(signal.SIGINT)
+data = spy.white_noise(nTrials=2)
+for _ in range(2):
+    try:
+        spy.freqanalysis(data, parallel=False)
+    except KeyboardInterrupt:
+        pass
+driver._execute = run
+spy.freqanalysis(data, foilim=[1, 2000])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "InvalidValueError" in done.stderr
+    assert "calling.py" in done.stderr
 
 
 def test_messages_go_to_handlers_of_the_user(caplog):

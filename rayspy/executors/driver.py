@@ -12,6 +12,7 @@ from rayspy.config import config
 from rayspy.errors import PathError
 from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
+from rayspy.executors.interrupts import heard
 from rayspy.executors.outlook import advice, end_if_planning
 from rayspy.executors.reimport import end_if_imported_again
 from rayspy.executors.resume import Journal
@@ -57,8 +58,9 @@ def run_results(
     """
     end_if_imported_again(plan.name)
     end_if_planning(plan, parallel)
-    choice = choose(parallel, plan.memory, plan.name)
-    return _run(plan, choice, observe), choice
+    with heard():
+        choice = choose(parallel, plan.memory, plan.name)
+        return _run(plan, choice, observe), choice
 
 
 def _run(plan: Plan, choice: Choice, observe: Collect | None) -> dict[str, ArraySource]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache, wraps
 from operator import index
+from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from rayspy.data.base import BaseData
@@ -46,6 +48,7 @@ def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return run(**keywords)
         except KeyboardInterrupt as error:
+            __tracebackhide__ = True  # IPython heeds that
             raise _cut_short(function.__name__, error) from None
 
     return called
@@ -63,6 +66,7 @@ def accepts_cfg_only(function: Callable[P, R]) -> Callable[P, R]:
         try:
             made = run(*positional, **keywords)
         except KeyboardInterrupt as error:
+            __tracebackhide__ = True  # IPython heeds that
             raise _cut_short(function.__name__, error) from None
         if isinstance(made, BaseData):
             settings = inspect.signature(function).bind(*positional, **keywords)
@@ -76,7 +80,36 @@ def accepts_cfg_only(function: Callable[P, R]) -> Callable[P, R]:
 def _cut_short(function: str, error: KeyboardInterrupt) -> KeyboardInterrupt:
     """A Ctrl-C that shows the user's line; where it came upon us is told at level DEBUG."""
     message(function, "".join(traceback.format_exception(error)), logging.DEBUG)
-    return KeyboardInterrupt(f"{function} was interrupted")
+    shown = KeyboardInterrupt(f"{function} was interrupted")
+    vars(shown)[_OURS_HIDDEN] = True
+    _hide_ours()
+    return shown
+
+
+_OURS_HIDDEN = "_rayspy_hides_its_frames"
+
+
+def _hide_ours() -> None:
+    """Until the next error that nobody catches: if it is such a Ctrl-C, it is shown without our frames."""
+    before = sys.excepthook
+    if getattr(before, _OURS_HIDDEN, False):
+        return
+
+    def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        if sys.excepthook is hook:
+            sys.excepthook = before
+        if getattr(value, _OURS_HIDDEN, False):
+            trace = value.__traceback__ = _users_frames(trace)
+        before(kind, value, trace)
+
+    vars(hook)[_OURS_HIDDEN] = True
+    sys.excepthook = hook
+
+
+def _users_frames(trace: TracebackType | None) -> TracebackType | None:
+    if trace is None or trace.tb_frame.f_globals.get("__name__", "").split(".")[0] == "rayspy":
+        return None
+    return TracebackType(_users_frames(trace.tb_next), trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
 
 
 _options: set[str] = set()
