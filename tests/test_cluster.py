@@ -1,3 +1,5 @@
+import contextlib
+import http.client
 import os
 import pickle
 import shutil
@@ -108,6 +110,26 @@ def test_token_is_private(local_ray):
     assert not [path for path in logs if secret in path.read_bytes()]
 
 
+def test_only_this_machine_can_reach_it(local_ray):
+    """Neither its processes nor the driver's own listen elsewhere; ``/metrics`` is not there at all."""
+    ours = [*cluster.ray_processes(), psutil.Process()]
+    listening = [
+        (process.name(), connection.laddr)
+        for process in ours
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) > 5
+    assert not [
+        found for found in listening if found[1].ip.removeprefix("::ffff:") not in ("127.0.0.1", "::1")
+    ]
+    for _, address in listening:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            url = f"http://127.0.0.1:{address.port}/metrics"
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                assert b"# HELP" not in answer.read()
+
+
 CONNECT = """
     import ray
     ray.init(address={address!r}, logging_level="ERROR")
@@ -118,12 +140,14 @@ CONNECT = """
 @pytest.mark.slow
 def test_a_client_needs_the_token(local_ray):
     code = CONNECT.format(address=local_ray.address)
+    loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # Ray takes another address instead
     wrong = Path(cluster.state.local.folder) / "wrong"
     wrong.write_text("0" * 64)
-    with_token = in_python(code, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=os.environ["RAY_AUTH_TOKEN_PATH"])
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": os.environ["RAY_AUTH_TOKEN_PATH"]}
+    with_token = in_python(code, **token, **loopback)
     assert "connected 2.0" in with_token.stdout, with_token.stderr
     for environ in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(wrong)}):
-        refused = in_python(code, **environ)
+        refused = in_python(code, **environ, **loopback)
         assert refused.returncode != 0
         assert "connected" not in refused.stdout
 
@@ -369,3 +393,33 @@ def test_a_start_that_is_interrupted_leaves_nothing(failing, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         failing(LEAKS)
     assert cluster.state.starting is None
+
+
+SPAWNS = """
+import os, subprocess, sys, time
+for k in range(6):
+    subprocess.Popen(["sleep", "600.75"], start_new_session=True)
+    time.sleep(0.1)
+    os.makedirs(os.path.join(sys.argv[1], f"again{k}"), exist_ok=True)
+"""
+
+
+def test_what_a_killed_session_was_just_starting_is_ended_too(tmp_path):
+    """Also what has the folder of that Ray in its environment only, and what comes while others are ended."""
+    folder = tmp_path / "r1"
+    folder.mkdir()
+    (folder / "sleep").symlink_to(shutil.which("sleep"))
+    watch = cluster.end.watch(folder)
+    marked = {**os.environ, cluster.environment.FOLDER: str(folder)}
+    found = [
+        subprocess.Popen([folder / "sleep", "600.75"], start_new_session=True),
+        subprocess.Popen(["sleep", "600.75"], env=marked, start_new_session=True),
+        subprocess.Popen([sys.executable, "-S", "-c", SPAWNS, str(folder)], env=marked),
+    ]
+    watch.stdin.close()  # what the kernel does when a process is killed
+    assert watch.wait(20) == 0
+    assert not folder.exists()
+    for process in found:
+        process.wait(5)
+    left = [p for p in psutil.process_iter(["cmdline"]) if "600.75" in (p.info["cmdline"] or ())]
+    assert not [process for process in left if runs(process)]

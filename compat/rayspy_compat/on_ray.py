@@ -101,6 +101,7 @@ class _OnRay:
         return 0 if waiting and waiting >= self._payload_limit else self._slots
 
     def _look(self, now: float) -> None:
+        cluster.check_ray()
         if self.executor.check is not None:
             self.executor.check()
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -156,6 +157,7 @@ class _OnRay:
 
     def finished(self, references: Sequence[Any], timeout: float) -> list[Any]:
         """Wait for one, return all that are done."""
+        cluster.check_ray()
         if not references:
             time.sleep(timeout / 5)
             return []
@@ -171,10 +173,11 @@ class _OnRay:
         try:
             result: Outcome = self._ray.get(reference)
             return result
-        except self._losses() as error:
-            raise Lost(type(error).__name__) from error
         except self._ray.exceptions.RayError as error:
-            raise WorkerError(f"a block of {self.plan.name} failed: {error}") from error
+            cluster.check_ray()
+            if not isinstance(error, self._losses()):
+                raise WorkerError(f"a block of {self.plan.name} failed: {error}") from error
+            raise Lost(type(error).__name__) from error
 
     def _losses(self) -> tuple[type[Exception], ...]:
         errors = self._ray.exceptions
@@ -187,7 +190,7 @@ class _OnRay:
 
     def cancel(self, references: Sequence[Any]) -> None:
         """Kill the workers of these blocks."""
-        if not cluster.ray_is_connected():
+        if not cluster.ray_is_connected() or cluster.why_ended():
             return
         for reference in references:
             with contextlib.suppress(Exception):

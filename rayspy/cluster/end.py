@@ -106,8 +106,13 @@ def main_processes(head: subprocess.Popen[bytes] | None) -> tuple[set[str], set[
     running, ended = set[str](), set[str]()
     for process in _tree(head):
         with contextlib.suppress(_psutil().Error):
-            (running if _lives(process) else ended).add(process.name())
+            (running if lives(process) else ended).add(process.name())
     return running & set(MAIN_PROCESSES), ended & set(MAIN_PROCESSES)
+
+
+def ray_lives() -> bool:
+    """Whether the Ray started here has its main processes."""
+    return state.local is not None and main_processes(state.local.head)[0] == set(MAIN_PROCESSES)
 
 
 def _psutil() -> Any:
@@ -136,7 +141,7 @@ def _processes(local: state.LocalRay) -> list[Any]:
         with contextlib.suppress(psutil.Error):
             if process.pid not in others and _belongs(process, local.folder):
                 found[process.pid] = process
-    return [process for process in found.values() if _lives(process)]
+    return [process for process in found.values() if lives(process)]
 
 
 def _belongs(process: Any, folder: Path) -> bool:
@@ -146,7 +151,8 @@ def _belongs(process: Any, folder: Path) -> bool:
     return bool(process.environ().get(env.FOLDER) == str(folder))
 
 
-def _lives(process: Any) -> bool:
+def lives(process: Any) -> bool:
+    """Whether a process has not ended."""
     with contextlib.suppress(_psutil().Error):
         return bool(process.status() != _psutil().STATUS_ZOMBIE)
     return False
@@ -183,17 +189,28 @@ def restore_sigterm(handler: Any, unless: Any = None) -> None:
 
 # --- when we are killed ------------------------------------------------------------------------------------
 
-# Ray's processes have the folder in their command line, or a title there and open files in the folder.
+# Ray's processes have the folder in their command line, or in their environment; those with a title have lost
+# both, but have files open in the folder. It is looked for until nothing new has come for a while.
 _WHEN_WE_ARE_GONE = """
 read -r _
-for found in /proc/[0-9]*; do
-    [ "${found#/proc/}" = $$ ] && continue
-    if grep -q -a '^ray::' "$found/cmdline"; then ls -l "$found/fd"; else cat "$found/cmdline"; fi |
-        grep -q -a -F -e "$0/" && kill -9 "${found#/proc/}"
+quiet=0
+while [ $quiet -lt 4 ]; do
+    quiet=$((quiet + 1))
+    for found in $(
+        grep -l -a -F -e "$0/" /proc/[0-9]*/cmdline
+        grep -l -a -z -x -F -e "FOLDER=$0" /proc/[0-9]*/environ
+        for title in $(grep -l -a '^ray::' /proc/[0-9]*/cmdline); do
+            ls -l "${title%/*}/fd" | grep -q -F -e "$0/" && echo "$title"
+        done
+    ); do
+        found=${found#/proc/}
+        [ "${found%/*}" = $$ ] || ! kill -9 "${found%/*}" || quiet=0
+    done
+    sleep 0.2
 done
-sleep 0.2
-rm -rf "$0"
-"""
+tries=0
+while [ $tries -lt 10 ] && ! { rm -rf "$0" && sleep 0.2 && [ ! -e "$0" ]; }; do tries=$((tries + 1)); done
+""".replace("FOLDER", env.FOLDER)
 
 
 def watch(folder: Path) -> subprocess.Popen[bytes] | None:

@@ -25,6 +25,7 @@ PATIENCE = {"RAY_health_check_failure_threshold": "3"}
 
 A node is asked every 3 s and may take 10 s: a busy one that manages that is never given up.
 """
+_NO_METRICS = {"RAY_enable_metrics_collection": "0"}
 STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
 
@@ -44,6 +45,21 @@ def worker_environment() -> dict[str, str]:
         **ONE_THREAD,
         **{name: os.environ.get(name, value) for name, value in PATIENCE.items()},
         "PYTHONPATH": os.pathsep.join(own),
+    }
+
+
+def node_environment(folder: Path) -> dict[str, str]:
+    """Environment for a node of Ray with a folder of its own, where its temporary files go as well.
+
+    ``/metrics``, which would answer without a token, is off.
+    """
+    temporary = folder / "t"
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    return {
+        **worker_environment(),
+        **{name: os.environ.get(name, value) for name, value in _NO_METRICS.items()},
+        FOLDER: str(folder),
+        "TMPDIR": str(temporary),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,9 @@ _DASHBOARD_MEMORY = 4 * 2**30
 """The dashboard takes about 1 GB; it is left out where less than this is available."""
 _OWN_MEMORY = 256 * 2**20
 """What Ray's own processes take without the dashboard; workers and objects are not given it."""
+_LOOPBACK = "127.0.0.1"
+_STAY_ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray takes another address of the machine instead unless there can be no other machines."""
 MIN_STORE = 80 * 2**20
 _MAX_STORE = 2 * 10**9
 
@@ -68,7 +73,8 @@ def start_local_ray(
     memory : int, optional
         Memory in bytes Ray may count on; default: what is available.
     node_ip : str, optional
-        Address of this machine under which nodes on other machines find it.
+        Address of this machine under which nodes on other machines find it. Left
+        out: only this machine itself can reach it.
 
     Returns
     -------
@@ -103,9 +109,8 @@ def start_local_ray(
             "include_dashboard": _wants_dashboard(available) if dashboard is None else dashboard,
             "dashboard_host": dashboard_host,
             "log_to_driver": False,
+            "_node_ip_address": node_ip or _LOOPBACK,
         }
-        if node_ip is not None:
-            options["_node_ip_address"] = node_ip
         with waiting("start_local_ray", "starting Ray on this machine"):
             _start(options)
         info = describe()
@@ -191,9 +196,22 @@ def _claim() -> state.LocalRay:
 def _connect(address: str, folder: Path) -> None:
     ray = find.import_ray()
     env.refresh_ray_environment()
-    ray.init(
-        address=address, _temp_dir=_sessions(folder), log_to_driver=False, logging_level=logging.CRITICAL
-    )
+    with _loopback_allowed(address):
+        ray.init(
+            address=address, _temp_dir=_sessions(folder), log_to_driver=False, logging_level=logging.CRITICAL
+        )
+
+
+@contextlib.contextmanager
+def _loopback_allowed(address: str) -> Iterator[None]:
+    """Have Ray connect to this very address: it would take another one of this machine."""
+    constants: Any = importlib.import_module("ray._private.ray_constants")
+    before = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = before and not address.startswith(f"{_LOOPBACK}:")
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
 
 
 def _sessions(folder: Path) -> str:
@@ -203,10 +221,11 @@ def _sessions(folder: Path) -> str:
 
 def _start_head(folder: Path, options: dict[str, Any]) -> subprocess.Popen[bytes]:
     asked = {**options, "_temp_dir": _sessions(folder), "ready": str(folder / "ready"), "parent": os.getpid()}
+    local = _STAY_ON_LOOPBACK if options["_node_ip_address"] == _LOOPBACK else {}
     with (folder / "out").open("wb") as out:
         return subprocess.Popen(
             [*_HEAD, json.dumps(asked)],
-            env={**os.environ, **_DASHBOARD_PATIENCE, **env.worker_environment(), env.FOLDER: str(folder)},
+            env={**os.environ, **_DASHBOARD_PATIENCE, **env.node_environment(folder), **local},
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,

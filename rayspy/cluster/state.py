@@ -34,6 +34,8 @@ tries = 0
 """How often it was asked to try again."""
 failure = ""
 """Why Ray cannot be started here, once that was tried in vain."""
+ended = ("", "")
+"""Address of the last Ray that was seen to end, and why."""
 guard = threading.RLock()
 inherited = False
 """Whether this process was forked off one that a Ray was connected to: the connection is not its own."""

@@ -48,6 +48,7 @@ def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:
     if parallel is False:
         affordable_workers(memory, 1, name)
         return Choice(LocalExecutor(1), "parallel=False")
+    cluster.forget_ended()
     for detect in _plugins():
         found = detect(memory)
         if found is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy import cluster
 from rayspy.config import config
 from rayspy.errors import PathError
 from rayspy.executors.base import Collect
@@ -115,9 +117,16 @@ def _execute(choice: Choice, journal: Journal, done: set[int]) -> None:
 
     try:
         progress.start()
-        _where_it_can_be_read(choice, plan, left, collect)
+        with _watched(choice, journal):
+            _where_it_can_be_read(choice, plan, left, collect)
     finally:
         progress.close()
+
+
+def _watched(choice: Choice, journal: Journal) -> AbstractContextManager[None]:
+    """Look after the Ray that blocks run on, if they do."""
+    on_ray = choice.executor.name in ("ray", "dask-on-ray")
+    return cluster.watched(journal.warn_of) if on_ray else nullcontext()
 
 
 _unseen: set[Path] = set()

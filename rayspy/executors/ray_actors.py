@@ -365,11 +365,16 @@ class _Run:
             self._pool.drop([slot for slot in self._pool.slots if slot.busy])
             self._pool.greet()
             while self._queue or self._in_flight():
+                cluster.check_ray()
                 self._look_at_nodes()
                 self._feed()
                 self._receive()
+        except Exception:
+            cluster.check_ray()
+            raise
         finally:
-            self._pool.drop([slot for slot in self._pool.slots if slot.busy])
+            if not cluster.why_ended():
+                self._pool.drop([slot for slot in self._pool.slots if slot.busy])
 
     def _in_flight(self) -> int:
         return sum(len(slot.tasks) for slot in self._team)

@@ -22,7 +22,7 @@ from rayspy.errors import ParallelError, WorkerError
 from rayspy.executors.base import Collect
 from rayspy.executors.sinks import Sink, discard
 from rayspy.planning.plan import Plan, Receipt
-from rayspy.progress import message
+from rayspy.progress import message, warn
 from rayspy.storage import leftovers, scratch
 from rayspy.storage.identity import NoIdentityError, fingerprint
 from rayspy.storage.parts import PartsTarget
@@ -58,6 +58,7 @@ class Journal:
     key: str = ""
     _marked: bool = False
     _done_without: bool = False
+    _warned: bool = False
     _n_done: int = 0
     _notes: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -137,15 +138,24 @@ class Journal:
         leftovers.mark(Path(self.sink.target.folder), leftovers.Mark(self.key, plan.name, plan.n_blocks))
         scratch.stay_alive(scratch.session())
 
+    def warn_of(self, why: str) -> None:
+        """Say that the run is about to end and what is kept of it; there may be no time for more."""
+        self._warned = True
+        left = self._finished() if self._marked else "nothing of this run is kept, it was too short"
+        warn(self.sink.plan.name, f"{why}; {left}")
+
+    def _finished(self) -> str:
+        n = f"{self._n_done} of {self.sink.plan.n_blocks} blocks are finished"
+        return f"{n} and kept: the same call goes on with them"
+
     def end(self, error: BaseException) -> None:
         """After an error: keep what is worth it, remove the rest."""
         if isinstance(error, SystemExit):
             scratch.ended_early(os.getpid())
         self.sink.abandon()
         if self._marked and isinstance(error, _WORTH_KEEPING) and self._kept():
-            plan = self.sink.plan
-            n = f"{self._n_done} of {plan.n_blocks} blocks are finished"
-            message(plan.name, f"{n} and kept: the same call goes on with them")
+            if not self._warned:
+                message(self.sink.plan.name, self._finished())
         else:
             discard(self.sink)
 

@@ -22,7 +22,7 @@ from rayspy.launch.connection import (
     write_connection,
     write_token,
 )
-from rayspy.launch.node import READY, NodeSpec, memory_and_store
+from rayspy.launch.node import READY, RELEASE, NodeSpec, memory_and_store
 from rayspy.launch.processes import (
     Patience,
     adopt_orphans,
@@ -37,6 +37,15 @@ _HEAD_LOOK_SECONDS = 2.0
 _NODES_LOOK_SECONDS = 3.0
 _END_SECONDS = 5.0
 """How long a script or a step may take to end after a signal."""
+_LOST_SECONDS = 20.0
+"""How long a script may go on whose Ray has ended."""
+_STARTS = 3
+"""So many times a script is started where Ray ends before it does."""
+_START = "RAYSPY_JOB_START"
+_GUARDS = 2
+"""So many hosts beside the first look whether that is lost,"""
+_GUARD_SECONDS = 3600.0
+"""and wait so long for SLURM to notice."""
 _HOSTS_NAMED = 8
 _DASHBOARD, _DRIVER = 10**9, 5 * 10**8
 """Memory in bytes that is left for them on the first host."""
@@ -82,18 +91,32 @@ def run_script(command: Sequence[str]) -> int:
     if not script.is_file():
         raise InvalidValueError("path of a Python script", "script", script)
     allocation = _begin(script.name)
+    status, lost = _run_once(allocation, command)
+    start = int(os.environ.get(_START, "1"))
+    if status and lost and start < _STARTS:
+        warn("job", f"the head of Ray ended before {script.name} did: start {start + 1} of {_STARTS} begins")
+        os.environ[_START] = str(start + 1)
+        os.execv(sys.executable, [sys.executable, "-m", "rayspy", "job", *command])
+    message("job", f"{script.name} ended with status {status}")
+    return status
+
+
+def _run_once(allocation: Allocation, command: Sequence[str]) -> tuple[int, bool]:
+    """Exit status of the script, and whether Ray had ended before it did."""
     with _ray_on(allocation, dashboard=False) as (info, token, nodes):
         nodes.wait(_node_seconds())
         environ = {**os.environ, **_way_to(info, token), "PYTHONUNBUFFERED": "1"}
         with _started([sys.executable, *command], environ) as process:
-            while process.poll() is None:
-                nodes.report_losses()
+            head = _Head()
+            while process.poll() is None and head.lost_for() < _LOST_SECONDS:
+                if not head.lost_for():
+                    nodes.report_losses()
                 time.sleep(_LOOK_SECONDS)
-        nodes.report_losses(now=True)
+        lost = not cluster.ray_lives()
+        if not lost:
+            nodes.report_losses(now=True)
         status = process.returncode
-    status = status if status >= 0 else 128 - status
-    message("job", f"{script.name} ended with status {status}")
-    return status
+    return status if status >= 0 else 128 - status, lost
 
 
 def run_cluster() -> int:
@@ -113,7 +136,7 @@ def run_cluster() -> int:
         try:
             nodes.wait(_node_seconds())
             message("job", f"the cluster is up: spy.connect(job={allocation.job}), {path}")
-            while _head_lives():
+            while cluster.ray_lives():
                 nodes.report_losses()
                 time.sleep(_HEAD_LOOK_SECONDS)
         finally:
@@ -133,7 +156,7 @@ def run_workers(job: str | None) -> int:
     allocation = _begin("more nodes")
     connection = find_connection(job, _head_seconds())
     os.environ.update(connection.environment())
-    nodes = Nodes(connection.address)
+    nodes = Nodes(connection.address, allocation.own.host)
     try:
         for share in allocation.shares:
             nodes.start(share)
@@ -187,7 +210,7 @@ def _ray_on(allocation: Allocation, dashboard: bool) -> Iterator[tuple[cluster.C
     try:
         info = _start_head(allocation, token, dashboard)
         os.environ.update(_way_to(info, token))
-        nodes = Nodes(info.address, _hosts_alive)
+        nodes = Nodes(info.address, allocation.own.host, _hosts_alive)
         for share in allocation.shares[1:]:
             nodes.start(share)
         yield info, token, nodes
@@ -241,11 +264,21 @@ def _since(began: float) -> str:
     return f"{time.monotonic() - began:.0f} s"
 
 
-def _head_lives() -> bool:
-    import psutil
+class _Head:
+    """Tells now and then whether the Ray started here still runs."""
 
-    names = [process.name() for process in psutil.Process().children(recursive=True)]
-    return any("gcs_server" in name for name in names) and any("raylet" in name for name in names)
+    def __init__(self) -> None:
+        self._seen = self._looked = time.monotonic()
+        self._lives = True
+
+    def lost_for(self) -> float:
+        """Seconds since it ran, 0 if it does."""
+        now = time.monotonic()
+        if now - self._looked >= _HEAD_LOOK_SECONDS:
+            self._looked, self._lives = now, cluster.ray_lives()
+        if self._lives:
+            self._seen = now
+        return now - self._seen
 
 
 @contextlib.contextmanager
@@ -259,6 +292,9 @@ def _started(command: Sequence[str], environ: dict[str, str]) -> Iterator[subpro
             process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_END_SECONDS)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 # --- nodes on the other hosts ------------------------------------------------------------------------------
@@ -298,13 +334,16 @@ class Nodes:
     ----------
     address : str
         Of the head, host:port. The token is in the environment.
+    first : str
+        First host of this job.
     alive : callable, optional
         Returns the names of the hosts whose nodes the head knows: srun does not
         notice that a host is gone.
     """
 
-    def __init__(self, address: str, alive: Callable[[], set[str]] | None = None) -> None:
+    def __init__(self, address: str, first: str, alive: Callable[[], set[str]] | None = None) -> None:
         self._address = address
+        self._first = first
         self._alive = alive
         self._next_look = 0.0
         self._steps: list[_Step] = []
@@ -313,7 +352,11 @@ class Nodes:
 
     def start(self, share: Share) -> None:
         """Start a node on one host; returns at once."""
-        spec = NodeSpec(self._address, "", share.cpus, share.memory, leash=True)
+        first = self._first if share.host != self._first and len(self._steps) < _GUARDS + 1 else ""
+        patience = 0.0 if self._alive is None else _GUARD_SECONDS
+        spec = NodeSpec(
+            self._address, "", share.cpus, share.memory, leash=True, first=first, patience=patience
+        )
         process = subprocess.Popen(
             [*_srun(share.host), *spec.arguments()],
             stdin=subprocess.PIPE,
@@ -389,11 +432,13 @@ class Nodes:
         warn("job", f"the Ray node on {step.host} is gone; its blocks run elsewhere")
 
     def release(self) -> None:
-        """Have all steps end, by closing their input: srun answers a signal by killing them at once."""
+        """Have all steps end, by a word to them: srun answers a signal by killing them at once."""
         for step in self._steps:
             step.reported = True
-            if step.process.stdin is not None:
-                step.process.stdin.close()
+            if step.process.stdin is not None and not step.process.stdin.closed:
+                with contextlib.suppress(OSError):
+                    step.process.stdin.write(f"{RELEASE}\n")
+                    step.process.stdin.close()
 
     def stop(self) -> None:
         """End all steps; returns when they have ended."""

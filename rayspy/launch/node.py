@@ -6,6 +6,7 @@ and leaves neither processes nor files.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -19,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rayspy import cluster
+from rayspy.launch.guard import end_job_without
 from rayspy.launch.processes import (
     adopt_orphans,
     die_with_parent,
@@ -30,6 +32,8 @@ from rayspy.limits import available_memory
 
 READY = "rayspy-node-ready "
 """Begins the line that is printed when the node has joined; its folder follows."""
+RELEASE = "end"
+"""Said to a node on a leash that is to end."""
 SESSIONS = "s"
 """Ray's own folder within that of the node; short, as there are sockets in it."""
 _LOOK_SECONDS = 0.2
@@ -61,7 +65,11 @@ class NodeSpec:
     parent: int = 0
     """Process the node must not outlive; 0: the one that starts it."""
     leash: bool = False
-    """End when standard input is closed."""
+    """End at a word on standard input, or when that is closed."""
+    first: str = ""
+    """First host of the SLURM job, if this node is to end the job when that is lost."""
+    patience: float = 0.0
+    """How long to wait, in seconds, for SLURM to notice that."""
 
     def arguments(self) -> list[str]:
         """Return a command line that starts this node."""
@@ -123,16 +131,28 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
     adopt_orphans()
     end_on_signals()
     parent = spec.parent or os.getppid()
+
+    def tell(text: str) -> None:
+        with contextlib.suppress(OSError):  # whoever listened may be gone
+            say(text)
+
+    end = _run_and_tidy(spec, parent, tell)
+    if end.alone and spec.first:
+        tell(end_job_without(spec.first, spec.patience, lambda: spec.leash and _leash() == RELEASE))
+    return end.status
+
+
+def _run_and_tidy(spec: NodeSpec, parent: int, say: Callable[[str], None]) -> _End:
     folder, lock = cluster.claim_folder()
     try:
         try:
             for _ in range(cluster.ATTEMPTS - 1):
-                status, was_ready = _look_after(_started(spec, folder), spec, folder, parent, say)
-                if status == 0 or was_ready:
-                    return status
+                end = _look_after(_started(spec, folder), spec, folder, parent, say)
+                if end.status == 0 or end.joined:
+                    return end
                 end_descendants()
                 shutil.rmtree(folder / SESSIONS, ignore_errors=True)
-            return _look_after(_started(spec, folder), spec, folder, parent, say)[0]
+            return _look_after(_started(spec, folder), spec, folder, parent, say)
         finally:  # whoever hears why the node ends may send a signal right then
             ignore_signals()
     finally:
@@ -141,11 +161,21 @@ def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:
         lock.close()
 
 
+@dataclass(frozen=True)
+class _End:
+    """How a node ended."""
+
+    status: int
+    joined: bool
+    alone: bool = False
+    """Whether nobody had said that it should."""
+
+
 def _started(spec: NodeSpec, folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "out").open("wb") as out:
         return subprocess.Popen(
             ray_command(spec, folder),
-            env=_environment(),
+            env=_environment(folder),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -154,30 +184,31 @@ def _started(spec: NodeSpec, folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    return {**kept, **cluster.worker_environment()}
+    return {**kept, **cluster.node_environment(folder)}
 
 
 def _look_after(
     ray: subprocess.Popen[bytes], spec: NodeSpec, folder: Path, parent: int, say: Callable[[str], None]
-) -> tuple[int, bool]:
-    """Exit status, and whether the node had joined."""
+) -> _End:
     ready, next_look, head = False, time.monotonic(), _Head(spec.address)
-    while os.getppid() == parent and not (spec.leash and _input_closed()):
+    while os.getppid() == parent:
+        if spec.leash and (leash := _leash()):
+            return _End(0, ready, leash != RELEASE)
         if not ready and "Ray runtime started" in _output(folder):
             ready = True
             say(f"{READY}{folder}")
         if ray.poll() is not None:
             say(f"Ray ended with status {ray.returncode}: {_output(folder)[-500:].strip()}")
-            return 1, ready
+            return _End(1, ready)
         if time.monotonic() >= next_look:
             next_look += _HEAD_SECONDS
             if head.is_gone():
                 say("the head of this Ray is gone")
-                return 0, ready
+                return _End(0, ready, alone=True)
         time.sleep(_LOOK_SECONDS)
-    return 0, ready
+    return _End(0, ready)
 
 
 class _Head:
@@ -197,8 +228,11 @@ class _Head:
         return self._refused >= _HEAD_MISSES or time.monotonic() - self._heard > _HEAD_SILENCE
 
 
-def _input_closed() -> bool:
-    return bool(select.select([0], [], [], 0)[0]) and not os.read(0, 1024)
+def _leash() -> str:
+    """What came from standard input: nothing, `RELEASE`, or that it was closed without a word."""
+    if not select.select([0], [], [], 0)[0]:
+        return ""
+    return RELEASE if os.read(0, 1024) else "closed"
 
 
 def _output(folder: Path) -> str:

@@ -400,7 +400,7 @@ STUBBORN = "import time; print('rayspy-node-ready /f', flush=True); time.sleep(1
 def nodes(monkeypatch):
     monkeypatch.setattr(job, "_srun", lambda host: [sys.executable, "-c", globals()[host.upper()]])
     monkeypatch.setattr(job, "_END_SECONDS", 0.5)
-    made = job.Nodes("127.0.0.1:1")
+    made = job.Nodes("127.0.0.1:1", "n1")
     yield lambda *kinds: [made.start(sizes.Share(kind, 1, 0)) for kind in kinds] and made
     made.stop()
     assert all(step.process.wait(5) is not None for step in made._steps)
