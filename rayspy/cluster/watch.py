@@ -11,7 +11,9 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from rayspy.cluster import find, state
@@ -19,6 +21,9 @@ from rayspy.cluster.end import MAIN_PROCESSES, lives, shutdown_local_ray
 from rayspy.errors import ParallelError
 
 _LOOK_SECONDS = 0.1
+"""How often processes are looked at where the kernel cannot tell that one ends,"""
+_PATIENCE_SECONDS = 5.0
+"""and where it can: it does so at once."""
 
 
 @contextlib.contextmanager
@@ -30,42 +35,74 @@ def watched(tell: Callable[[str], None]) -> Iterator[None]:
     tell : callable
         Called at once, in another thread, with what has happened: there may be no time for more.
     """
-    if not find.ray_is_connected():
+    watch = _current_watch()
+    if watch is None:
         yield
         return
-    address, processes, over = find.context().gcs_address, _main_processes(), threading.Event()
-
-    def look() -> None:
-        with _ends_of(processes.values()) as wait:
-            while not over.is_set():
-                wait(_LOOK_SECONDS)
-                gone = [name for name, process in processes.items() if not lives(process)]
-                if gone and not over.is_set():
-                    state.ended = address, f"Ray has ended: its {' and '.join(gone)} was killed or broke down"
-                    tell(state.ended[1])
-                    return
-
-    thread = threading.Thread(target=look, name="rayspy-watch", daemon=True)
-    thread.start()
+    watch.listeners.append(tell)
     try:
         yield
     finally:
-        over.set()
-        thread.join()
+        watch.listeners.remove(tell)
+        if threading.current_thread() is threading.main_thread():
+            forget_ended()  # it would end this process a minute later
+
+
+@dataclass
+class _Watch:
+    """Looks after one Ray in a thread of its own, as long as this process is connected to it."""
+
+    address: str
+    owner: int
+    processes: dict[str, Any]
+    listeners: list[Callable[[str], None]] = field(default_factory=list)
+
+    def look(self) -> None:
+        with _ends_of(self.processes) as wait:
+            while self is _watch:
+                wait()
+                gone = [name for name, process in self.processes.items() if not lives(process)]
+                if gone:
+                    state.ended = (
+                        self.address,
+                        f"Ray has ended: its {' and '.join(gone)} was killed or broke down",
+                    )
+                    for tell in list(self.listeners):
+                        tell(state.ended[1])
+                    return
+
+
+_watch: _Watch | None = None
+
+
+def _current_watch() -> _Watch | None:
+    """The watch of the connected Ray; begins at first use."""
+    global _watch
+    if not find.ray_is_connected():
+        return None
+    address = find.context().gcs_address
+    if _watch is None or (_watch.address, _watch.owner) != (address, os.getpid()):
+        state.ended = "", ""
+        _watch = _Watch(address, os.getpid(), _main_processes())
+        threading.Thread(target=_watch.look, name="rayspy-watch", daemon=True).start()
+    return _watch
 
 
 @contextlib.contextmanager
-def _ends_of(processes: Iterable[Any]) -> Iterator[Callable[[float], None]]:
-    """Yield what waits for so many seconds, or until a process ends: every millisecond may count."""
+def _ends_of(processes: dict[str, Any]) -> Iterator[Callable[[], None]]:
+    """Yield what waits a while, or until a process ends: every millisecond may count."""
     with contextlib.ExitStack() as stack:
         numbers = []
-        for process in processes:
+        for process in processes.values():
             with contextlib.suppress(OSError, AttributeError):
                 numbers.append(os.pidfd_open(process.pid))
                 stack.callback(os.close, numbers[-1])
 
-        def wait(seconds: float) -> None:
-            select.select(numbers, [], [], seconds)
+        def wait() -> None:
+            if len(numbers) == len(processes):
+                select.select(numbers, [], [], _PATIENCE_SECONDS)
+            else:
+                time.sleep(_LOOK_SECONDS)
 
         yield wait
 

@@ -70,6 +70,7 @@ def test_a_killed_actor_does_not_change_a_bit(local_ray, in_memory):
 
 
 LOSES_RAY = """
+import sys
 import time
 import psutil
 import rayspy as spy
@@ -82,41 +83,44 @@ from tests.executors.test_ray_faults import noise, slow_plan
 spy.config.dashboard, spy.config.resume_after, spy.config.num_cpus = False, 0.1, 2
 data = noise(12)
 plan = slow_plan(data)
-for victim in ("raylet", "gcs_server"):
-    seen = []
+seen = []
 
-    def kill(receipt):
-        seen.append(receipt)
-        if len(seen) == 8:
-            [p.kill() for p in psutil.Process().children(recursive=True) if p.name() == victim]
-            time.sleep(0.2)  # it is seldom the very moment before Ray is asked
 
-    try:
-        run_plan(plan, True, kill)
-    except ParallelError as error:
-        print(error, flush=True)
+def kill(receipt):
+    seen.append(receipt)
+    if len(seen) == 8:
+        [p.kill() for p in psutil.Process().children(recursive=True) if p.name() == sys.argv[1]]
+        time.sleep(0.2)  # it is seldom the very moment before Ray is asked
+
+
+try:
+    run_plan(plan, True, kill)
+except ParallelError as error:
+    print(error, cluster.ray_is_connected(), flush=True)
 source, _ = run_plan(plan, False)
-print((read_all(source) == data.data[()]).all(), cluster.ray_is_connected())
+print((read_all(source) == data.data[()]).all())
 """
 
 
 @pytest.mark.slow
-def test_a_ray_that_breaks_down_is_an_error_and_the_next_call_goes_on(tmp_path):
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_ray_that_breaks_down_is_an_error_and_the_next_call_goes_on(tmp_path, name):
     """Ray's library would end the process, with a raylet gone at once and else after a minute."""
     done = subprocess.run(
-        [sys.executable, "-c", LOSES_RAY],
+        [sys.executable, "-c", LOSES_RAY, name],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "RAYSPY_TMPDIR": str(tmp_path)},
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
-    lines = done.stdout.splitlines()
-    assert [line.split(" was killed")[0] for line in lines[:2]] == [
-        f"Ray has ended: its {name}" for name in ("raylet", "gcs_server")
+    if "Ray cannot be used" in done.stderr:
+        pytest.skip("the machine is too busy to start Ray")
+    assert done.stdout.splitlines() == [
+        f"Ray has ended: its {name} was killed or broke down False",
+        "True",
     ], done.stderr
-    assert lines[2] == "True False"
     assert done.returncode == 0
-    assert done.stderr.count("and kept: the same call goes on with them") == 2
-    assert len(re.findall(r"resuming: \d+ of 60 blocks done", done.stderr)) == 2
+    assert "and kept: the same call goes on with them" in done.stderr
+    assert re.search(r"resuming: \d+ of 60 blocks done", done.stderr)
 
 
 def test_an_error_in_a_block_arrives_as_it_was(local_ray, scratch):

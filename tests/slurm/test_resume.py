@@ -10,7 +10,7 @@ import pytest
 from tests.slurm.helpers import ROOT, read, wait_until
 
 SBATCH = ROOT / "slurm" / "rayspy.sbatch"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 N_BLOCKS = 60
 SCRIPT = """
@@ -60,6 +60,44 @@ def test_a_requeued_job_computes_only_what_was_not_finished(slurm, tmp_path, scr
     assert "the same bits" in read("log")
     slurm.clean()
     assert not list((tmp_path / "scratch").rglob("*.arrow"))
+
+
+def hosts_of(job):
+    listed = subprocess.run(
+        ["squeue", "-h", "-j", job, "-o", "%N"], capture_output=True, text=True, check=True
+    )
+    words = ["scontrol", "show", "hostnames", listed.stdout.strip()]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_job_that_loses_its_first_host_is_run_again(slurm, tmp_path, script):
+    """SLURM by itself lets it go on with nothing to run; it notices a lost host after two minutes here."""
+    job = slurm.submit("--output=log", "--nodes=2", "--cpus-per-task=1", "--mem=1800M", SBATCH, script)
+    wait_until(lambda: len(computed(tmp_path)) >= N_BLOCKS // 2, 100, "half of the run")
+    first = hosts_of(job)[0]
+    slurm.hosts[first].kill()
+    subprocess.run(["scontrol", "update", f"nodename={first}", "state=down", "reason=lost"], check=True)
+    assert slurm.wait_job(job, 150) == ("COMPLETED", "0"), read("log")
+    assert "(restart 1)" in read("log")
+    assert re.search(rf"resuming: \d+ of {N_BLOCKS} blocks done", read("log"))
+    assert len(computed(tmp_path)) <= N_BLOCKS + 4
+    assert "the same bits" in read("log")
+    slurm.clean()
+
+
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_head_that_breaks_down_is_started_again_with_the_script(slurm, tmp_path, script, name):
+    job = slurm.submit("--output=log", "--nodes=2", "--cpus-per-task=1", "--mem=1800M", SBATCH, script)
+    wait_until(lambda: len(computed(tmp_path)) >= N_BLOCKS // 2, 100, "half of the run")
+    (process,) = [p for p in slurm.hosts[hosts_of(job)[0]].processes() if p.name() == name]
+    process.kill()
+    assert slurm.wait_job(job, 100) == ("COMPLETED", "0"), read("log")
+    assert f"Ray has ended: its {name} was killed or broke down" in read("log")
+    assert "start 2 of 3 begins" in read("log")
+    assert re.search(rf"resuming: \d+ of {N_BLOCKS} blocks done", read("log"))
+    assert len(computed(tmp_path)) <= N_BLOCKS + 4
+    assert "the same bits" in read("log")
+    slurm.clean()
 
 
 def test_a_job_killed_outright_and_submitted_again(slurm, tmp_path, script):
