@@ -30,7 +30,7 @@ def compiled(loop: Loop) -> Loop:
     others wait for it. Sums and products stay as they are written (no fused
     multiply-add, no reordering), so that every processor gives the same bits.
     """
-    made: Any = numba.njit(nogil=True, error_model="numpy")(loop)
+    made: Any = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(loop)  # C calls none
     with contextlib.suppress(RuntimeError):  # Numba found no folder that it can write to
         made._cache = _Kept(loop)
     kept: Loop = made
