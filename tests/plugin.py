@@ -8,7 +8,7 @@ import numpy as np
 from rayspy.data.quantity import SQUARED, Meaning
 from rayspy.frontends.calling import accepts_cfg
 from rayspy.frontends.compute import compute, plan_for, selected
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.copying import Copying
 from rayspy.methods.reductions import Layout, Reduction, over_trials
 from rayspy.methods.reductions.base import shape_of
@@ -40,11 +40,11 @@ class Teager(Method):
             like.labels, energy,
         )  # fmt: skip
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         return teager_energy
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        return 5 * 8 * length
+    def work(self, length: int, itemsize: int) -> Work:
+        return Work(line_bytes=5 * 8 * length)
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ def _from_payload(plan: Plan, block: Block, payload: Array, chunk: Chunk) -> Arr
 
 def _compute(plan: Plan, chunk: Chunk, x: Array, out: Array) -> None:
     """Run the kernel on a chunk; long trials go through it a few channels at a time."""
-    kernel = plan.kernel(chunk)
+    kernel = plan.method.kernel(chunk.part)
     width = x.shape[-1] if x.shape[0] > 1 else tile_channels(plan, x.shape[1], x.shape[-1])
     for low in range(0, x.shape[-1], width):
         view = out if width >= x.shape[-1] else out[..., low : low + width]

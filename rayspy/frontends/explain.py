@@ -35,6 +35,7 @@ from rayspy.frontends.spikes.psth import spike_fano, spike_psth, spike_rate
 from rayspy.frontends.spikes.xcorr import spike_density, spike_xcorr
 from rayspy.frontends.statistics.summary import itc, mean, median, std, var
 from rayspy.frontends.statistics.timelockanalysis import timelockanalysis
+from rayspy.methods.base import Part
 from rayspy.planning.memory import Memory
 from rayspy.planning.plan import Plan, Receipt, make_plan
 from rayspy.storage.scratch import check_space, free_bytes, new_target
@@ -328,7 +329,7 @@ def _n_fits(fits: Plan) -> int:
 
 def _measured_fit(fits: Plan, spectra: Any) -> float:
     """Fit a model to the first of some spectra, (row, taper, freq, channel); returns the seconds it took."""
-    fit = fits.method.kernel(1)
+    fit = fits.method.kernel(Part(1))
     one = np.asarray(spectra[np.newaxis, :1, :1, :, :1], fits.spec.dtype)
     seconds = np.inf
     for _ in range(2):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class Kernel(Protocol):
-    """Array function of a bound method."""
+    """Array function of a method that is bound to a `Part`."""
 
     def __call__(self, x: Array, out: Array | None = None) -> Array:
         """Turn ``(trial, time, ..., channel)`` into ``(trial, rows, ..., channel)``."""
@@ -29,8 +29,7 @@ class InputSpec:
     """The selected input: everything a method may know before data are read.
 
     `labels` has an entry per dimension other than time; `trialdefinition` has a
-    row per selected trial. With `variants` the method's ``kernel_at(length, variant)``
-    is called instead of ``kernel(length)``.
+    row per selected trial.
     """
 
     kind: str
@@ -40,7 +39,7 @@ class InputSpec:
     trialdefinition: NDArray[np.float64]
     labels: Mapping[str, NDArray[Any]]
     variants: NDArray[np.int64] | None = None
-    """Number per trial for methods that treat trials of equal length differently."""
+    """Number per trial for methods that treat trials of equal length differently: `Part.variant`."""
     trial_ids: NDArray[np.int64] | None = None
     """Numbers that the trials have in the object they come from; None: 0, 1, 2 ..."""
 
@@ -126,18 +125,71 @@ def inner_dims(dims: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dim for dim in ENGINE_DIMS if dim in dims)
 
 
-class Method(ABC):
-    """An analysis with its parameters, as a frozen picklable value.
+@dataclass(frozen=True)
+class Part:
+    """What a kernel is bound to: trials of one length, and what of their results it makes.
 
-    Methods may be `Divisible` or `Banded`, too. With trials of different variants
-    ``kernel_at(length, variant)`` is called, see `rayspy.planning.work`.
+    Attributes
+    ----------
+    length : int
+        Samples per trial.
+    variant : int
+        See `InputSpec.variants`; 0 where trials have none.
+    rows : range or None
+        Rows of the result, for methods that take them; the kernel then gets the samples
+        that `Method.samples` names. None: all rows, from all samples.
+    freqs : range or None
+        Frequencies of the result, for methods that take them. None: all of them.
     """
+
+    length: int
+    variant: int = 0
+    rows: range | None = None
+    freqs: range | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call of a kernel takes.
+
+    Attributes
+    ----------
+    line_bytes : int
+        Memory per trial and channel besides input and output.
+    shared_bytes : int
+        Memory that does not grow with the number of trials and channels.
+    weight : float or None
+        Work per byte of output, compared to a plain transform; None: not known.
+    all_lines : bool
+        Whether a call should have all channels, because what they share takes long to make.
+    """
+
+    line_bytes: int = 0
+    shared_bytes: int = 0
+    weight: float | None = None
+    all_lines: bool = False
+
+
+class Method(ABC):
+    """An analysis with its parameters, as a frozen picklable value."""
 
     name: ClassVar[str]
     holds_gil: ClassVar[bool] = False
     """Whether threads of one process wait for each other."""
     tells_nan: ClassVar[bool] = True
     """Whether users are told which trials have NaNs."""
+    takes_rows: ClassVar[bool] = False
+    """Whether long trials can be computed in pieces along time: `Part.rows`, `piece_rows`, `samples`.
+
+    Where a trial is cut depends on its length and on the method only, so that
+    results are the same however the pieces are shared out among blocks.
+    """
+    takes_freqs: ClassVar[bool] = False
+    """Whether runs of frequencies can be computed, from whole trials: `Part.freqs`, `band_edges`.
+
+    The bits of a frequency are the same in every run that has it. What all
+    frequencies share is computed anew for each run.
+    """
 
     @property
     def crosses(self) -> frozenset[str]:
@@ -154,63 +206,25 @@ class Method(ABC):
         """Declare the result for all trials; reads no data."""
 
     @abstractmethod
-    def kernel(self, length: int) -> Kernel:
-        """Bind the method to a trial length (tapers, filters ...); cached per process."""
+    def kernel(self, part: Part) -> Kernel:
+        """Bind the method (tapers, filters ...); called before each use."""
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Memory that the kernel needs per trial and channel besides input and output."""
-        return 0
+    @abstractmethod
+    def work(self, length: int, itemsize: int) -> Work:
+        """What a call of the kernel takes that gets so many samples of this many bytes per line."""
 
-    def shared_bytes(self, length: int) -> int:
-        """Memory of a kernel call that does not grow with the number of lines."""
-        return 0
-
-    def many_lines(self, length: int) -> bool:
-        """Whether a call should have many lines, because what they share takes long to make."""
-        return False
-
-    def weight(self, length: int) -> float | None:
-        """Work per byte of output, compared to a plain transform; None: not known."""
+    def piece_rows(self, length: int) -> int | None:
+        """Rows of the result per piece for a trial of this length; None: it is computed whole."""
         return None
 
-
-@runtime_checkable
-class Banded(Protocol):
-    """A method that computes runs of frequencies, from whole trials.
-
-    The bits of a frequency are the same in every run that has it. What all
-    frequencies share is computed anew for each run.
-    """
+    def samples(self, part: Part) -> tuple[int, int]:
+        """Samples of a trial that are read for the rows of a part: theirs and a margin."""
+        return 0, part.length
 
     def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
         """First frequency of each run, and the end: up to `at_most` runs of about the same work.
 
         `n_lines` is how many trials x channels there are in all. Fewer runs where
-        the work that is done again would be more than a fifth; one if it cannot be cut.
+        the work that is done again would be more than a fifth; two edges or none: it is not cut.
         """
-        ...
-
-    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
-        """Bind the method to these frequencies; `variant` is 0 where trials have none."""
-        ...
-
-
-@runtime_checkable
-class Divisible(Protocol):
-    """A method that computes long trials in pieces along time.
-
-    Where a trial is cut depends on its length and on the method only, so that
-    results are the same however the pieces are shared out among blocks.
-    """
-
-    def piece_rows(self, length: int) -> int | None:
-        """Rows of the result per piece for a trial of this length; None: it is computed whole."""
-        ...
-
-    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
-        """Samples of the trial that are read for these rows of the result: theirs and a margin."""
-        ...
-
-    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
-        """Bind the method to these rows of a trial; the kernel gets the samples that `samples_for` names."""
-        ...
+        return []

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Copying(Method):
         trl[:, 0], trl[:, 1] = stops - spec.lengths, stops
         return OutputSpec(spec.kind, spec.dims, spec.dtype, spec.lengths, trl, spec.samplerate, spec.labels)
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Copy."""
         return _copied
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Return 0: nothing but input and output."""
-        return 0
+    def work(self, length: int, itemsize: int) -> Work:
+        """Nothing but input and output."""
+        return Work()
 
 
 def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -52,7 +52,7 @@ class Floating(Copying):
         """As the input, whole numbers as numbers with a fraction."""
         return replace(super().output(spec), dtype=floating(spec.dtype))
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Convert."""
         return _converted
 

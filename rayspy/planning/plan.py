@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rayspy.config import config
 from rayspy.errors import InvalidValueError
-from rayspy.methods.base import Banded, Divisible, InputSpec, Kernel, Method, OutputSpec, inner_dims
+from rayspy.methods.base import InputSpec, Method, OutputSpec, Part, Work, inner_dims
 from rayspy.methods.reductions.base import Layout, Reduction, state_bytes
 from rayspy.planning.memory import Memory
 from rayspy.planning.partition import (
@@ -30,18 +30,16 @@ from rayspy.planning.partition import (
 )
 from rayspy.planning.work import (
     block_bytes,
-    kernel_at,
     largest_state,
     least_block,
-    piece_kernel_at,
-    samples_at,
     trials_per_step,
     weighted_sizes,
 )
 from rayspy.storage.derived import copies
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.region import bounding_slice
-from rayspy.storage.sources import AbsentSource, ArraySource, Part, Read, RelayedSource, without_keep
+from rayspy.storage.sources import AbsentSource, ArraySource, Read, RelayedSource, without_keep
+from rayspy.storage.sources import Part as StoredPart
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
@@ -61,7 +59,7 @@ class Receipt:
     host: str
     pid: int
     value: Array | None = None
-    part: Part | None = None
+    part: StoredPart | None = None
     nan_trials: tuple[int, ...] = ()
     """Places of the trials whose input has NaNs, where the method tells."""
 
@@ -75,8 +73,8 @@ class Receipt:
 class Chunk:
     """What goes through the kernel in one call: whole trials of equal length, or rows of one trial.
 
-    `start` and `length` are the samples of each trial that are read; `stop_freq` is
-    None where all frequencies are computed.
+    `start` and `length` are the samples of each trial that are read, `part` is what
+    the kernel is bound to.
     """
 
     first_trial: int
@@ -85,8 +83,7 @@ class Chunk:
     stop_row: int
     start: int
     length: int
-    first_freq: int = 0
-    stop_freq: int | None = None
+    part: Part
 
     @property
     def n_trials(self) -> int:
@@ -188,20 +185,26 @@ class Plan:
         """Number of blocks."""
         return len(self.blocks)
 
-    @cached_property
-    def divisible(self) -> Divisible | None:
-        """The method, if it can cut trials along time."""
-        return self.method if isinstance(self.method, Divisible) and self.reduction is None else None
-
-    @cached_property
-    def banded(self) -> Banded | None:
-        """The method, if it can compute runs of frequencies."""
-        return self.method if isinstance(self.method, Banded) else None
+    @property
+    def takes_rows(self) -> bool:
+        """Whether trials can be cut along time."""
+        return self.method.takes_rows and self.reduction is None
 
     @property
     def wants_many_lines(self) -> bool:
         """Whether the method filters all lines of a call at once; those with bands make their own batches."""
-        return self.divisible is not None and self.banded is None
+        return self.takes_rows and not self.method.takes_freqs
+
+    def work(self, length: int) -> Work:
+        """What calls of the kernel take that get so many samples."""
+        known = self._works.get(length)
+        if known is None:
+            known = self._works[length] = self.method.work(length, self.spec.dtype.itemsize)
+        return known
+
+    @cached_property
+    def _works(self) -> dict[int, Work]:
+        return {}
 
     @property
     def n_channels(self) -> int:
@@ -298,7 +301,7 @@ class Plan:
         return max(1, -(-int(self.output.rows[k]) // self._piece_rows(k)))
 
     def _piece_rows(self, k: int) -> int:
-        step = self.divisible.piece_rows(int(self.spec.lengths[k])) if self.divisible else None
+        step = self.method.piece_rows(int(self.spec.lengths[k])) if self.takes_rows else None
         return max(1, int(self.output.rows[k])) if step is None else step
 
     def _piece(self, k: int, i: int) -> tuple[int, int]:
@@ -308,10 +311,8 @@ class Plan:
 
     def band_edges(self, k: int, at_most: int) -> list[int]:
         """Edges of up to `at_most` runs of frequencies of trial k."""
-        if self.banded is None:
-            return [0, self.n_freq]
         n_lines = len(self.spec.lengths) * self.n_channels
-        return self.banded.band_edges(int(self.spec.lengths[k]), at_most, n_lines)
+        return self.method.band_edges(int(self.spec.lengths[k]), at_most, n_lines)
 
     def samples_of(self, block: Block) -> int:
         """Samples of the input, all channels counted, that a block stands for; no margins, nothing twice."""
@@ -377,44 +378,21 @@ class Plan:
                     yield self._whole(k, min(k + at_once, stop), block)
 
     def _whole(self, first: int, stop: int, block: Block) -> Chunk:
-        rows, length = int(self.output.rows[first]), int(self.spec.lengths[first])
-        return Chunk(first, stop, 0, rows, 0, length, block.first_freq, block.stop_freq)
+        freqs = None if block.stop_freq is None else range(block.first_freq, block.stop_freq)
+        part = self._part(first, freqs=freqs)
+        return Chunk(first, stop, 0, int(self.output.rows[first]), 0, part.length, part)
 
     def _piece_chunks(self, k: int, first: int, stop: int) -> Iterator[Chunk]:
         for i in range(first, stop):
             low, high = self._piece(k, i)
-            start, end = self._samples_for(k, low, high)
-            yield Chunk(k, k + 1, low, high, start, end - start)
+            part = self._part(k, rows=range(low, high))
+            start, end = self.method.samples(part)
+            yield Chunk(k, k + 1, low, high, start, end - start, part)
 
-    def _samples_for(self, k: int, first: int, stop: int) -> tuple[int, int]:
-        length, variants = int(self.spec.lengths[k]), self.spec.variants
-        if variants is not None:
-            return samples_at(self._cut, length, first, stop, int(variants[k]))
-        return self._cut.samples_for(length, first, stop)
-
-    @property
-    def _cut(self) -> Divisible:
-        if self.divisible is None:
-            raise TypeError(f"{self.method.name} cannot be computed in pieces")
-        return self.divisible
-
-    def kernel(self, chunk: Chunk) -> Kernel:
-        """Bind the method to a chunk."""
-        length, rows = int(self.spec.lengths[chunk.first_trial]), int(self.output.rows[chunk.first_trial])
-        if chunk.stop_freq is not None:
-            return self._run_of_frequencies(chunk, length, chunk.stop_freq)
-        variant = None if self.spec.variants is None else int(self.spec.variants[chunk.first_trial])
-        if chunk.n_rows == rows:
-            return self.method.kernel(length) if variant is None else kernel_at(self.method, length, variant)
-        if variant is None:
-            return self._cut.piece_kernel(length, chunk.first_row, chunk.stop_row)
-        return piece_kernel_at(self._cut, length, chunk.first_row, chunk.stop_row, variant)
-
-    def _run_of_frequencies(self, chunk: Chunk, length: int, stop: int) -> Kernel:
-        if self.banded is None:
-            raise TypeError(f"{self.method.name} cannot be computed in runs of frequencies")
-        variant = 0 if self.spec.variants is None else int(self.spec.variants[chunk.first_trial])
-        return self.banded.band_kernel(length, variant, chunk.first_freq, stop)
+    def _part(self, k: int, rows: range | None = None, freqs: range | None = None) -> Part:
+        """Some of the result of trials like trial k."""
+        variant = 0 if self.spec.variants is None else int(self.spec.variants[k])
+        return Part(int(self.spec.lengths[k]), variant, rows, freqs)
 
     def starts(self, chunk: Chunk) -> Indices:
         """First sample to read of each trial of a chunk."""
@@ -531,10 +509,10 @@ def make_plan(
     sample_bytes = int(np.prod(inner, dtype=np.int64)) * spec.dtype.itemsize
     input_bytes = spec.lengths * sample_bytes
     output_bytes = output.rows * output.row_bytes
-    sizes = weighted_sizes(method, spec.lengths, input_bytes, output_bytes, reduction is not None)
+    sizes = weighted_sizes(bare.work, spec.lengths, input_bytes, output_bytes, reduction is not None)
     width = bare.n_channels if bare.crosses_channels else chan_per_worker
     if reduction is None:
-        bands = None if bare.banded is None else bare.band_edges
+        bands = bare.band_edges if method.takes_freqs else None
         step = trials_per_step(method, min(bare.n_channels, width or bare.n_channels))
         target = block_bytes(0)
         blocks = partition(sizes, bare.n_channels, target, width, _piece_counts(bare), bands, step)
@@ -557,7 +535,7 @@ def _ranges_of_trials(
         if whole > most:
             width = min(width, max(1, n * most // whole))
     width = min(width, n)
-    can_be_banded = plan.banded is not None and "freq" not in plan.method.crosses | reduction.crosses
+    can_be_banded = plan.method.takes_freqs and "freq" not in plan.method.crosses | reduction.crosses
     n_bands = -(-whole * width // (n * most)) if can_be_banded else 1
     return partition_reduced(
         sizes,
@@ -574,7 +552,7 @@ def _ranges_of_trials(
 
 def _piece_counts(plan: Plan) -> Indices | None:
     """Into how many pieces each trial is cut; None if the method never cuts."""
-    if plan.divisible is None:
+    if not plan.takes_rows:
         return None
     _, trials, places = np.unique(plan.spec.lengths, return_index=True, return_inverse=True)
     return np.array([plan.n_pieces(int(k)) for k in trials], dtype=np.int64)[places]
@@ -651,8 +629,8 @@ def _kernel_bytes(plan: Plan, block: Block, chunk: Chunk) -> int:
     """What one call of the kernel takes, and what follows from its result in a reduction."""
     c = block.n_channels
     lines = chunk.n_trials * c if chunk.n_trials > 1 else tile_channels(plan, chunk.length, c)
-    working = lines * plan.method.working_bytes(chunk.length, plan.spec.dtype.itemsize)
-    working += plan.method.shared_bytes(chunk.length)
+    work = plan.work(chunk.length)
+    working = lines * work.line_bytes + work.shared_bytes
     if plan.reduction is None:
         return working
     each = plan.each(block)
@@ -689,7 +667,7 @@ def tile_channels(plan: Plan, length: int, n_channels: int) -> int:
     """Channels of one long trial, or of a piece of it, that go through the kernel at a time."""
     if plan.spec.cut in plan.method.crosses:
         return n_channels
-    if plan.method.many_lines(length):
+    if plan.work(length).all_lines:
         return n_channels
     least = LINE_CHANNELS if plan.wants_many_lines else 1
     return min(n_channels, max(least, _tile_bytes(plan) // max(1, length * plan._sample_bytes(1))))

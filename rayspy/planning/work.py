@@ -1,14 +1,14 @@
-"""What methods may tell about their work besides what every method declares."""
+"""How much work there is, and how large blocks should be."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.config import config
-from rayspy.methods.base import Divisible, Kernel, Method
+from rayspy.methods.base import Method, Work
 
 Sizes = NDArray[np.int64]
 
@@ -17,18 +17,22 @@ _SMALL_STATE = 2**18
 
 
 def weighted_sizes(
-    method: Method, lengths: Sizes, input_bytes: Sizes, output_bytes: Sizes, reduced: bool
+    work: Callable[[int], Work], lengths: Sizes, input_bytes: Sizes, output_bytes: Sizes, reduced: bool
 ) -> Sizes:
     """Size of each trial for the partitioner.
 
-    The larger of input and output, times the method's weight where it has one. What is
-    reduced counts as its input alone for methods without a weight.
+    The larger of input and output, times the weight that `work` of trials of a length has.
+    What is reduced counts as its input alone for methods without a weight.
     """
-    known = {int(n): method.weight(int(n)) for n in np.unique(lengths)}
-    if None in known.values():
+    if (lengths == lengths[0]).all():
+        weight = work(int(lengths[0])).weight
+        known = np.array([weight], dtype=np.float64)
+    else:
+        each, places = np.unique(lengths, return_inverse=True)
+        known = np.array([work(int(n)).weight for n in each], dtype=np.float64)[places]
+    if np.isnan(known).any():
         return input_bytes if reduced else np.asarray(np.maximum(input_bytes, output_bytes))
-    factors = np.array([known[int(n)] for n in lengths], dtype=np.float64)
-    return np.asarray(np.maximum(input_bytes, (output_bytes * factors).astype(np.int64)))
+    return np.asarray(np.maximum(input_bytes, (output_bytes * known).astype(np.int64)))
 
 
 def block_bytes(state_bytes: int) -> int:
@@ -45,27 +49,6 @@ def least_block(state_bytes: int) -> int:
 def largest_state() -> int:
     """Size that states of one range of channels and frequencies should not exceed."""
     return 4 * int(config.block_bytes)
-
-
-def kernel_at(method: Method, length: int, variant: int) -> Kernel:
-    """Kernel for trials of a length and a variant: the method's ``kernel_at(length, variant)``."""
-    made: Any = method
-    kernel: Kernel = made.kernel_at(length, variant)
-    return kernel
-
-
-def samples_at(method: Divisible, length: int, first: int, stop: int, variant: int) -> tuple[int, int]:
-    """`Divisible.samples_for` for a variant: the method's ``samples_at(length, first, stop, variant)``."""
-    made: Any = method
-    start, end = made.samples_at(length, first, stop, variant)
-    return int(start), int(end)
-
-
-def piece_kernel_at(method: Divisible, length: int, first: int, stop: int, variant: int) -> Kernel:
-    """`Divisible.piece_kernel` for a variant: ``piece_kernel_at(length, first, stop, variant)``."""
-    made: Any = method
-    kernel: Kernel = made.piece_kernel_at(length, first, stop, variant)
-    return kernel
 
 
 def trials_per_step(method: Method, n_channels: int) -> int:

@@ -27,7 +27,7 @@ class Idle(Copying):
 
     name: ClassVar[str] = "idle"
 
-    def kernel(self, length):
+    def kernel(self, part):
         return lambda x, out=None: out if out is not None else x
 
 

@@ -13,8 +13,8 @@ import rayspy as spy
 from rayspy.executors.driver import run_plan
 from rayspy.executors.outlook import Planned, planning_only
 from rayspy.executors.run import run_block
+from rayspy.methods.base import Part
 from rayspy.planning.plan import _block_bytes
-from rayspy.planning.work import kernel_at, piece_kernel_at, samples_at
 from rayspy.storage import scratch
 from rayspy.storage.leftovers import RESUME
 from rayspy.storage.sources import read_all
@@ -80,11 +80,11 @@ def whole(plan, k=0):
     start, length = int(plan.spec.trialdefinition[k, 0]), int(plan.spec.lengths[k])
     x = np.asarray(read_all(plan.source))[start : start + length]
     x = np.ascontiguousarray(x[:, plan.index["channel"]] if "channel" in plan.index else x)[np.newaxis]
-    variants = plan.spec.variants
-    kernel = (
-        plan.method.kernel(length) if variants is None else kernel_at(plan.method, length, int(variants[k]))
-    )
-    return x, kernel(x)[0]
+    return x, plan.method.kernel(Part(length, variant_of(plan, k)))(x)[0]
+
+
+def variant_of(plan, k=0):
+    return 0 if plan.spec.variants is None else int(plan.spec.variants[k])
 
 
 def in_bands(plan):
@@ -149,9 +149,8 @@ def test_a_frequency_has_the_same_bits_in_every_run(wholes, case, draw):
     plan = plan_of(make(), **BANDS[case])
     first = draw.draw(st.integers(0, plan.n_freq - 1))
     stop = draw.draw(st.integers(first + 1, plan.n_freq))
-    variant = 0 if plan.spec.variants is None else int(plan.spec.variants[0])
     x = only_trial(plan)
-    got = plan.method.band_kernel(x.shape[1], variant, first, stop)(x)
+    got = plan.method.kernel(Part(x.shape[1], variant_of(plan), freqs=range(first, stop)))(x)
     np.testing.assert_array_equal(got[0], wholes[case][:, :, first:stop])
 
 
@@ -167,10 +166,10 @@ def test_a_window_has_the_same_bits_in_every_piece(wholes, case, draw):
     rows, length = int(plan.output.rows[0]), int(plan.spec.lengths[0])
     first = draw.draw(st.integers(0, rows - 1))
     stop = draw.draw(st.integers(first + 1, min(rows, first + 500)))
-    variant = 0 if plan.spec.variants is None else int(plan.spec.variants[0])
-    low, high = samples_at(plan.method, length, first, stop, variant)
+    part = Part(length, variant_of(plan), rows=range(first, stop))
+    low, high = plan.method.samples(part)
     x = only_trial(plan)[:, low:high]
-    got = piece_kernel_at(plan.method, length, first, stop, variant)(np.ascontiguousarray(x))
+    got = plan.method.kernel(part)(np.ascontiguousarray(x))
     np.testing.assert_array_equal(got[0], wholes[case][first:stop])
 
 

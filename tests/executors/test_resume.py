@@ -37,7 +37,7 @@ class Counted(Copying):
     error: str = "KeyboardInterrupt"
     name: ClassVar[str] = "counted"
 
-    def kernel(self, length):
+    def kernel(self, part):
         return self._copy
 
     def _copy(self, x, out=None):
@@ -226,7 +226,7 @@ from rayspy.storage.sources import read_all
 
 @dataclass(frozen=True)
 class Slow(Copying):
-    def kernel(self, length):
+    def kernel(self, part):
         return slowly
 
 def slowly(x, out=None):

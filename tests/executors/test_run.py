@@ -52,7 +52,7 @@ class Odd(Copying):
     fault: str
     name: ClassVar[str] = "odd"
 
-    def kernel(self, length):
+    def kernel(self, part):
         return getattr(self, f"_{self.fault}")
 
     def _shape(self, x, out=None):

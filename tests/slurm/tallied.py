@@ -18,7 +18,7 @@ class Tallied(Copying):
     folder: str
     name: ClassVar[str] = "tallied"
 
-    def kernel(self, length):
+    def kernel(self, part):
         return self._copy
 
     def _copy(self, x, out=None):

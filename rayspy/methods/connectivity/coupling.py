@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.connectivity import coupling
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.spectral.wavelet import Wavelet
 
 Array = NDArray[Any]
@@ -103,37 +103,27 @@ class Coupling(Method):
         trl = np.column_stack([stops - rows, stops, np.zeros(len(rows))]).astype(np.float64)
         return OutputSpec("Coupling", ("time", *labels), np.dtype(np.float64), rows, trl, None, labels)
 
-    def kernel(self, length: int) -> Kernel:
-        """Bind the first run of trials."""
-        return self.kernel_at(length, 0)
-
-    def kernel_at(self, length: int, variant: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the number of a run."""
-        bound: Kernel = partial(_coupled, self, variant)
-        return bound
+        return partial(_coupled, self, part.variant)
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """What the filters need and give, twice."""
+    def work(self, length: int, itemsize: int) -> Work:
+        """What filters need and give; sums weigh as products per run of trials."""
+        low, high = (bank.work(self.length, itemsize) for bank in (self.phases, self.amplitudes))
         n_low, n_high = len(self.phases.foi), len(self.amplitudes.foi)
-        filters = self.phases.working_bytes(self.length, itemsize)
-        filters = max(filters, self.amplitudes.working_bytes(self.length, itemsize))
         kept = 24 * n_low + 24 * n_high + (28 * n_low * n_high if self.measure == "plv" else 0)
-        return length // self.length * filters + length * kept
+        line = length // self.length * max(low.line_bytes, high.line_bytes) + length * kept
+        return Work(line, low.shared_bytes + high.shared_bytes + self._sums_bytes(length), 4.0)
 
-    def shared_bytes(self, length: int) -> int:
-        """Filters; weights of one channel's phases, shifted amplitudes and sums of one pair."""
+    def _sums_bytes(self, length: int) -> int:
+        """Weights of one channel's phases, shifted amplitudes and sums of one pair."""
         n_states, n_components, n_low, n_columns = self.shape
         sums = 8 * n_components * n_low * n_columns
         weights = 40 * self.n_times * n_low * 2
         shifted = 16 * self.n_times * n_columns * (2 * n_low if self.measure == "plv" else 1)
         trials = length // self.length if self.keep else 1
         states = (2 * n_states + 4) * trials
-        filters = self.phases.shared_bytes(self.length) + self.amplitudes.shared_bytes(self.length)
-        return filters + weights + 2 * shifted + states * sums
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result: for sums, products per run of trials."""
-        return 4.0
+        return weights + 2 * shifted + states * sums
 
 
 def _coupled(method: Coupling, number: int, x: Array, out: Array | None = None) -> Array:
@@ -173,9 +163,9 @@ def _filtered(method: Coupling, trials: Array) -> tuple[Array, Array]:
     For 'plv' phases of the amplitudes, (trial, time, phase frequency, amplitude frequency, channel).
     """
     inner = slice(method.margin, method.length - method.margin)
-    to_low = method.phases.kernel(method.length)
+    to_low = method.phases.kernel(Part(method.length))
     low = to_low(trials)[:, inner, 0]
-    high = method.amplitudes.kernel(method.length)(trials)[:, :, 0]
+    high = method.amplitudes.kernel(Part(method.length))(trials)[:, :, 0]
     high = high * (1 / np.array(method.gains))[:, None]
     if method.measure != "plv":
         return low, high[:, inner]

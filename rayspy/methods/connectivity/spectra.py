@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from rayspy.methods.base import Work
 from rayspy.methods.spectral.mtmfft import Mtmfft
 
 _TOGETHER = 16
@@ -38,6 +39,7 @@ class PairSpectra(Mtmfft):
         size = self.taper.n_tapers * len(self.freq) * self.n_channels * 8
         return self.n_channels * max(1, min(_TOGETHER, _BYTES // size))
 
-    def weight(self, length: int) -> float:
-        """Work per byte of coefficients, compared to their transform."""
-        return 1.0 + _OF_PAIRS * self.n_pairs / self.n_channels
+    def work(self, length: int, itemsize: int) -> Work:
+        """Pairs weigh, compared to a transform."""
+        weight = 1.0 + _OF_PAIRS * self.n_pairs / self.n_channels
+        return replace(super().work(length, itemsize), weight=weight)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.connectivity.estimators import Correlation, Estimator
 from rayspy.methods.reductions.base import new_state
 from rayspy.methods.reductions.pairs import PairSums, spec_of
@@ -50,18 +50,18 @@ class TrialPairs(Method):
             trl[:, 2] = average.trialdefinition[0, 2]
         return replace(average, rows=np.full(n, rows), trialdefinition=trl)
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the spectra."""
-        bound: Kernel = partial(_of_trials, self, self.spectra.kernel(length), length)
-        return bound
+        return partial(_of_trials, self, self.spectra.kernel(part))
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """What the spectra need, themselves and what is made of them."""
         n_bins = len(getattr(self.spectra, "freq", [])) or length
-        return self.spectra.working_bytes(length, itemsize) + 8 * n_bins * (4 + 8 * self.base.n_channels)
+        line = self.spectra.work(length, itemsize).line_bytes + 8 * n_bins * (4 + 8 * self.base.n_channels)
+        return Work(line)
 
 
-def _of_trials(method: TrialPairs, kernel: Kernel, length: int, x: Array, out: Array | None = None) -> Array:
+def _of_trials(method: TrialPairs, kernel: Kernel, x: Array, out: Array | None = None) -> Array:
     """Measure of each trial, (trial, row, freq, ...)."""
     spectra = kernel(x)
     if spectra.ndim == 4:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rayspy.data.quantity import BASELINES
 from rayspy.kernels.filters.baseline import baseline_corrected
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.filters.reference import single
 
 
@@ -32,11 +32,11 @@ class Baseline(Method):
         dtype, meaning = single(spec.dtype), BASELINES[self.mode]
         return OutputSpec(spec.kind, spec.dims, dtype, rows, trl, spec.samplerate, spec.labels, meaning)
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the length of the baseline."""
         bound: Kernel = partial(baseline_corrected, n_window=self.n_window, mode=self.mode)
         return bound
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """The baseline in double precision, three times; what follows goes in small pieces."""
-        return 3 * self.n_window * (16 if itemsize > 8 else 8)
+        return Work(3 * self.n_window * (16 if itemsize > 8 else 8))

@@ -15,7 +15,7 @@ from rayspy.kernels.filters.analytic import analytic, standardized
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.lines import as_lines, as_samples
 from rayspy.kernels.spectral.mtmfft import convert, working_dtype
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.filters.filters import Butterworth, Notch, Sinc, piece_length
 
 Array = NDArray[Any]
@@ -26,7 +26,7 @@ class Preprocessing(Method):
     """Parameters of `preprocessing`, all resolved: see `rayspy.preprocessing`."""
 
     name: ClassVar[str] = "preprocessing"
-    tells_nan: ClassVar[bool] = True
+    takes_rows: ClassVar[bool] = True
 
     filter: Butterworth | Sinc | Notch | None = None
     polyremoval: int | None = None
@@ -46,9 +46,11 @@ class Preprocessing(Method):
         """Of a filter."""
         return 1 if self.filter is None else LANES
 
-    def kernel(self, length: int) -> Kernel:
-        """Whole trials."""
-        return self.piece_kernel(length, 0, length)
+    def kernel(self, part: Part) -> Kernel:
+        """Bind to rows of a trial."""
+        rows = part.rows or range(part.length)
+        bound: Kernel = partial(_preprocessed, self, part.length, rows.start, rows.stop)
+        return bound
 
     def piece_rows(self, length: int) -> int | None:
         """Trials are cut if nothing but a filter, or nothing that has a memory, is applied to them."""
@@ -56,16 +58,14 @@ class Preprocessing(Method):
             return None
         return None if self.filter.needs_whole else piece_length(length, self.filter.margin)
 
-    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+    def samples(self, part: Part) -> tuple[int, int]:
         """Those that the filter needs."""
-        return (first, stop) if self.filter is None else self.filter.samples_for(length, first, stop)
+        rows = part.rows or range(part.length)
+        if self.filter is None:
+            return rows.start, rows.stop
+        return self.filter.samples_for(part.length, rows.start, rows.stop)
 
-    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
-        """Bind to rows of a trial."""
-        bound: Kernel = partial(_preprocessed, self, length, first, stop)
-        return bound
-
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """What the filter needs; signals as lines, the analytic signal."""
         wide = 8 if itemsize > 4 else 4
         steps = [0]
@@ -76,11 +76,8 @@ class Preprocessing(Method):
         if self.hilbert is not None:
             steps.append(6 * (length + 2) * wide)
         straight = len(steps) == 2 and self.filter is not None
-        return max(steps) + (0 if straight else 3 * length * wide)
-
-    def shared_bytes(self, length: int) -> int:
-        """What a filter needs once per call."""
-        return 0 if self.filter is None else self.filter.shared_bytes(length)
+        shared = 0 if self.filter is None else self.filter.shared_bytes(length)
+        return Work(max(steps) + (0 if straight else 3 * length * wide), shared)
 
 
 def like_input(spec: InputSpec, dtype: np.dtype[Any]) -> OutputSpec:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.filters.reference import rereferenced
-from rayspy.methods.base import InputSpec, Kernel, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, OutputSpec, Part, Work
 from rayspy.methods.copying import Copying
 
 
@@ -39,15 +39,15 @@ class Rereference(Copying):
         """As the input, in single precision."""
         return replace(super().output(spec), dtype=single(spec.dtype))
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the channels."""
         channels = slice(None) if self.channels is None else np.array(self.channels)
         bound: Kernel = partial(rereferenced, channels=channels, statistic=self.statistic)
         return bound
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """Channels of the reference in double precision, and room to work."""
-        return 2 * length * (16 if itemsize > 8 else 8)
+        return Work(2 * length * (16 if itemsize > 8 else 8))
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Bipolar(Copying):
         """As the input, in single precision."""
         return replace(super().output(spec), dtype=single(spec.dtype))
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Convert."""
         return _converted
 

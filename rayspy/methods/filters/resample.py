@@ -25,7 +25,7 @@ from rayspy.kernels.filters.resample import (
 from rayspy.kernels.lengths import LANES
 from rayspy.kernels.padding import added_bytes
 from rayspy.kernels.spectral.mtmfft import working_dtype
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.filters.filters import MARGINS_PER_PIECE, PIECE, WHOLE, Sinc
 
 Array = NDArray[Any]
@@ -42,6 +42,7 @@ class Resample(Method):
     """
 
     name: ClassVar[str] = "resample"
+    takes_rows: ClassVar[bool] = True
 
     samplerate: float
     up: int
@@ -61,9 +62,17 @@ class Resample(Method):
         dtype = working_dtype(spec.dtype)
         return _rescaled(spec, self.up, self.down, self.samplerate, dtype)
 
-    def kernel(self, length: int) -> Kernel:
-        """Whole trials."""
-        return self.piece_kernel(length, 0, n_rows(length, self.up, self.down))
+    def kernel(self, part: Part) -> Kernel:
+        """Bind to rows of a trial."""
+        rows = self._rows(part)
+        start = self.samples(part)[0]
+        bound: Kernel = partial(
+            _resampled, self.factor, self.padtype, part.length, start, rows.start, rows.stop
+        )
+        return bound
+
+    def _rows(self, part: Part) -> range:
+        return part.rows or range(n_rows(part.length, self.up, self.down))
 
     def piece_rows(self, length: int) -> int | None:
         """A multiple of `up` where that is small, so that all pieces are alike."""
@@ -76,22 +85,21 @@ class Resample(Method):
         low, high = self.factor.reached(0, 1)
         return max(-low, high) + 1
 
-    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+    def samples(self, part: Part) -> tuple[int, int]:
         """Exactly those that the filter reaches."""
-        return samples_for_rows(self.factor, length, first, stop)
-
-    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
-        """Bind to rows of a trial."""
-        start = self.samples_for(length, first, stop)[0]
-        bound: Kernel = partial(_resampled, self.factor, self.padtype, length, start, first, stop)
-        return bound
+        rows = self._rows(part)
+        return samples_for_rows(self.factor, part.length, rows.start, rows.stop)
 
     @property
     def lanes(self) -> int:
         """Of transforms; a line with few taps is treated by itself."""
         return LANES if self.factor.by_transform else 1
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
+        """Memory per line and of what they share."""
+        return Work(self._line_bytes(length, itemsize), self._shared_bytes(length))
+
+    def _line_bytes(self, length: int, itemsize: int) -> int:
         """Marks of holes, or signals as lines and twice the result; a copy of input in half precision."""
         padding = added_bytes(self.padtype, length, self.margin, itemsize)
         if self.factor.by_transform:
@@ -100,7 +108,7 @@ class Resample(Method):
         rows = n_rows(length, self.up, self.down)
         return wide * 2 * (length + rows) + 2 * wide * self.margin + 512 + padding
 
-    def shared_bytes(self, length: int) -> int:
+    def _shared_bytes(self, length: int) -> int:
         """Phases of 32 pairs of segments and their filters, or coefficients, or taps."""
         factor, rows = self.factor, n_rows(length, self.up, self.down)
         if isinstance(factor, Interpolation):
@@ -145,6 +153,7 @@ class Downsample(Method):
     """Every `step`-th sample, low-pass filtered before if there is a filter."""
 
     name: ClassVar[str] = "downsample"
+    takes_rows: ClassVar[bool] = True
 
     samplerate: float
     step: int
@@ -155,9 +164,11 @@ class Downsample(Method):
         dtype = spec.dtype if self.filter is None else working_dtype(spec.dtype)
         return _rescaled(spec, 1, self.step, self.samplerate, dtype)
 
-    def kernel(self, length: int) -> Kernel:
-        """Whole trials."""
-        return self.piece_kernel(length, 0, n_rows(length, 1, self.step))
+    def kernel(self, part: Part) -> Kernel:
+        """Bind to rows of a trial."""
+        rows = part.rows or range(n_rows(part.length, 1, self.step))
+        bound: Kernel = partial(_downsampled, self, part.length, rows.start, rows.stop)
+        return bound
 
     def piece_rows(self, length: int) -> int | None:
         """As many rows as a piece has samples to be filtered for."""
@@ -165,23 +176,17 @@ class Downsample(Method):
             return None
         return _piece_rows(length, 0 if self.filter is None else self.filter.margin, 1, self.step)
 
-    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+    def samples(self, part: Part) -> tuple[int, int]:
         """Samples between the rows, and what the filter needs."""
-        low, high = first * self.step, (stop - 1) * self.step + 1
-        return (low, high) if self.filter is None else self.filter.samples_for(length, low, high)
+        rows = part.rows or range(n_rows(part.length, 1, self.step))
+        low, high = rows.start * self.step, (rows.stop - 1) * self.step + 1
+        return (low, high) if self.filter is None else self.filter.samples_for(part.length, low, high)
 
-    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
-        """Bind to rows of a trial."""
-        bound: Kernel = partial(_downsampled, self, length, first, stop)
-        return bound
-
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """What the filter needs."""
-        return 0 if self.filter is None else self.filter.working_bytes(length, itemsize)
-
-    def shared_bytes(self, length: int) -> int:
-        """What the filter needs once per call."""
-        return 0 if self.filter is None else self.filter.shared_bytes(length)
+        if self.filter is None:
+            return Work()
+        return Work(self.filter.working_bytes(length, itemsize), self.filter.shared_bytes(length))
 
     @property
     def lanes(self) -> int:
@@ -197,7 +202,7 @@ def _downsampled(
         return _given(x[:, : high - low : method.step], out)
     if out is None:
         out = np.empty((x.shape[0], stop - first, x.shape[2]), working_dtype(x.dtype))
-    start = method.samples_for(length, first, stop)[0]
+    start = method.filter.samples_for(length, low, high)[0]
     method.filter.put(x, start, length, low, out, method.step)
     return out
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.spectral.fooof import n_numbers, spectrum_models
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,14 @@ class Fooof(Method):
             spec.kind, spec.dims, np.dtype(np.float32), spec.lengths, trl, spec.samplerate, labels
         )
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the options."""
         bound: Kernel = partial(_modelled, self)
         return bound
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Some copies of one spectrum and the Jacobian of its fit."""
-        return 8 * len(self.foi) * (8 + 3 * self.n_peaks) + 16 * self.n_rows
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result, compared to a plain transform: fits are slow."""
-        return 500.0
+    def work(self, length: int, itemsize: int) -> Work:
+        """Some copies of one spectrum and the Jacobian of its fit; fits are slow."""
+        return Work(8 * len(self.foi) * (8 + 3 * self.n_peaks) + 16 * self.n_rows, weight=500.0)
 
 
 def _modelled(method: Fooof, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:

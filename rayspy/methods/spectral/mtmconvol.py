@@ -27,7 +27,7 @@ from rayspy.kernels.spectral.mtmconvol import (
     window_wave,
 )
 from rayspy.kernels.spectral.tapers import power_norm
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.spectral.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.spectral.mtmfft import Taper
 from rayspy.methods.spectral.timepoints import TimePoints, points_of
@@ -41,6 +41,8 @@ class Mtmconvol(Method):
     """Parameters of `mtmconvol`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "mtmconvol"
+    takes_rows: ClassVar[bool] = True
+    takes_freqs: ClassVar[bool] = True
 
     samplerate: float
     n_window: int
@@ -78,29 +80,21 @@ class Mtmconvol(Method):
             meaning=SPECTRA[self.output_kind],
         )
 
-    def kernel(self, length: int) -> Kernel:
-        """Bind tapers and windows to this trial length."""
-        return self.kernel_at(length, 0)
-
-    def kernel_at(self, length: int, variant: int) -> Kernel:
-        """Bind them to trials whose first time point is sample `variant`."""
-        if self.by_convolution(length):
-            return self.band_kernel(length, variant, 0, len(self.freq))
-        bound: Kernel = partial(_windows_of, self, self.starts(length, variant))
-        return bound
+    def kernel(self, part: Part) -> Kernel:
+        """Bind windows, or the filters of bins, to trials whose first time point is sample `variant`."""
+        if part.freqs is None and not self.by_convolution(part.length):
+            origin = self.samples(part)[0] if part.rows else 0
+            return partial(_windows_of, self, self._starts_of(part) - origin)
+        freqs = part.freqs or range(len(self.freq))
+        return partial(_convolved, self, part.length, part.variant, freqs)
 
     def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
         """Runs of bins of about the same work where there is a filter for each."""
         n_freq = len(self.freq)
         if not self.by_convolution(length):
-            return [0, n_freq]
+            return []
         members = [range(f, n_freq * self.taper.n_tapers, n_freq) for f in range(n_freq)]
         return band_edges(_bank(self, length, 0), members, at_most, n_lines)
-
-    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
-        """Bind the filters of these bins."""
-        bound: Kernel = partial(_convolved, self, length, variant, range(first, stop))
-        return bound
 
     def by_convolution(self, length: int) -> bool:
         """Whether a convolution per taper and bin is much less work than a transform per window."""
@@ -115,30 +109,25 @@ class Mtmconvol(Method):
         """First sample of each window: they are centred on the time points."""
         return self.times.samples(length, first) - self.n_window // 2
 
+    def _starts_of(self, part: Part) -> NDArray[np.int64]:
+        rows = part.rows
+        starts = self.starts(part.length, part.variant)
+        return starts if rows is None else starts[rows.start : rows.stop]
+
     def piece_rows(self, length: int) -> int | None:
         """So many windows that reading a piece is little work; None where there is a filter for each bin."""
         return None if self.by_convolution(length) else max(1, _PIECE_SAMPLES // self.n_window)
 
-    def samples_for(self, length: int, first: int, stop: int) -> tuple[int, int]:
+    def samples(self, part: Part) -> tuple[int, int]:
         """Samples in these windows."""
-        return self.samples_at(length, first, stop, 0)
+        starts = self._starts_of(part)
+        return max(0, int(starts[0])), min(part.length, int(starts[-1]) + self.n_window)
 
-    def samples_at(self, length: int, first: int, stop: int, variant: int) -> tuple[int, int]:
-        """Samples in these windows of trials whose first time point is sample `variant`."""
-        starts = self.starts(length, variant)[first:stop]
-        return max(0, int(starts[0])), min(length, int(starts[-1]) + self.n_window)
+    def work(self, length: int, itemsize: int) -> Work:
+        """About the work of a plain transform."""
+        return Work(self._line_bytes(length, itemsize), self._shared_bytes(length), weight=1.0)
 
-    def piece_kernel(self, length: int, first: int, stop: int) -> Kernel:
-        """Bind tapers and these windows."""
-        return self.piece_kernel_at(length, first, stop, 0)
-
-    def piece_kernel_at(self, length: int, first: int, stop: int, variant: int) -> Kernel:
-        """Bind them for trials whose first time point is sample `variant`."""
-        origin = self.samples_at(length, first, stop, variant)[0]
-        bound: Kernel = partial(_windows_of, self, self.starts(length, variant)[first:stop] - origin)
-        return bound
-
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def _line_bytes(self, length: int, itemsize: int) -> int:
         """Trial with zeros at its ends and, of one window at least, samples and transforms."""
         wide = 8 if itemsize > 4 else 4
         if not self.by_convolution(length):
@@ -153,7 +142,7 @@ class Mtmconvol(Method):
         """Tapers, also while they are made and while they get their normalisation."""
         return 24 * self.n_window * self.taper.n_tapers
 
-    def shared_bytes(self, length: int) -> int:
+    def _shared_bytes(self, length: int) -> int:
         """Samples and transforms of a batch of windows, and its result."""
         if not self.by_convolution(length):
             return self._taper_bytes + 12 * BATCH_BYTES
@@ -168,16 +157,14 @@ class Mtmconvol(Method):
             + 4 * BUFFER_BYTES
         )
 
-    def weight(self, length: int) -> float:
-        """Work per byte of result: about that of a plain transform."""
-        return 1.0
-
 
 @dataclass(frozen=True)
 class Welch(Mtmconvol):
     """Power averaged over the windows of each trial: from its first sample on in steps, all of them whole."""
 
     name: ClassVar[str] = "welch"
+    takes_rows: ClassVar[bool] = False
+    takes_freqs: ClassVar[bool] = False
 
     def windows(self, length: int) -> NDArray[np.int64]:
         """First sample of each window: those that lie whole in the trial."""
@@ -194,26 +181,14 @@ class Welch(Mtmconvol):
         trl[:, 0], trl[:, 1], trl[:, 2] = np.arange(n), np.arange(1, n + 1), 0
         return replace(super().output(spec), rows=np.ones(n, dtype=np.int64), trialdefinition=trl)
 
-    def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
-        """All frequencies come from the same windows."""
-        return [0, len(self.freq)]
-
-    def piece_rows(self, length: int) -> int | None:
-        """There is only one row."""
-        return None
-
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind tapers and windows to this trial length."""
-        bound: Kernel = partial(_mean_of, self, self.windows(length))
-        return bound
+        return partial(_mean_of, self, self.windows(part.length))
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Also the sum in double precision."""
-        return super().working_bytes(length, itemsize) + 24 * len(self.freq)
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result: that of all windows."""
-        return float(len(self.windows(length)))
+    def work(self, length: int, itemsize: int) -> Work:
+        """Also the sum in double precision; the work of all windows."""
+        line = self._line_bytes(length, itemsize) + 24 * len(self.freq)
+        return Work(line, self._shared_bytes(length), weight=float(len(self.windows(length))))
 
 
 @lru_cache(maxsize=64)

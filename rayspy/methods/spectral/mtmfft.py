@@ -14,7 +14,7 @@ from rayspy.data.quantity import SPECTRA
 from rayspy.kernels.remember import remembered
 from rayspy.kernels.spectral.mtmfft import ManyTapers, tapered_spectra, working_dtype
 from rayspy.kernels.spectral.tapers import power_norm, slepian, some_slepian, taper_groups, window
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Mtmfft(Method):
     """Parameters of `mtmfft`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "mtmfft"
+    takes_freqs: ClassVar[bool] = True
 
     samplerate: float
     n_fft: int
@@ -100,33 +101,21 @@ class Mtmfft(Method):
             meaning=SPECTRA[self.output_kind],
         )
 
-    def kernel(self, length: int) -> Kernel:
-        """Bind the tapers of this trial length."""
-        return _bound(self, length)
+    def kernel(self, part: Part) -> Kernel:
+        """Bind frequencies; a transform gives all of them, those that are not wanted are dropped."""
+        return _bound(self, part.freqs)
 
-    def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
-        """One run: a transform gives all frequencies."""
-        return [0, len(self.freq)]
+    def work(self, length: int, itemsize: int) -> Work:
+        """Lines in working precision, tapered lines, transform and its square; tapers kept and being made."""
+        wide, n_tapers = 8 if itemsize > 4 else 4, self.taper.n_tapers
+        line = length * wide + 2 * self.n_fft * wide + 3 * (self.n_fft + 2) * wide
+        group = 8 * length * len(taper_groups(length, n_tapers)[0])
+        kept = 4 * length * n_tapers if self.keeps_tapers(length) else 0
+        return Work(line, 2 * _WIDE_BYTES + kept + 3 * group, all_lines=not self.keeps_tapers(length))
 
-    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
-        """Bind the tapers; the other frequencies are dropped."""
-        return _bound(self, length, first, stop)
-
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Lines in working precision, tapered lines, transform and its square."""
-        wide = 8 if itemsize > 4 else 4
-        return length * wide + 2 * self.n_fft * wide + 3 * (self.n_fft + 2) * wide
-
-    def shared_bytes(self, length: int) -> int:
-        """Tapers that are kept and those that are being made."""
-        single = 4 * length * self.taper.n_tapers
-        group = 8 * length * len(taper_groups(length, self.taper.n_tapers)[0])
-        kept = 0 if self.many_lines(length) else single
-        return 2 * _WIDE_BYTES + kept + 3 * group
-
-    def many_lines(self, length: int) -> bool:
-        """Where the tapers are too many to keep, they are made for every call of the kernel."""
-        return self.taper.n_tapers > 1 and 4 * length * self.taper.n_tapers > KEPT_BYTES
+    def keeps_tapers(self, length: int) -> bool:
+        """Whether the tapers are few enough to be kept; otherwise they are made for every call."""
+        return self.taper.n_tapers == 1 or 4 * length * self.taper.n_tapers <= KEPT_BYTES
 
 
 KEPT_BYTES = 2**25
@@ -168,7 +157,7 @@ def _wide_tapers(method: Mtmfft, length: int, n_channels: int, dtype: str) -> ND
 
 def _tapers_for(method: Mtmfft, length: int, n_channels: int, dtype: str) -> NDArray[Any] | ManyTapers:
     """Tapers in the precision and, unless that is too large, the shape they are used in."""
-    if method.many_lines(length):
+    if not method.keeps_tapers(length):
         groups = taper_groups(length, method.taper.n_tapers)
         return ManyTapers(groups, partial(_tapers, method, length, dtype))
     if 4 * length * method.taper.n_tapers * n_channels > _WIDE_BYTES:
@@ -177,12 +166,13 @@ def _tapers_for(method: Mtmfft, length: int, n_channels: int, dtype: str) -> NDA
 
 
 @lru_cache(maxsize=64)
-def _bound(method: Mtmfft, length: int, first: int = 0, stop: int | None = None) -> Kernel:
+def _bound(method: Mtmfft, freqs: range | None) -> Kernel:
+    wanted = slice(None) if freqs is None else slice(freqs.start, freqs.stop)
     bound: Kernel = partial(
         _spectra_with_time,
         method,
         n_fft=method.n_fft,
-        bins=slice(first, stop) if method.bins is None else np.array(method.bins[first:stop]),
+        bins=wanted if method.bins is None else np.array(method.bins[wanted]),
         output=method.output_kind,
         keeptapers=method.keeptapers,
         polyremoval=method.polyremoval,

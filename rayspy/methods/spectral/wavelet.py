@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
@@ -32,7 +32,7 @@ from rayspy.kernels.spectral.wavelets import (
     sampled_wavelet,
     samples_needed,
 )
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.spectral.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.spectral.timepoints import TimePoints, points_of
 
@@ -47,6 +47,7 @@ class Wavelet(Method):
     """Parameters of `wavelet`, all resolved: see `rayspy.freqanalysis`."""
 
     name: ClassVar[str] = "wavelet"
+    takes_freqs: ClassVar[bool] = True
     lanes: ClassVar[int] = LANES
     """Trials x channels that are computed side by side."""
 
@@ -108,23 +109,15 @@ class Wavelet(Method):
         """Compute ``(trial, time, freq, channel)``."""
         filtered(signals, bank, freqs, self.output_kind, out)
 
-    def kernel(self, length: int) -> Kernel:
-        """Bind the filters for this trial length."""
-        return self.kernel_at(length, 0)
-
-    def kernel_at(self, length: int, variant: int) -> Kernel:
-        """Bind them for trials whose first time point is sample `variant`."""
-        return self.band_kernel(length, variant, 0, len(self.foi))
+    def kernel(self, part: Part) -> Kernel:
+        """Bind filters for trials whose first time point is sample `variant`."""
+        freqs = part.freqs or range(len(self.foi))
+        return partial(_transformed, self, part.length, part.variant, freqs)
 
     def band_edges(self, length: int, at_most: int, n_lines: int) -> list[int]:
         """Runs of frequencies of about the same work."""
         members = [[i for i, _ in some] for some in self.members]
         return band_edges(self.largest_bank(length), members, at_most, n_lines)
-
-    def band_kernel(self, length: int, variant: int, first: int, stop: int) -> Kernel:
-        """Bind the filters of these frequencies."""
-        bound: Kernel = partial(_transformed, self, length, variant, range(first, stop))
-        return bound
 
     def part(self, length: int, variant: int) -> slice:
         """Samples that are transformed: from the first time point to the last, `margin` of them besides."""
@@ -152,39 +145,43 @@ class Wavelet(Method):
         """Filters for so many samples."""
         return self.bank(self.used(length), min(self.margin, length) if self.times.offsets else 0)
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
+        """Memory of filters, lines and outputs; twice the work of a plain transform."""
+        bank = self.largest_bank(length)
+        beside = self._is_beside(bank, length)
+        line = self._line_bytes(length, itemsize, bank, beside)
+        return Work(line, self._shared_bytes(bank, beside), weight=2.0)
+
+    def _line_bytes(self, length: int, itemsize: int, bank: FilterBank, beside: bool) -> int:
         """Lines in double precision, their spectra and the outputs of one filter.
 
         Side by side, only what it takes to remove a straight line, or a copy of input in half precision.
         """
-        if self.side_by_side(length):
+        if beside:
             return _LEVEL_BYTES + (
                 24 * length if self.polyremoval == 1 else 4 * length if itemsize == 2 else 0
             )
-        used = set(self.largest_bank(length).row_bytes)
-        return 48 * length + sum(used) + 6 * max(used)
+        return 48 * length + sum(set(bank.row_bytes)) + 6 * max(bank.row_bytes)
 
-    def shared_bytes(self, length: int) -> int:
+    def _shared_bytes(self, bank: FilterBank, beside: bool) -> int:
         """Filters, a batch of outputs and the results of some lines."""
-        lengths = self.largest_bank(length).lengths
-        if self.side_by_side(length):
+        lengths = bank.lengths
+        if beside:
             return (
                 min(KEPT_BYTES, 8 * sum(lengths))
                 + 8 * sum(lengths)
                 + 80 * max(lengths)
                 + _FILTER_BYTES * len(lengths)
-                + powers_bytes(points_of(self.times, self.used(length)).n_rows, lengths)
+                + powers_bytes(bank.points.n_rows, lengths)
             )
         return min(KEPT_BYTES, 8 * sum(lengths)) + 4 * BATCH_BYTES + 2 * BUFFER_BYTES
 
     def side_by_side(self, length: int) -> bool:
         """Whether powers of 32 lines at a time are made."""
-        used = self.used(length)
-        return self.output_kind == "pow" and is_plain(self.largest_bank(length), used)
+        return self._is_beside(self.largest_bank(length), length)
 
-    def weight(self, length: int) -> float:
-        """Work per byte of result, compared to a plain transform."""
-        return 2.0
+    def _is_beside(self, bank: FilterBank, length: int) -> bool:
+        return self.output_kind == "pow" and is_plain(bank, self.used(length))
 
 
 @dataclass(frozen=True)
@@ -217,28 +214,27 @@ class Superlet(Wavelet):
         """Compute ``(trial, time, freq, channel)``."""
         superlets(signals, bank, self.members, freqs, self.output_kind, out)
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
+        """Less weight than there are filters, as these are faster on several lines at a time."""
+        n_filters = len(_members(self)[1])
+        return replace(super().work(length, itemsize), weight=max(1.0, n_filters / len(self.foi) / 8))
+
+    def _line_bytes(self, length: int, itemsize: int, bank: FilterBank, beside: bool) -> int:
         """Also the means of one frequency."""
         extra = 24 if self.output_kind in ("pow", "abs") else 96
-        return super().working_bytes(length, itemsize) + (0 if self.side_by_side(length) else extra * length)
+        return super()._line_bytes(length, itemsize, bank, beside) + (0 if beside else extra * length)
 
-    def shared_bytes(self, length: int) -> int:
+    def _shared_bytes(self, bank: FilterBank, beside: bool) -> int:
         """Also the means of some frequencies."""
-        if not self.side_by_side(length):
-            return super().shared_bytes(length) + 8 * BATCH_BYTES
-        lengths, order = self.largest_bank(length).lengths, max(map(len, self.members))
+        if not beside:
+            return super()._shared_bytes(bank, beside) + 8 * BATCH_BYTES
+        lengths, order = bank.lengths, max(map(len, self.members))
         filters = min(KEPT_BYTES, 8 * sum(lengths)) + 80 * max(lengths) + _FILTER_BYTES * len(lengths)
-        return filters + means_bytes(points_of(self.times, self.used(length)).n_rows, lengths, order)
+        return filters + means_bytes(bank.points.n_rows, lengths, order)
 
-    def side_by_side(self, length: int) -> bool:
-        """Whether means of powers of 32 lines at a time are made."""
-        used = self.used(length)
+    def _is_beside(self, bank: FilterBank, length: int) -> bool:
         whole = self.output_kind in ("pow", "abs") and has_whole_orders(self.members)
-        return whole and is_plain(self.largest_bank(length), used)
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result; less than there is, as filters are faster on several lines at a time."""
-        return max(1.0, len(_members(self)[1]) / len(self.foi) / 8)
+        return whole and is_plain(bank, self.used(length))
 
 
 @lru_cache(maxsize=32)

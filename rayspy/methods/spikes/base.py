@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.spikes.counts import counts_in_bins
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.storage.rows import RowPieces
 
 Array = NDArray[Any]
@@ -118,13 +118,9 @@ class SpikeMethod(Method):
         """Result of the k-th selected trial from its samples and cells."""
         raise NotImplementedError
 
-    def kernel(self, length: int) -> Kernel:
-        """Not without the number of the trial."""
-        raise TypeError("spikes need the number of their trial")
-
-    def kernel_at(self, length: int, variant: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the number of the trial."""
-        return partial(self._run, variant)
+        return partial(self._run, part.variant)
 
     def _run(self, k: int, x: Array, out: Array | None = None) -> Array:
         result = self.of_rows(k, x[0, :-1])
@@ -133,9 +129,9 @@ class SpikeMethod(Method):
         out[0] = result
         return out
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """Samples, cells, keys and where they are, per row; the engine counts three columns."""
-        return 4 * 8 * length
+        return Work(4 * 8 * length)
 
     def relative(self, k: int, samples: Codes) -> Codes:
         """Samples relative to the trigger of a trial."""

@@ -15,7 +15,7 @@ from rayspy.kernels.spikes.coherence import SUMS as COHERENCE_SUMS
 from rayspy.kernels.spikes.coherence import spike_field_sums
 from rayspy.kernels.spikes.triggered import SUMS as PHASE_SUMS
 from rayspy.kernels.spikes.triggered import phase_sums, spectra_at, triggered_sums, windows_of
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.spikes.base import Cells
 from rayspy.storage.sources import ArraySource
 
@@ -79,13 +79,9 @@ class FieldMethod(Method):
     def trial(self, k: int, x: Array) -> Array:
         """Result ``(rows, ..., channel)`` of the k-th trial, given ``(time, channel)``."""
 
-    def kernel(self, length: int) -> Kernel:
-        """Not without the number of the trial."""
-        raise TypeError("spikes need the number of their trial")
-
-    def kernel_at(self, length: int, variant: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the number of the trial."""
-        return partial(self._run, variant)
+        return partial(self._run, part.variant)
 
     def _run(self, k: int, x: Array, out: Array | None = None) -> Array:
         result = self.trial(k, x[0])
@@ -106,7 +102,8 @@ class FieldMethod(Method):
         }
         return OutputSpec("SpectralData", ("time", *named), np.dtype(dtype), rows, trl, None, named)
 
-    def shared_bytes(self, length: int) -> int:
+    @property
+    def spike_bytes(self) -> int:
         """Spikes of a trial: rows, times, cells; and the table where workers get it with the plan."""
         table = self.beside.table
         whole = int(np.prod(table.shape)) * table.dtype.itemsize if table.in_memory else 0
@@ -139,9 +136,9 @@ class Triggered(FieldMethod):
         numbers = np.broadcast_to(counts[:, np.newaxis], (1, n, x.shape[1]))
         return np.concatenate([sums, squares, numbers])
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Signals in double precision, their squares, and sums."""
-        return 24 * length + 5 * 8 * self.n_lags * len(self.beside.cells)
+    def work(self, length: int, itemsize: int) -> Work:
+        """Signals in double precision, their squares, and sums; spikes."""
+        return Work(24 * length + 5 * 8 * self.n_lags * len(self.beside.cells), self.spike_bytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,15 +174,12 @@ class Phases(FieldMethod):
                 out[:, 0, f, c] = np.where(whole, turned, np.nan)
         return out
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Pieces of the signal, their spectra, and those of one frequency."""
+    def work(self, length: int, itemsize: int) -> Work:
+        """Pieces of the signal, their spectra, and those of one frequency; spikes."""
         longest = int(self.n_samples.max())
         n_cells = 1 if self.each else len(self.beside.cells)
-        return 90 * (length + 8 * longest) + 3 * 8 * PHASE_SUMS * n_cells * len(self.foi)
-
-    def weight(self, length: int) -> float | None:
-        """Not known."""
-        return None
+        sums = 3 * 8 * PHASE_SUMS * n_cells * len(self.foi)
+        return Work(90 * (length + 8 * longest) + sums, self.spike_bytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,13 +216,9 @@ class SpikeField(FieldMethod):
         shape = window(self.taper, length, {})[np.newaxis]
         return np.asarray(shape / np.sqrt((shape**2).sum()))
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Tapered signal and spectra of one channel, and sums."""
-        sums = 3 * 8 * COHERENCE_SUMS * (self.stop - self.first) * len(self.beside.cells)
-        return 3 * 16 * self.n_tapers * self.n_fft + sums
-
-    def shared_bytes(self, length: int) -> int:
-        """Tapers; counts and spectra of all cells."""
-        cells = len(self.beside.cells)
-        spectra = 16 * self.n_tapers * (self.stop - self.first) * cells + 3 * 8 * length * cells
-        return super().shared_bytes(length) + 8 * self.n_tapers * length + spectra
+    def work(self, length: int, itemsize: int) -> Work:
+        """Tapered signal and spectra of one channel, and sums; tapers, counts and spectra of all cells."""
+        n_freq, cells = self.stop - self.first, len(self.beside.cells)
+        line = 3 * 16 * self.n_tapers * self.n_fft + 3 * 8 * COHERENCE_SUMS * n_freq * cells
+        spectra = 16 * self.n_tapers * n_freq * cells + 3 * 8 * length * cells
+        return Work(line, self.spike_bytes + 8 * self.n_tapers * length + spectra)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from rayspy.kernels.spikes.correlograms import correlogram, jittered, shift_pred
 from rayspy.kernels.spikes.counts import counts_in_bins, proportions
 from rayspy.kernels.spikes.density import density, smoothing_kernel
 from rayspy.kernels.spikes.intervals import SUMS, interval_sums
-from rayspy.methods.base import InputSpec, OutputSpec
+from rayspy.methods.base import InputSpec, OutputSpec, Work
 from rayspy.methods.spikes.base import Codes, SpikeMethod
 
 Array = NDArray[Any]
@@ -243,7 +243,7 @@ class Density(SpikeMethod):
         out[begin - self.first : end - self.first] = smooth[begin - low : end - low] * scale
         return out
 
-    def shared_bytes(self, length: int) -> int:
-        """Counts and what they are smoothed to, of the longest trial."""
+    def work(self, length: int, itemsize: int) -> Work:
+        """Also counts and what they are smoothed to, of the longest trial."""
         steps = int((self.trl[:, 1] - self.trl[:, 0]).max() / self.step) + 2
-        return 4 * 8 * steps * len(self.cells)
+        return replace(super().work(length, itemsize), shared_bytes=4 * 8 * steps * len(self.cells))

@@ -10,7 +10,7 @@ import numpy as np
 
 from rayspy.data.quantity import KEPT
 from rayspy.kernels.statistics.collapse import collapsed
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, inner_dims
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work, inner_dims
 from rayspy.methods.copying import Copying, floating
 from rayspy.methods.reductions.moments import spread
 
@@ -54,15 +54,15 @@ class Collapse(Method):
         label: Any = np.array([0.0]) if self.dim == "freq" else np.array([self.statistic])
         return replace(out, dtype=dtype, labels={**out.labels, self.dim: label})
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the axis of (trial, time, ..., channel)."""
         axis = 1 + ("time", *inner_dims(self.dims)).index(self.dim)
         bound: Kernel = partial(_collapsed, statistic=self.statistic, axis=axis)
         return bound
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """Lines in double precision, their distances from the mean, and what medians are partitioned in."""
-        return 4 * length * max(itemsize, 8) * (2 if itemsize > 8 else 1)
+        return Work(4 * length * max(itemsize, 8) * (2 if itemsize > 8 else 1))
 
 
 def _collapsed(x: Any, out: Any = None, *, statistic: str, axis: int) -> Any:

@@ -14,7 +14,7 @@ from rayspy.kernels.statistics.clusters import Grid, Summary, heaviest_clusters,
 from rayspy.kernels.statistics.models import Beyond, Model, add_beyond, statistics, tile_width
 from rayspy.kernels.statistics.probabilities import at_least
 from rayspy.kernels.statistics.relabelling import Relabelling
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.storage.sources import ArraySource
 
 Array = NDArray[Any]
@@ -110,25 +110,18 @@ class Draws(Method):
             spec.kind, spec.dims, dtype, spec.lengths, spec.trialdefinition, None, {"channel": np.arange(1)}
         )
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the test."""
         bound: Kernel = partial(_largest, self)
         return bound
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Numbers of draws and their weights."""
-        return 16 * length
-
-    def shared_bytes(self, length: int) -> int:
-        """Statistics of a batch, a piece of the observations, and what finding clusters takes."""
+    def work(self, length: int, itemsize: int) -> Work:
+        """Numbers of draws and their weights; statistics, a piece of the observations, finding clusters."""
         n_points = self.grid.n_points
         per_point = {"cluster": 24, "tfce": 80, "max": 24}[self.summary.kind]
         numbers = 8 * length * n_points if self.summary.kind == "cluster" else 0
-        return _batch_bytes(self.test, length) + per_point * n_points + numbers
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result, compared to a plain transform."""
-        return _work(self.test) * (8 if self.summary.kind == "tfce" else 1)
+        shared = _batch_bytes(self.test, length) + per_point * n_points + numbers
+        return Work(16 * length, shared, _weight(self.test) * (8 if self.summary.kind == "tfce" else 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,22 +147,16 @@ class Counts(Method):
         dtype = np.dtype(np.int32)
         return OutputSpec(spec.kind, ("time", "freq", "channel"), dtype, rows, trl, None, labels)
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the test."""
         bound: Kernel = partial(_counted, self)
         return bound
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """Numbers of draws and their weights."""
-        return 16 * length
-
-    def shared_bytes(self, length: int) -> int:
-        """Statistics of a batch, a piece of the observations, and the comparison."""
-        return _batch_bytes(self.test, length) + 40 * len(self.observed)
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result, compared to a plain transform."""
-        return max(1.0, _work(self.test) * length / (4 * len(self.observed)))
+    def work(self, length: int, itemsize: int) -> Work:
+        """Numbers of draws and their weights; statistics, a piece of the observations, the comparison."""
+        n_points = len(self.observed)
+        weight = max(1.0, _weight(self.test) * length / (4 * n_points))
+        return Work(16 * length, _batch_bytes(self.test, length) + 40 * n_points, weight)
 
 
 def _batch_bytes(test: Relabelled, length: int) -> int:
@@ -180,7 +167,7 @@ def _batch_bytes(test: Relabelled, length: int) -> int:
     return int(8 * length * values) + read + tile
 
 
-def _work(test: Relabelled) -> float:
+def _weight(test: Relabelled) -> float:
     size = int(test.model.weights.size)
     return max(1.0, test.observations.n_points * (64 + size) / 64)
 

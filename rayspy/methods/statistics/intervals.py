@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rayspy.kernels.statistics.models import tile_width
 from rayspy.kernels.statistics.resampling import intervals
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.statistics.draws import Observations
 
 Array = NDArray[Any]
@@ -40,21 +40,18 @@ class Intervals(Method):
         dtype = np.dtype(np.float64)
         return OutputSpec(spec.kind, spec.dims, dtype, spec.lengths, spec.trialdefinition, None, labels)
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the observations."""
         bound: Kernel = partial(_computed, self)
         return bound
 
-    def shared_bytes(self, length: int) -> int:
+    def work(self, length: int, itemsize: int) -> Work:
         """The observations of the points, a tile of them, and all samples of a tile, sorted."""
         n = self.observations.source.shape[0]
         width = min(length, tile_width(n))
-        itemsize = self.observations.source.dtype.itemsize
-        return 2 * n * length * itemsize + 8 * width * (2 * n + 4 * len(self.weights))
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result, compared to a plain transform."""
-        return max(1.0, self.weights.size / 64)
+        read = 2 * n * length * self.observations.source.dtype.itemsize
+        shared = read + 8 * width * (2 * n + 4 * len(self.weights))
+        return Work(shared_bytes=shared, weight=max(1.0, self.weights.size / 64))
 
 
 def _computed(method: Intervals, x: Array, out: Array | None = None) -> Array:

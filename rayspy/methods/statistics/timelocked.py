@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.statistics.timelocked import covariances
-from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec
+from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.copying import floating
 
 Array = NDArray[Any]
@@ -42,14 +42,13 @@ class Window(Method):
         rows = np.full(n, self.rows, np.int64)
         return OutputSpec(spec.kind, spec.dims, floating(spec.dtype), rows, trl, spec.samplerate, spec.labels)
 
-    def kernel(self, length: int) -> Kernel:
-        """Bind trials that begin with the window."""
-        return self.kernel_at(length, 0)
-
-    def kernel_at(self, length: int, variant: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the place of the first sample."""
-        bound: Kernel = partial(_placed, self.rows, variant)
-        return bound
+        return partial(_placed, self.rows, part.variant)
+
+    def work(self, length: int, itemsize: int) -> Work:
+        """Nothing but input and output."""
+        return Work()
 
 
 def _placed(rows: int, first: int, x: Array, out: Array | None = None) -> Array:
@@ -79,18 +78,14 @@ class Covariance(Method):
         dims, rows = ("time", "channel_i", "channel_j"), np.ones(n, np.int64)
         return OutputSpec(spec.kind, dims, np.dtype(np.float64), rows, trl, None, labels)
 
-    def kernel(self, length: int) -> Kernel:
+    def kernel(self, part: Part) -> Kernel:
         """Bind the divisor."""
         bound: Kernel = partial(_covariances, self.ddof)
         return bound
 
-    def working_bytes(self, length: int, itemsize: int) -> int:
-        """A trial in double precision, three times."""
-        return 24 * length
-
-    def weight(self, length: int) -> float:
-        """Work per byte of result: a multiplication and an addition per sample."""
-        return max(1.0, length / 64)
+    def work(self, length: int, itemsize: int) -> Work:
+        """A trial in double precision, three times; a multiplication and an addition per sample."""
+        return Work(24 * length, weight=max(1.0, length / 64))
 
 
 def _covariances(ddof: int, x: Array, out: Array | None = None) -> Array:

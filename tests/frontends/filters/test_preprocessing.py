@@ -13,6 +13,7 @@ from rayspy.frontends.compute import plan_for, selected
 from rayspy.kernels.filters.convolution import Response, reach
 from rayspy.kernels.filters.design import kaiser_sinc
 from rayspy.kernels.filters.resample import Interpolation, Polyphase, samples_for_rows
+from rayspy.methods.base import Part
 from rayspy.methods.filters.filters import Butterworth, Notch, Sinc
 from rayspy.methods.filters.linefilter import LineFilter
 from rayspy.methods.filters.preprocessing import Preprocessing
@@ -809,7 +810,7 @@ def test_promised_shapes_are_those_of_the_kernels():
         bound = plan.input_of
         with data.source.reader() as read:
             x = bound(read, plan.blocks[0]).trials(np.array([0]), 2000)
-        result = method.kernel(2000)(x)
+        result = method.kernel(Part(2000))(x)
         assert result.shape == (1, int(plan.output.rows[0]), 2)
         assert result.dtype == plan.output.dtype
 

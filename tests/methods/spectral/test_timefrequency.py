@@ -9,6 +9,7 @@ from scipy import signal
 import rayspy as spy
 from rayspy.kernels.spectral.filterbank import transform_length
 from rayspy.kernels.spectral.wavelets import order_weights
+from rayspy.methods.base import Part
 from rayspy.methods.spectral.banks import _Store
 from rayspy.methods.spectral.mtmconvol import Mtmconvol
 from rayspy.methods.spectral.mtmfft import Taper
@@ -358,7 +359,7 @@ def test_superlets_are_geometric_means_of_convolutions(weights, freq):
     times = TimePoints()
     method = Superlet(RATE, times, (freq,), orders=(order,), order_min=order_min, c_1=2)
     x = np.random.default_rng(1).standard_normal((1, 500, 1)).astype(np.float32) * 1e-13
-    got = method.kernel(500)(x)[0, :, 0, 0, 0]
+    got = method.kernel(Part(500))(x)[0, :, 0, 0, 0]
     centred = x[0, :, 0].astype(float) - x[0, :, 0].astype(float).mean()
     logs = [w * np.log(np.abs(direct(centred, gaussian(2 * k, freq)))) for k, w in weights.items()]
     wanted = np.exp(2 * np.sum(logs, axis=0) / sum(weights.values()))
@@ -439,7 +440,7 @@ KERNELS = [
 @given(method=st.sampled_from(KERNELS), a=st.floats(-3, 3), b=st.floats(-3, 3), seed=st.integers(0, 99))
 def test_wavelets_are_linear(method, a, b, seed):
     x, y = np.random.default_rng(seed).standard_normal((2, 1, 90, 1))
-    kernel = method.kernel(90)
+    kernel = method.kernel(Part(90))
     together = a * kernel(x) + b * kernel(y)
     np.testing.assert_allclose(kernel(a * x + b * y), together, atol=1e-5 * (np.abs(together).max() + 1))
 
@@ -448,7 +449,7 @@ def test_wavelets_are_linear(method, a, b, seed):
 @given(power=st.integers(-60, 40), order=st.sampled_from([1.0, 2.0, 3.7, 9.0]), seed=st.integers(0, 99))
 def test_superlets_scale_with_their_input(power, order, seed):
     x = np.random.default_rng(seed).standard_normal((1, 120, 2))
-    kernel = Superlet(RATE, TimePoints(), (11.0, 60.0), "abs", orders=(order, order)).kernel(120)
+    kernel = Superlet(RATE, TimePoints(), (11.0, 60.0), "abs", orders=(order, order)).kernel(Part(120))
     np.testing.assert_array_equal(kernel(x * 2.0**power), kernel(x) * np.float32(2.0**power))
 
 
@@ -459,7 +460,7 @@ def test_a_later_signal_has_a_later_result(shift, seed):
     x = np.zeros((1, 400, 2))
     x[0, 150:190, 0] = burst
     x[0, 150 + shift : 190 + shift, 1] = burst
-    got = Wavelet(RATE, TimePoints(), (60.0,), "fourier", None).kernel(400)(x)[0, :, 0, 0]
+    got = Wavelet(RATE, TimePoints(), (60.0,), "fourier", None).kernel(Part(400))(x)[0, :, 0, 0]
     early, late = got[: 400 - shift, 0], got[shift:, 1]
     np.testing.assert_allclose(late, early, atol=2e-6 * np.abs(early).max())
 
@@ -478,9 +479,9 @@ def test_a_later_signal_has_a_later_result(shift, seed):
 )  # fmt: skip
 def test_a_line_does_not_depend_on_its_neighbours(n, trials, channels, method, data):
     x = np.random.default_rng(n).standard_normal((trials, n, channels)).astype(np.float32) + 3
-    whole = method.kernel(n)(x)
+    whole = method.kernel(Part(n))(x)
     t, c = data.draw(st.integers(0, trials - 1)), data.draw(st.integers(0, channels - 1))
-    single = method.kernel(n)(x[t : t + 1, :, c : c + 1])
+    single = method.kernel(Part(n))(x[t : t + 1, :, c : c + 1])
     np.testing.assert_array_equal(single[0, ..., 0], whole[t, ..., c])
 
 
@@ -600,8 +601,8 @@ LONG = {
 def test_segments_of_long_trials_join_without_a_seam(name, monkeypatch):
     x = np.random.default_rng(5).standard_normal((2, 20_021, 3)).astype(np.float32)
     method = LONG[name]
-    got = method.kernel(20_021)(x)
-    single = method.kernel(20_021)(x[1:, :, 2:])
+    got = method.kernel(Part(20_021))(x)
+    single = method.kernel(Part(20_021))(x[1:, :, 2:])
     np.testing.assert_array_equal(single[0, ..., 0], got[1, ..., 2])
     lengths = []
 
@@ -611,7 +612,7 @@ def test_segments_of_long_trials_join_without_a_seam(name, monkeypatch):
 
     monkeypatch.setattr("rayspy.methods.spectral.banks.transform_length", whole)
     monkeypatch.setattr("rayspy.methods.spectral.banks._store", _Store(10**9))
-    wanted = method.kernel(20_021)(x)
+    wanted = method.kernel(Part(20_021))(x)
     assert min(lengths) < 20_021
     np.testing.assert_allclose(got, wanted, atol=3e-6 * np.abs(wanted).max())
 
@@ -641,12 +642,12 @@ def test_very_short_and_silent_trials(n, settings):
 
 def test_filters_that_are_too_large_are_made_anew(monkeypatch):
     x = np.random.default_rng(0).standard_normal((1, 300, 1))
-    wanted = [LONG[name].kernel(300)(x) for name in ("Morlet", "superlet")]
+    wanted = [LONG[name].kernel(Part(300))(x) for name in ("Morlet", "superlet")]
     for limit in (100, 6000):
         store = _Store(limit)
         monkeypatch.setattr("rayspy.methods.spectral.banks._store", store)
         for _ in range(2):
-            got = [LONG[name].kernel(300)(x) for name in ("Morlet", "superlet")]
+            got = [LONG[name].kernel(Part(300))(x) for name in ("Morlet", "superlet")]
             for a, b in zip(got, wanted, strict=True):
                 np.testing.assert_array_equal(a, b)
         assert sum(bank.n_bytes for bank in store._banks.values()) <= limit
