@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from rayspy.errors import PathError, RayspyError
 from rayspy.methods.reductions.base import Reduction, new_state, packed, shape_of, state_in
+from rayspy.planning.geometry import Chunk
 from rayspy.planning.partition import Block
-from rayspy.planning.plan import Chunk, Plan, Receipt, tile_channels
+from rayspy.planning.plan import Plan, Receipt
 
 Array = NDArray[Any]
 
@@ -207,7 +208,7 @@ def _from_payload(plan: Plan, block: Block, payload: Array, chunk: Chunk) -> Arr
 def _compute(plan: Plan, chunk: Chunk, x: Array, out: Array) -> None:
     """Run the kernel on a chunk; long trials go through it a few channels at a time."""
     kernel = plan.method.kernel(chunk.part)
-    width = x.shape[-1] if x.shape[0] > 1 else tile_channels(plan, x.shape[1], x.shape[-1])
+    width = x.shape[-1] if x.shape[0] > 1 else plan.tile_channels(x.shape[1], x.shape[-1])
     for low in range(0, x.shape[-1], width):
         view = out if width >= x.shape[-1] else out[..., low : low + width]
         result = kernel(x[..., low : low + width], out=view)

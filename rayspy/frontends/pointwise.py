@@ -17,7 +17,8 @@ from rayspy.executors.base import Collect
 from rayspy.executors.driver import run_plan
 from rayspy.frontends.compute import selected
 from rayspy.methods.base import InputSpec, Method
-from rayspy.planning.plan import TILE_BYTES, make_plan
+from rayspy.planning.geometry import TILE_BYTES
+from rayspy.planning.plan import make_plan
 from rayspy.storage.derived import RunsSource
 from rayspy.storage.sources import ArraySource
 

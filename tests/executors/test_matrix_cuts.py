@@ -14,7 +14,7 @@ from rayspy.executors.driver import run_plan
 from rayspy.executors.outlook import Planned, planning_only
 from rayspy.executors.run import run_block
 from rayspy.methods.base import Part
-from rayspy.planning.plan import _block_bytes
+from rayspy.planning.projection import block_peak
 from rayspy.storage import scratch
 from rayspy.storage.leftovers import RESUME
 from rayspy.storage.sources import read_all
@@ -228,8 +228,8 @@ def test_measured_memory_of_each_run_is_at_most_the_projected(case, n_channels):
         run_block(plan, number)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak <= _block_bytes(plan, block) + 100_000
-        assert _block_bytes(plan, block) <= plan.memory.per_worker
+        assert peak <= block_peak(plan, block) + 100_000
+        assert block_peak(plan, block) <= plan.memory.per_worker
 
 
 @pytest.mark.parametrize("case", ["wavelet", "superlet-adaptive", "mtmconvol"])
@@ -238,7 +238,7 @@ def test_no_block_is_projected_to_need_more_than_a_worker_has(case, lengths):
     for block_bytes in (10_000, 100_000, 1_000_000):
         with spy.config.using(block_bytes=block_bytes):
             plan = plan_of(make(lengths, 2), **BANDS[case])
-        assert max(_block_bytes(plan, block) for block in plan.blocks) == plan.memory.per_worker
+        assert max(block_peak(plan, block) for block in plan.blocks) == plan.memory.per_worker
 
 
 def test_runs_need_less_memory_than_the_whole():
@@ -246,7 +246,7 @@ def test_runs_need_less_memory_than_the_whole():
     plan = plan_of(data, **settings)
     uncut = replace(plan.blocks[0], first_freq=0, stop_freq=None)
     assert is_cut(plan)
-    assert plan.memory.per_worker < 0.7 * _block_bytes(plan, uncut)
+    assert plan.memory.per_worker < 0.7 * block_peak(plan, uncut)
 
 
 @pytest.mark.parametrize("case", ["superlet-adaptive", "mtmconvol-keep", "windows-keep"])

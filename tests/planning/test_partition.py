@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayspy.planning.partition import partition
-from rayspy.planning.plan import _widest_runs
+from rayspy.planning.projection import widest_runs
 
 sizes = st.lists(st.integers(1, 10**7), min_size=1, max_size=60).map(lambda s: np.array(s, dtype=np.int64))
 
@@ -123,11 +123,11 @@ def test_a_single_trial_is_cut_into_runs_of_frequencies():
 def test_memory_is_projected_for_the_largest_run_of_each_trial():
     edges = {1: [0, 5, 20, 60], 2: [0, 50, 60]}
     blocks = partition(np.array([900, 90_000, 90_000]), 1, 1000, None, None, lambda k, n: edges[k])
-    groups = _widest_runs(blocks, np.arange(len(blocks)))
+    groups = widest_runs(blocks, np.arange(len(blocks)))
     found = [blocks[group] for group in groups]
     assert [(b.first_trial, b.first_freq, b.stop_freq) for b in found] == [
         (0, 0, None),
         (1, 20, 60),
         (2, 0, 50),
     ]
-    assert _widest_runs(partition(np.array([900]), 1, 1000), np.arange(1)) == []
+    assert widest_runs(partition(np.array([900]), 1, 1000), np.arange(1)) == []

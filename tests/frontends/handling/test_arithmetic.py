@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import rayspy as spy
 from rayspy.frontends.handling.arithmetic import result_dtype
-from rayspy.planning.plan import TILE_BYTES
+from rayspy.planning.geometry import TILE_BYTES
 from rayspy.storage.derived import RunsSource
 from rayspy.storage.sources import MemorySource
 from tests.helpers import EXECUTORS, run_on
