@@ -21,7 +21,6 @@ import pytest
 
 import rayspy as spy
 from rayspy.executors.driver import run_results
-from rayspy.executors.outlook import Planned, planning_only
 from rayspy.executors.resume import key_of
 from rayspy.executors.run import run_block
 from rayspy.frontends.compute import plan_for, selected
@@ -33,11 +32,23 @@ EXECUTORS = ["local-2", "ray-2"]
 """One of either kind; matrices run over all of them."""
 
 
+class _Noted(Exception):
+    """A plan was noted."""
+
+
 def plan_of_call(call, data, **options):
-    """The plan that a call of a front-end would run."""
-    with planning_only(), pytest.raises(Planned) as stopped:
-        call(data, **options)
-    return stopped.value.plan
+    """The plan that a call of a front-end would run first."""
+    plans = []
+
+    def noted(plan, parallel, observe=None):
+        plans.append(plan)
+        raise _Noted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rayspy.frontends.call.run_results", noted)
+        with pytest.raises(_Noted):
+            call(data, **options)
+    return plans[0]
 
 
 def results_of(plan, parallel=False):

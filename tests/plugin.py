@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from rayspy.data.quantity import SQUARED, Meaning
-from rayspy.frontends.calling import accepts_cfg
-from rayspy.frontends.compute import compute, plan_for, selected
+from rayspy.frontends.call import Call, frontend
+from rayspy.frontends.compute import computed, plan_for, selected
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
 from rayspy.methods.copying import Copying
 from rayspy.methods.reductions import Layout, Reduction, over_trials
@@ -71,10 +71,9 @@ class Largest(Reduction):
         return {"": state["most"]}
 
 
-@accepts_cfg
+@frontend
 def teager(data, keeptrials=True, parallel=None, select=None, chan_per_worker=None):
     """Teager-Kaiser energy, of each trial or the largest of all."""
-    settings = {"keeptrials": keeptrials, "select": select, "chan_per_worker": chan_per_worker}
     reduction = None if keeptrials else Largest()
     plan = plan_for("teager", data, Teager(), selected(data, select), reduction, chan_per_worker)
-    return compute(plan, data, settings, parallel)
+    return Call("teager", data, computed(plan, data))

@@ -15,7 +15,7 @@ from rayspy.errors import PathError
 from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
 from rayspy.executors.interrupts import heard
-from rayspy.executors.outlook import advice, end_if_planning
+from rayspy.executors.outlook import advice
 from rayspy.executors.reimport import end_if_imported_again
 from rayspy.executors.resume import Journal
 from rayspy.executors.sinks import sink_for
@@ -59,7 +59,6 @@ def run_results(
         It would not fit; nothing was computed.
     """
     end_if_imported_again(plan.name)
-    end_if_planning(plan, parallel)
     with heard():
         choice = choose(parallel, plan.memory, plan.name)
         return _run(plan, choice, observe), choice

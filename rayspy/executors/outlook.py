@@ -1,11 +1,9 @@
-"""What a run would be like: caught before it begins, and where it would take place."""
+"""Where a run would take place."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,47 +15,8 @@ from rayspy.limits import usable_cpus
 from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.planning.plan import Plan
 
-_planning_only: ContextVar[bool] = ContextVar("rayspy_planning_only", default=False)
-
-
 OUTLOOK_GROUP = "rayspy.outlooks"
 """Entry points of this group tell, given the memory, what the engine of this name would return; or None."""
-
-
-class Planned(Exception):
-    """A run ended before it began, because only its plan was wanted.
-
-    Parameters
-    ----------
-    plan : Plan
-        What would have been run.
-    parallel : bool or None
-        How.
-    then : Plan, optional
-        What would follow, on the result.
-    """
-
-    def __init__(self, plan: Plan, parallel: bool | None, then: Plan | None = None) -> None:
-        self.plan = plan
-        self.parallel = parallel
-        self.then = then
-        super().__init__(plan.name)
-
-
-@contextmanager
-def planning_only() -> Iterator[None]:
-    """Let runs end with `Planned` instead of beginning, for the length of a ``with`` block."""
-    token = _planning_only.set(True)
-    try:
-        yield
-    finally:
-        _planning_only.reset(token)
-
-
-def end_if_planning(plan: Plan, parallel: bool | None, then: Plan | None = None) -> None:
-    """Raise `Planned` within `planning_only`."""
-    if _planning_only.get():
-        raise Planned(plan, parallel, then)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from rayspy.data.base import BaseData
+from rayspy.data.spike import SpikeData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.executors.choose import check_parallel
@@ -23,20 +24,23 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a front-end be called with a dictionary of settings in FieldTrip's manner.
+Arguments = Callable[[tuple[Any, ...], dict[str, Any]], tuple[list[Any], dict[str, Any]]]
+"""Positional and keyword arguments as a function gets them, from those that it was called with."""
 
-    All of ``f(data, key=value)``, ``f(cfg, data)``, ``f(data, cfg)``,
-    ``f(data, cfg=cfg)`` and ``f(cfg)`` with ``cfg.data`` work. If `cfg` has an
-    entry with the function's name, as the ``cfg`` of a result has, that entry is
-    used. The signature stays as written.
+
+def arguments_of_one(function: Callable[..., Any]) -> Arguments:
+    """Arguments of a function of one data object, or of one beside spikes: all become keywords.
+
+    They may come as a dictionary of settings in FieldTrip's manner, see
+    `rayspy.frontends.call.frontend`.
     """
     names = list(inspect.signature(function).parameters)
     first = names[0]
     _options.update(names)
 
-    @wraps(function)
-    def called(*args: Any, **kwargs: Any) -> R:
+    def found(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        if "spikes" in names:
+            args, kwargs = _spikes_by_name(args, kwargs)
         positional, keywords = _merged(function.__name__, args, kwargs)
         keywords = _with_positional(function.__name__, names, positional, _one_data(keywords, first))
         _refuse_unknown(function, keywords)
@@ -44,30 +48,44 @@ def accepts_cfg(function: Callable[P, R]) -> Callable[P, R]:
             raise TypeError(f"{function.__name__}() missing 1 required argument: '{first}'")
         if not isinstance(keywords[first], BaseData):
             raise InvalidTypeError(keywords[first], first, "rayspy data object;")
-        run: Callable[..., R] = function
-        try:
-            return run(**keywords)
-        except KeyboardInterrupt as error:
-            __tracebackhide__ = True  # IPython heeds that
-            raise _cut_short(function.__name__, error) from None
+        return [], keywords
 
-    return called
+    return found
 
 
-def accepts_cfg_only(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function that has no data argument be called with a dictionary of settings, too."""
+def _spikes_by_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Signals and spikes may be given by place, in either order."""
+    spikes = [a for a in args if isinstance(a, SpikeData)]
+    if not spikes or "spikes" in kwargs:
+        return args, kwargs
+    return tuple(a for a in args if a is not spikes[0]), {**kwargs, "spikes": spikes[0]}
 
-    @wraps(function)
-    def called(*args: Any, **kwargs: Any) -> R:
+
+def arguments_of_many(function: Callable[..., Any]) -> Arguments:
+    """Arguments of a function of any number of objects, of which settings may come as a dictionary."""
+
+    def found(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         positional, keywords = _merged(function.__name__, args, kwargs)
         if not _takes_any(function):
             _refuse_unknown(function, keywords)
+        return positional, keywords
+
+    return found
+
+
+def accepts_cfg_only(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function that makes data be called with a dictionary of settings, too."""
+    arguments = arguments_of_many(function)
+
+    @wraps(function)
+    def called(*args: Any, **kwargs: Any) -> R:
+        positional, keywords = arguments(args, kwargs)
         run: Callable[..., R] = function
         try:
             made = run(*positional, **keywords)
         except KeyboardInterrupt as error:
             __tracebackhide__ = True  # IPython heeds that
-            raise _cut_short(function.__name__, error) from None
+            raise cut_short(function.__name__, error) from None
         if isinstance(made, BaseData):
             settings = inspect.signature(function).bind(*positional, **keywords)
             settings.apply_defaults()
@@ -77,7 +95,7 @@ def accepts_cfg_only(function: Callable[P, R]) -> Callable[P, R]:
     return called
 
 
-def _cut_short(function: str, error: KeyboardInterrupt) -> KeyboardInterrupt:
+def cut_short(function: str, error: KeyboardInterrupt) -> KeyboardInterrupt:
     """A Ctrl-C that shows the user's line; where it came upon us is told at level DEBUG."""
     message(function, "".join(traceback.format_exception(error)), logging.DEBUG)
     shown = KeyboardInterrupt(f"{function} was interrupted")
@@ -237,10 +255,13 @@ def check_chan_per_worker(value: Any) -> int | None:
 
 
 __all__ = [
-    "accepts_cfg",
+    "Arguments",
     "accepts_cfg_only",
+    "arguments_of_many",
+    "arguments_of_one",
     "check_chan_per_worker",
     "check_parallel",
+    "cut_short",
     "recorded",
     "warn_unused",
 ]

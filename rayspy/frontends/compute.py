@@ -1,8 +1,7 @@
-"""The way every front-end goes: selection, plan, run, wrap."""
+"""From a selection to a plan, and from what was computed to objects: what all front-ends share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from rayspy.data.base import BaseData
@@ -10,9 +9,9 @@ from rayspy.data.classes import BY_NAME
 from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection, resolve
 from rayspy.errors import InvalidValueError
-from rayspy.executors.driver import run_results, where
-from rayspy.frontends.calling import check_chan_per_worker, check_parallel, recorded
-from rayspy.frontends.missing import COUNTS, NanTrials, counts_in
+from rayspy.frontends.call import Done, Steps
+from rayspy.frontends.calling import check_chan_per_worker
+from rayspy.frontends.missing import COUNTS, counts_in
 from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.reductions import Reduction
 from rayspy.planning.plan import Plan, make_plan
@@ -59,18 +58,18 @@ def plan_for(
     return make_plan(name, method, data.source, spec, selection.index, reduction, width)
 
 
-def compute(
-    plan: Plan,
-    data: BaseData,
-    settings: Mapping[str, Any],
-    parallel: Any = None,
-    log_settings: Mapping[str, Any] | None = None,
-) -> Any:
-    """Run a plan that has one result and wrap it in a data object; see `compute_results`.
+def computed(plan: Plan, data: BaseData) -> Steps[Any]:
+    """One step, which has one result: an object."""
+    done = yield plan
+    return object_of(done, data)
+
+
+def object_of(done: Done, data: BaseData) -> Any:
+    """Make an object of the one result of a step.
 
     Where trials are left out of an average, ``info["n_trials"]`` has their number per channel.
     """
-    found = compute_results(plan, data, settings, parallel, log_settings)
+    found = objects_of(done, data)
     counts = found.pop(COUNTS, None)
     (made,) = found.values()
     if counts is not None:
@@ -78,47 +77,26 @@ def compute(
     return made
 
 
-def compute_results(
-    plan: Plan,
-    data: BaseData,
-    settings: Mapping[str, Any],
-    parallel: Any = None,
-    log_settings: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Run a plan and wrap each of its results in a data object.
+def objects_of(done: Done, data: BaseData) -> dict[str, Any]:
+    """Make an object of each result of a step: with quantity, unit and info, without history.
 
     Parameters
     ----------
-    plan : Plan
-        What to compute.
+    done : Done
+        What came of the step.
     data : BaseData
-        The input, for the history.
-    settings : mapping
-        The front-end's arguments, for ``cfg``.
-    parallel : bool or None
-        How to run.
-    log_settings : mapping, optional
-        What goes into the history; `settings` if left out.
+        The input.
     """
-    cfg = recorded(plan.name, data, settings)
-    missing = NanTrials(plan)
-    sources, choice = run_results(plan, check_parallel(parallel), missing)
-    used_parallel = choice.executor.n_workers > 1 or choice.executor.name != "local"
-    cfg[plan.name]["parallel"] = parallel
-    found = {}
+    plan, found = done.plan, {}
     for name, out in plan.results.items():
         made = BY_NAME[out.kind].from_parts(
-            sources[name], out.trialdefinition, out.samplerate, out.labels, out.dims
+            done.sources[name], out.trialdefinition, out.samplerate, out.labels, out.dims
         )
-        made.cfg = cfg
         if isinstance(made, Measured) and isinstance(data, Measured):
             unit = data.unit_of(plan.index.get("channel"))
             made.quantity, unit = out.meaning.of(data.quantity, unit)
             made.unit = unit if unit is None or isinstance(unit, str) or "channel" in out.dims else None
         made.info.update(data.info)
-        made._log = list(data._log)
-        shown, used = log_settings or settings, where(choice, plan.n_blocks)
-        made.record(f"{plan.name} ({plan.method.name})", shown, used_parallel, used)
         found[name] = made
-    missing.tell(*found.values())
+    done.nan.tell(*found.values())
     return found

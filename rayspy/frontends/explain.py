@@ -13,61 +13,14 @@ import numpy as np
 
 from rayspy.config import config
 from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, PathError, ScratchSpaceError
-from rayspy.executors.outlook import Outlook, Planned, advice, foresee, planning_only
+from rayspy.executors.outlook import Outlook, advice, foresee
 from rayspy.executors.run import results_in, run_block
-from rayspy.frontends.calling import check_parallel
-from rayspy.frontends.connectivity.analysis import connectivityanalysis
-from rayspy.frontends.connectivity.crossfrequency import crossfrequencyanalysis
-from rayspy.frontends.filters.baseline import baseline
-from rayspy.frontends.filters.linenoise import linefilter, notchfilter
-from rayspy.frontends.filters.preprocessing import preprocessing
-from rayspy.frontends.filters.rereference import rereference
-from rayspy.frontends.filters.resampledata import resampledata
-from rayspy.frontends.handling.selectdata import selectdata
-from rayspy.frontends.spectral.freqanalysis import freqanalysis
-from rayspy.frontends.spikes.fields import (
-    spikefieldcoherence,
-    spiketriggeredaverage,
-    spiketriggeredspectrum,
-)
-from rayspy.frontends.spikes.isi import spike_isi
-from rayspy.frontends.spikes.psth import spike_fano, spike_psth, spike_rate
-from rayspy.frontends.spikes.xcorr import spike_density, spike_xcorr
-from rayspy.frontends.statistics.summary import itc, mean, median, std, var
-from rayspy.frontends.statistics.timelockanalysis import timelockanalysis
+from rayspy.frontends.call import call_of, is_frontend
 from rayspy.methods.base import Part
 from rayspy.planning.memory import Memory
 from rayspy.planning.plan import Plan, Receipt, make_plan
 from rayspy.storage.scratch import check_space, free_bytes, new_target
 
-EXPLAINED: tuple[Callable[..., Any], ...] = (
-    freqanalysis,
-    connectivityanalysis,
-    crossfrequencyanalysis,
-    preprocessing,
-    resampledata,
-    notchfilter,
-    linefilter,
-    rereference,
-    baseline,
-    selectdata,
-    mean,
-    std,
-    var,
-    median,
-    itc,
-    timelockanalysis,
-    spike_psth,
-    spike_rate,
-    spike_fano,
-    spike_isi,
-    spike_xcorr,
-    spike_density,
-    spiketriggeredaverage,
-    spiketriggeredspectrum,
-    spikefieldcoherence,
-)
-"""Functions that end in a run, of which the plan can be caught."""
 _BRIEF = 1.0
 """Seconds: a block that is faster is measured again, without what happens only once."""
 
@@ -212,23 +165,33 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
     )
 
 
-def _planned(function: Any, args: Any, kwargs: Any) -> Planned:
-    """Call a front-end until it has made its plan."""
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """The first step of a call, and what is known to follow on its result."""
+
+    plan: Plan
+    parallel: bool | None
+    then: Plan | None
+
+
+def _planned(function: Any, args: Any, kwargs: Any) -> _Planned:
+    """Check and plan a call of a front-end."""
     if not callable(function):
         raise InvalidTypeError(function, "function", "rayspy function;")
-    if function not in EXPLAINED:
-        names = ", ".join(f"spy.{known.__name__}" for known in EXPLAINED)
-        raise InvalidValueError(f"one of {names}", "function", getattr(function, "__name__", function))
+    if not is_frontend(function):
+        name = getattr(function, "__name__", function)
+        raise InvalidValueError("function that computes something from data objects", "function", name)
+    call, parallel = call_of(function, args, kwargs)
     try:
-        with planning_only():
-            function(*args, **kwargs)
-    except Planned as stopped:
-        check_parallel(stopped.parallel)
-        return stopped
-    raise InvalidValueError("call that computes something", "function", function.__name__)
+        plan = next(call.steps)
+    except StopIteration:
+        raise InvalidValueError("call that computes something", "function", call.name) from None
+    finally:
+        call.steps.close()
+    return _Planned(plan, parallel, next(iter(call.then), None))
 
 
-def _memory(planned: Planned) -> Memory:
+def _memory(planned: _Planned) -> Memory:
     """Sizes of a plan, and the largest peaks of it and what follows."""
     plans = [planned.plan] if planned.then is None else [planned.plan, planned.then]
     per_worker, driver = (
@@ -237,7 +200,7 @@ def _memory(planned: Planned) -> Memory:
     return replace(planned.plan.memory, per_worker=per_worker, driver=driver)
 
 
-def _outlook(planned: Planned) -> Outlook:
+def _outlook(planned: _Planned) -> Outlook:
     """Where a plan would run, and what would follow."""
     plan = planned.plan
     try:
@@ -290,7 +253,7 @@ def _check_scratch(plan: Plan) -> None:
         ) from None
 
 
-def _times(planned: Planned, outlook: Outlook, in_memory: bool) -> dict[str, Any]:
+def _times(planned: _Planned, outlook: Outlook, in_memory: bool) -> dict[str, Any]:
     """Measure and estimate; returns the fields of an explanation that are about time."""
     plan, fits = planned.plan, planned.then
     receipt = _measured(plan, in_memory or fits is not None)

@@ -13,12 +13,10 @@ from rayspy.data.base import BaseData
 from rayspy.data.quantity import Measured
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidValueError
-from rayspy.executors.base import Collect
-from rayspy.executors.driver import run_plan
 from rayspy.frontends.compute import selected
 from rayspy.methods.base import InputSpec, Method
 from rayspy.planning.geometry import TILE_BYTES
-from rayspy.planning.plan import make_plan
+from rayspy.planning.plan import Plan, make_plan
 from rayspy.storage.derived import RunsSource
 from rayspy.storage.sources import ArraySource
 
@@ -67,41 +65,32 @@ def runs_of(data: BaseData, selection: Selection) -> ArraySource:
     return RunsSource(data.source, axis, starts, stops, index)
 
 
-def wrapped(
-    name: str,
+def like(
     base: BaseData,
     source: ArraySource,
     trl: NDArray[np.float64],
     labels: Mapping[str, NDArray[Any]],
-    settings: Mapping[str, Any],
-    used_parallel: bool,
-    cfg: dict[str, Any] | None = None,
     channels: NDArray[np.int64] | None = None,
 ) -> Any:
     """Make an object of a result that otherwise is like `base`, or like these channels of it."""
     made: BaseData = type(base).from_parts(source, trl, base.samplerate, labels, tuple(base.dimord))
-    made.cfg = {} if cfg is None else cfg
     if isinstance(base, Measured) and isinstance(made, Measured):
         made.quantity, unit = base.quantity, base.unit_of(channels)
         fits = not isinstance(unit, np.ndarray) or len(unit) == len(labels["channel"])
         made.unit = unit if fits else None
     made.info.update(base.info)
-    made._log = list(base._log)
-    made.record(name, settings, used_parallel)
     return made
 
 
-def run_pointwise(
+def pointwise_plan(
     name: str,
     method: Method,
     template: BaseData,
     source: ArraySource,
     labels: Mapping[str, NDArray[Any]],
-    parallel: bool | None = None,
     chan_per_worker: int | None = None,
-    observe: Collect | None = None,
-) -> tuple[ArraySource, bool]:
-    """Run a method that treats every time point by itself, in pieces that fit into the processor's cache.
+) -> Plan:
+    """Plan a method that treats every time point by itself, in pieces that fit into the processor's cache.
 
     Parameters
     ----------
@@ -112,29 +101,19 @@ def run_pointwise(
     template : BaseData
         Object whose class, order of dimensions and samplerate the result has.
     source : ArraySource
-        Selected data, trials one behind the other.
+        Selected data, trials one behind the other; the result has the same rows. What
+        the engine calls trials are the pieces here.
     labels : mapping of str to ndarray
         Labels of `source`.
-    parallel, chan_per_worker
+    chan_per_worker
         As in `freqanalysis`.
-    observe : callable, optional
-        Is called with the receipt of every block; trials are the pieces here.
-
-    Returns
-    -------
-    source : ArraySource
-        The result, with the same rows.
-    used_parallel : bool
-        Whether more than one worker ran.
     """
     dims = tuple(template.dimord)
     edges = _edges(source, dims.index("time")).astype(np.float64)
     pieces = np.column_stack([edges[:-1], edges[1:], np.zeros(len(edges) - 1)])
     kind = type(template).__name__
     spec = InputSpec(kind, dims, source.dtype, template.samplerate, pieces, dict(labels))
-    plan = make_plan(name, method, source, spec, {}, chan_per_worker=chan_per_worker)
-    result, choice = run_plan(plan, parallel, observe)
-    return result, choice.executor.n_workers > 1 or choice.executor.name != "local"
+    return make_plan(name, method, source, spec, {}, chan_per_worker=chan_per_worker)
 
 
 def _edges(source: ArraySource, axis: int) -> NDArray[np.int64]:
@@ -158,7 +137,7 @@ def places_with_nan(
     trl : ndarray
         First row of each trial and row behind its last.
     pieces : iterable of int
-        Numbers of the pieces with NaN, from the receipts of `run_pointwise`.
+        Numbers of the pieces with NaN, as the run of a `pointwise_plan` tells.
     """
     edges, found = _edges(source, axis), set[int]()
     others = tuple(k for k in range(len(source.shape)) if k != axis)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 import rayspy as spy
 from rayspy.executors.driver import run_plan
-from rayspy.executors.outlook import Planned, planning_only
 from rayspy.executors.run import run_block
 from rayspy.methods.base import Part
 from rayspy.planning.projection import block_peak
 from rayspy.storage import scratch
 from rayspy.storage.leftovers import RESUME
 from rayspy.storage.sources import read_all
+from tests.contract import plan_of_call
 from tests.helpers import run_on
 
 FEW = [float(f) for f in range(5, 41)]
@@ -70,9 +70,7 @@ def make(lengths=(1800,), n_channels=1, rate=100.0):
 
 
 def plan_of(data, **settings):
-    with planning_only(), pytest.raises(Planned) as stopped:
-        spy.freqanalysis(data, **settings)
-    return stopped.value.plan
+    return plan_of_call(spy.freqanalysis, data, **settings)
 
 
 def whole(plan, k=0):

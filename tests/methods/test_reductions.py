@@ -2,7 +2,6 @@
 
 import pickle
 import tracemalloc
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ import rayspy as spy
 from rayspy.executors.driver import run_results
 from rayspy.executors.local import LocalExecutor
 from rayspy.executors.run import PromiseError
-from rayspy.frontends.compute import compute_results, plan_for, selected
+from rayspy.frontends.call import run_steps
+from rayspy.frontends.compute import objects_of, plan_for, selected
 from rayspy.frontends.spectral.fourier import mtmfft
 from rayspy.methods.copying import Copying
 from rayspy.methods.reductions import Mean, Median, Moments, Resultant
@@ -200,7 +200,11 @@ def test_values_travel():
 def test_several_results_become_several_objects():
     data = make()
     plan = plan_of(data, Moments())
-    found = compute_results(replace(plan, name="moments"), data, {})
+
+    def steps():
+        return objects_of((yield plan), data)
+
+    found, _ = run_steps(steps(), False)
     assert list(found) == ["mean", "var", "std"]
     for result in found.values():
         assert len(result.trials) == 1

@@ -16,8 +16,9 @@ from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.selection import Selection
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
-from rayspy.frontends.compute import compute_results, input_spec, selected
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import check_chan_per_worker, warn_unused
+from rayspy.frontends.compute import input_spec, objects_of, selected
 from rayspy.frontends.connectivity.choices import (
     FACTORED,
     GROUPED,
@@ -40,6 +41,7 @@ from rayspy.frontends.connectivity.spectra import (
 from rayspy.frontends.connectivity.wanted import check_bands, check_groups, check_pairs, check_ranks
 from rayspy.frontends.missing import check_nan
 from rayspy.kernels.connectivity.wilson import ENOUGH
+from rayspy.methods.connectivity.entries import Entries
 from rayspy.methods.connectivity.estimators import Correlation, Estimator
 from rayspy.methods.connectivity.trials import TrialPairs
 from rayspy.methods.reductions.pairs import N_OBSERVATIONS, TOTALS, LeaveOneOut, PairSums
@@ -53,7 +55,7 @@ _SINGLE_TRIALS = ("csd", "corr")
 _COMPLEX = ("coh", "pcoh")
 
 
-@accepts_cfg
+@frontend
 def connectivityanalysis(
     data: AnalogData | SpectralData,
     method: str | list[str] = "coh",
@@ -83,7 +85,7 @@ def connectivityanalysis(
     parallel: bool | None = None,
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
-) -> Result:
+) -> Call[Result]:
     r"""Measures of how channels belong together: coherence, phase locking, Granger causality ...
 
     Over trials, not over time: every number compares the same frequency (and, for
@@ -232,15 +234,8 @@ def connectivityanalysis(
     >>> found["ppc"].data.shape
     (1, 21, 2, 2)
     """
-    settings = {
-        "method": method, "keeptrials": keeptrials, "output": output, "foi": foi, "foilim": foilim,
-        "pad": pad, "channelcmb": channelcmb, "polyremoval": polyremoval, "tapsmofrq": tapsmofrq,
-        "nTaper": nTaper, "taper": taper, "taper_opt": taper_opt, "jackknife": jackknife, "groups": groups,
-        "rank": rank, "bands": bands, "observations": observations, "segments": segments, "lags": lags,
-        "freq": freq,
-        "pairwise": pairwise, "conditional": conditional, "timereversed": timereversed, "nan": nan,
-        "select": select,
-    }  # fmt: skip
+    given = dict(locals())
+    settings = {key: given[key] for key in given if key not in ("data", "parallel", "chan_per_worker")}
     check_data(data)
     names = _methods(method)
     for flag in ("keeptrials", "jackknife", "pairwise", "conditional", "timereversed"):
@@ -257,17 +252,33 @@ def connectivityanalysis(
     if entries.dims == ("channelcmb",):
         settings["channelcmb"] = list(entries.names[0])  # tuples would come back from a file as lists
     spectral = [name for name in names if name in SPECTRAL]
+    choice = _choice(data, selection, spectral, settings) if spectral else None
+    logged = settings if choice is None else {**settings, "foi": choice.spectra.freq}
+    steps = _steps(data, selection, names, choice, entries, settings)
+    return Call(_NAME, data, steps, settings, logged)
+
+
+def _steps(
+    data: BaseData,
+    selection: Selection,
+    names: list[str],
+    choice: Choice | None,
+    entries: Entries,
+    settings: Mapping[str, Any],
+) -> Steps[Result]:
+    """All spectral measures from one pass, then those that look along time."""
     envelopes = [name for name in names if name in ENVELOPES]
     found: dict[str, CrossSpectralData] = {}
-    if spectral:
-        choice = _choice(data, selection, spectral, settings)
-        estimators = tuple(estimator_of(name, choice) for name in spectral)
-        found |= _run(data, choice.spectra, estimators, settings, parallel)
+    if choice is not None:
+        estimators = tuple(estimator_of(name, choice) for name in names if name in SPECTRAL)
+        found |= yield from _measured(data, choice.spectra, estimators, settings)
     if "corr" in names:
-        found |= _correlations(data, selection, settings, parallel)
+        found |= yield from _correlations(data, selection, settings)
     if envelopes:
-        found |= envelope_correlations(data, selection, envelopes, entries, settings, parallel)
-    return {name: found[name] for name in names} if isinstance(method, list) else found[names[0]]
+        found |= yield from envelope_correlations(data, selection, envelopes, entries, settings)
+    if isinstance(settings["method"], list):
+        return {name: found[name] for name in names}
+    return found[names[0]]
 
 
 def _methods(method: Any) -> list[str]:
@@ -362,8 +373,8 @@ def _choice(data: BaseData, selection: Selection, names: list[str], settings: Ma
 
 
 def _correlations(
-    data: BaseData, selection: Selection, settings: Mapping[str, Any], parallel: bool | None
-) -> dict[str, CrossSpectralData]:
+    data: BaseData, selection: Selection, settings: Mapping[str, Any]
+) -> Steps[dict[str, CrossSpectralData]]:
     if not isinstance(data, AnalogData):
         raise InvalidValueError("AnalogData for method='corr'", "data", type(data).__name__)
     spectra, length = padded_spectra(data, selection, settings)
@@ -371,26 +382,22 @@ def _correlations(
     estimator = Correlation(
         "corr", entries, length=length, n_fft=spectra.n_fft or 0, both_signs=settings["lags"] == "all"
     )
-    return _run(data, spectra, (estimator,), settings, parallel)
+    return (yield from _measured(data, spectra, (estimator,), settings))
 
 
-def _run(
-    data: BaseData,
-    spectra: Spectra,
-    estimators: tuple[Estimator, ...],
-    settings: Mapping[str, Any],
-    parallel: bool | None,
-) -> dict[str, CrossSpectralData]:
+def _measured(
+    data: BaseData, spectra: Spectra, estimators: tuple[Estimator, ...], settings: Mapping[str, Any]
+) -> Steps[dict[str, CrossSpectralData]]:
+    """One pass over the data for all measures, another one for the jackknife."""
     spec, index = input_spec(data, spectra.selection), spectra.selection.index
     n_channels, jackknife = len(spec.labels["channel"]), settings["jackknife"]
     if settings["keeptrials"]:
-        return _single_trials(data, spectra, estimators, settings, parallel)
+        return (yield from _single_trials(data, spectra, estimators))
     apart, omit = settings["observations"] == "tapers", settings["nan"] == "omit"
     sums = PairSums(estimators, n_channels, apart, keeps_sums=jackknife, omit=omit)
     method = for_pairs(spectra.method, n_channels, len(sums.pairs))
     plan = make_plan(_NAME, method, data.source, spec, index, sums)
-    logged = {**settings, "foi": spectra.freq}
-    results = compute_results(plan, data, settings, parallel, log_settings=logged)
+    results = objects_of((yield plan), data)
     n: Any = sums.n_observations(plan.output)
     n_trials: Any = spectra.n_trials
     if omit:
@@ -401,7 +408,7 @@ def _run(
         second = replace(sums, keeps_sums=False)
         freq = tuple(float(f) for f in plan.output.labels["freq"])
         again = make_plan(_NAME, method, data.source, spec, index, LeaveOneOut(second, n, totals, freq))
-        spread = compute_results(again, data, settings, parallel)
+        spread = objects_of((yield again), data)
         for estimator in estimators:
             results[estimator.name].jackknife = {
                 f"jack_{what}": spread[f"{estimator.name} {what}"].data[()] for what in ("var", "bias")
@@ -418,19 +425,14 @@ def _run(
 
 
 def _single_trials(
-    data: BaseData,
-    spectra: Spectra,
-    estimators: tuple[Estimator, ...],
-    settings: Mapping[str, Any],
-    parallel: bool | None,
-) -> dict[str, CrossSpectralData]:
+    data: BaseData, spectra: Spectra, estimators: tuple[Estimator, ...]
+) -> Steps[dict[str, CrossSpectralData]]:
     spec, index = input_spec(data, spectra.selection), spectra.selection.index
     found = {}
     for estimator in estimators:
         method = TrialPairs(spectra.method, PairSums((estimator,), len(spec.labels["channel"])))
         plan = make_plan(_NAME, method, data.source, spec, index)
-        logged = {**settings, "foi": spectra.freq}
-        result = compute_results(plan, data, settings, parallel, log_settings=logged)[""]
+        result = objects_of((yield plan), data)[""]
         result.info.update(method=estimator.name, n_trials=spectra.n_trials)
         found[estimator.name] = result
     return found

@@ -14,8 +14,8 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.coupling import CouplingData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidValueError
-from rayspy.executors.driver import run_results
-from rayspy.frontends.calling import accepts_cfg, check_parallel, recorded, warn_unused
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import warn_unused
 from rayspy.frontends.compute import input_spec, selected
 from rayspy.frontends.connectivity.wanted import check_pairs
 from rayspy.frontends.pointwise import stack_of
@@ -43,7 +43,7 @@ _NARROW = 0.5
 """A filter that leaves less than this of the sidebands cannot show a modulation."""
 
 
-@accepts_cfg
+@frontend
 def crossfrequencyanalysis(
     data: AnalogData,
     foi_phase: Any = None,
@@ -64,7 +64,7 @@ def crossfrequencyanalysis(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> CouplingData:
+) -> Call[CouplingData]:
     """Phase-amplitude coupling: amplitudes of fast signals at phases of slow ones.
 
     Observations are the times of all trials together; with ``keeptrials=True`` the
@@ -154,22 +154,23 @@ def crossfrequencyanalysis(
     >>> found.value.shape
     (2, 2, 1)
     """
-    settings = {
-        "foi_phase": foi_phase, "foi_amplitude": foi_amplitude, "method": method,
-        "channelcmb": channelcmb, "surrogates": surrogates, "n_surrogates": n_surrogates, "seed": seed,
-        "keeptrials": keeptrials, "n_bins": n_bins, "width_phase": width_phase,
-        "width_amplitude": width_amplitude, "edges": edges, "minshift": minshift,
-        "shuffle_within": shuffle_within, "polyremoval": polyremoval, "select": select,
-    }  # fmt: skip
+    given = {name: value for name, value in locals().items() if name not in ("data", "parallel", "kwargs")}
     warn_unused("crossfrequencyanalysis", kwargs)
     check_input(data)
-    check_parallel(parallel)
     selection = selected(data, select)
     entries = _pairs(channelcmb, selection.labels("channel"))
-    coupling = _method(data, selection, settings)
-    job = Job(data, selection, coupling, _runs(len(selection.lengths), settings), parallel)
-    found = _joined(job.results(part) for part in _parts(coupling, entries))
-    made = _result(found, job, entries, settings)
+    coupling = _method(data, selection, given)
+    job = Job(data, selection, coupling, _runs(len(selection.lengths), given))
+    return Call("crossfrequencyanalysis", data, _steps(job, entries, given))
+
+
+def _steps(job: Job, pairs: Array, given: Mapping[str, Any]) -> Steps[CouplingData]:
+    """One pass over the data for as many pairs as there is memory for."""
+    every = []
+    for part in _parts(job.coupling, pairs):
+        every.append((yield from job.results(part)))
+    found = {name: np.concatenate([part[name] for part in every], axis=-1) for name in every[0]}
+    made = _result(found, job, pairs, given)
     _warn_of_nothing(made)
     return made
 
@@ -322,9 +323,8 @@ class Job:
     selection: Selection
     coupling: Coupling
     runs: list[int]
-    parallel: Any
 
-    def results(self, pairs: Array) -> dict[str, Array]:
+    def results(self, pairs: Array) -> Steps[dict[str, Array]]:
         """Results of some pairs, (row, frequencies, pair)."""
         channels, places = np.unique(pairs, return_inverse=True)
         local = [(int(i), int(j)) for i, j in places.reshape(pairs.shape)]
@@ -340,11 +340,10 @@ class Job:
             trial_ids=None,
         )
         reduction = None if method.keep else PooledCoupling(method, self.runs[-1])
-        plan = make_plan(
+        done = yield make_plan(
             "crossfrequencyanalysis", method, stack.source, spec, {"channel": channels}, reduction
         )
-        sources, _ = run_results(plan, self.parallel)
-        found = {name: read_all(source) for name, source in sources.items()}
+        found = {name: read_all(source) for name, source in done.sources.items()}
         if method.keep:
             return {name: found[""][:, k] for k, name in enumerate(OUTCOMES)}
         return found
@@ -354,11 +353,6 @@ def _parts(coupling: Coupling, pairs: Array) -> Iterator[Array]:
     """Pairs whose sums are made in one pass."""
     at_once = max(1, _STATE_BYTES // (8 * int(np.prod(coupling.shape))))
     return (pairs[k : k + at_once] for k in range(0, len(pairs), at_once))
-
-
-def _joined(parts: Iterator[dict[str, Array]]) -> dict[str, Array]:
-    every = list(parts)
-    return {name: np.concatenate([part[name] for part in every], axis=-1) for name in every[0]}
 
 
 # -- results ---------------------------------------------------------------------------------
@@ -399,8 +393,6 @@ def _result(found: dict[str, Array], job: Job, pairs: Array, settings: Mapping[s
         trials = np.arange(job.runs[-1]) if ids is None else np.array(ids)
         coords, shape = {"trial": trials, **coords}, (len(trials), *shape)
     shares = found.pop("shares", None)
-    cfg = recorded("crossfrequencyanalysis", job.data, settings)
-    cfg["crossfrequencyanalysis"]["parallel"] = job.parallel
     told = {name: value for name, value in settings.items() if name not in ("channelcmb", "select")}
     arrays = {name: np.ascontiguousarray(array.reshape(shape)) for name, array in found.items()}
     return CouplingData(
@@ -413,7 +405,7 @@ def _result(found: dict[str, Array], job: Job, pairs: Array, settings: Mapping[s
         prob=arrays["prob"],
         settings={**told, "n_trials": job.runs[-1], "n_times": method.n_times, "unit": _unit(job)},
         shares=None if shares is None else shares.reshape(method.n_bins, *shape),
-        cfg=cfg,
+        cfg={},
     )
 
 

@@ -13,7 +13,8 @@ from rayspy.data.base import BaseData
 from rayspy.data.crossspectral import CrossSpectralData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.compute import compute_results, input_spec, selected
+from rayspy.frontends.call import Steps, call_of
+from rayspy.frontends.compute import input_spec, objects_of, selected
 from rayspy.frontends.filters.preprocessing import preprocessing
 from rayspy.methods.connectivity.entries import Entries
 from rayspy.methods.copying import Copying
@@ -64,29 +65,22 @@ def envelope_correlations(
     names: list[str],
     entries: Entries,
     settings: Mapping[str, Any],
-    parallel: bool | None,
-) -> dict[str, CrossSpectralData]:
+) -> Steps[dict[str, CrossSpectralData]]:
     """Filter signals, if that is what is given, and correlate envelopes."""
     check_envelopes(data, selection, settings)
     centre = 0.0
     source = data
     if isinstance(data, AnalogData):
-        source = preprocessing(
-            data,
-            filter_type="bp",
-            freq=settings["freq"],
-            hilbert="complex",
-            polyremoval=settings["polyremoval"],
-            select=settings["select"],
-            parallel=parallel,
-        )
+        filters = {"filter_type": "bp", "freq": settings["freq"], "hilbert": "complex"}
+        same = {key: settings[key] for key in ("polyremoval", "select")}
+        source = yield from call_of(preprocessing, (data,), {**filters, **same})[0].steps
         selection, centre = selected(source, None), float(np.mean(settings["freq"]))
     found = {}
     for name in names:
         reduction = EnvelopeCorrelation(name, entries, centre, settings["jackknife"])
         spec = input_spec(source, selection)
         plan = make_plan("connectivityanalysis", Copying(), source.source, spec, selection.index, reduction)
-        results = compute_results(plan, data, settings, parallel)
+        results = objects_of((yield plan), data)
         result: CrossSpectralData = results[name]
         n = len(spec.trialdefinition)
         result.info.update(method=name, n_trials=n, n_observations=n)

@@ -14,9 +14,9 @@ from rayspy.data.base import BaseData
 from rayspy.data.selection import SAMPLE_SLACK, Selection
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.executors.choose import check_parallel
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
-from rayspy.frontends.compute import compute, input_spec, selected
+from rayspy.frontends.call import Call, frontend
+from rayspy.frontends.calling import check_chan_per_worker, warn_unused
+from rayspy.frontends.compute import computed, input_spec, selected
 from rayspy.kernels.filters.baseline import MODES
 from rayspy.methods.base import InputSpec
 from rayspy.methods.filters.baseline import Baseline
@@ -26,7 +26,7 @@ from rayspy.storage.derived import RunsSource
 Numbers = NDArray[np.int64]
 
 
-@accepts_cfg
+@frontend
 def baseline(
     data: AnalogData | SpectralData,
     baseline: Any = (None, 0),
@@ -35,7 +35,7 @@ def baseline(
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
     **kwargs: Any,
-) -> Any:
+) -> Call[Any]:
     r"""Relate trials to what they were in a window, each channel and frequency by itself.
 
     Parameters
@@ -89,12 +89,7 @@ def baseline(
     >>> bool(abs(found.show(trials=0, latency=[-0.5, 0]).mean()) < 1e-6)
     True
     """
-    settings = {
-        "baseline": list(baseline) if isinstance(baseline, tuple) else baseline,
-        "mode": mode, "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
     _check_input(data, mode)
-    check_parallel(parallel)
     width = check_chan_per_worker(chan_per_worker)
     warn_unused("baseline", kwargs)
     selection = selected(data, select)
@@ -104,7 +99,7 @@ def baseline(
     source, spec = _with_baselines(data, selection, first, n_window)
     method = Baseline(n_window, mode)
     plan = make_plan("baseline", method, source, spec, {}, chan_per_worker=width)
-    return compute(plan, data, settings, parallel)
+    return Call("baseline", data, computed(plan, data))
 
 
 def _check_input(data: BaseData, mode: Any) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rayspy.checks import check_choice, check_integer, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
+from rayspy.frontends.call import Call, frontend
+from rayspy.frontends.calling import warn_unused
 from rayspy.frontends.compute import selected
 from rayspy.frontends.filters.preprocessing import check_long_enough, filtered
 from rayspy.frontends.spectral.checks import check_input
@@ -24,7 +25,7 @@ _LONGEST_WINDOW = 2.0**53
 """In samples; longer than any trial."""
 
 
-@accepts_cfg
+@frontend
 def notchfilter(
     data: AnalogData,
     freq: float = 50.0,
@@ -35,7 +36,7 @@ def notchfilter(
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
     **kwargs: Any,
-) -> AnalogData:
+) -> Call[AnalogData]:
     """Take a frequency and its harmonics out with narrow recursive filters.
 
     Parameters
@@ -83,10 +84,6 @@ def notchfilter(
     >>> spy.notchfilter(data, freq=50, n_harmonics=3, parallel=False).data.shape
     (1500, 2)
     """
-    settings = {
-        "freq": freq, "n_harmonics": n_harmonics, "width": width, "direction": direction,
-        "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
     check_input(data)
     warn_unused("notchfilter", kwargs)
     rate = float(data.samplerate or 0)
@@ -99,7 +96,7 @@ def notchfilter(
     notch = Notch(tuple(f / rate for f in freqs), bandwidth / rate, twopass)
     check_long_enough(notch, selection.lengths)
     logged = {"freq": list(freqs), "width": bandwidth, "direction": direction}
-    return filtered("notchfilter", data, Preprocessing(notch), selection, settings, parallel, logged)
+    return filtered("notchfilter", data, Preprocessing(notch), selection, chan_per_worker, logged)
 
 
 def _harmonics(freq: Any, n_harmonics: Any, rate: float) -> tuple[float, ...]:
@@ -124,7 +121,7 @@ def _harmonics(freq: Any, n_harmonics: Any, rate: float) -> tuple[float, ...]:
     return tuple(base * k for k in range(1, n + 1))
 
 
-@accepts_cfg
+@frontend
 def linefilter(
     data: AnalogData,
     freq: float = 50.0,
@@ -134,7 +131,7 @@ def linefilter(
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
     **kwargs: Any,
-) -> AnalogData:
+) -> Call[AnalogData]:
     """Fit sinusoids at a frequency and its harmonics in windows and subtract them.
 
     Parameters
@@ -181,10 +178,6 @@ def linefilter(
     >>> float(abs(spy.linefilter(data, freq=50, parallel=False).data[()]).max()) < 1e-4
     True
     """
-    settings = {
-        "freq": freq, "n_harmonics": n_harmonics, "window": window,
-        "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
     check_input(data)
     warn_unused("linefilter", kwargs)
     rate = float(data.samplerate or 0)
@@ -194,7 +187,7 @@ def linefilter(
     _check_cycles(selection.lengths, freqs[0], rate)
     method = LineFilter(tuple(f / rate for f in freqs), int(np.ceil(min(seconds * rate, _LONGEST_WINDOW))))
     logged = {"freq": list(freqs), "window": seconds}
-    return filtered("linefilter", data, method, selection, settings, parallel, logged)
+    return filtered("linefilter", data, method, selection, chan_per_worker, logged)
 
 
 def _check_cycles(lengths: NDArray[np.float64], freq: float, rate: float) -> None:

@@ -11,13 +11,15 @@ from rayspy.checks import check_array, check_choice, check_integer, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
-from rayspy.frontends.compute import compute, plan_for, selected
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import warn_unused
+from rayspy.frontends.compute import computed, plan_for, selected
 from rayspy.frontends.spectral.checks import check_input, check_polyremoval
 from rayspy.kernels.padding import PADTYPES
 from rayspy.methods.base import Method
 from rayspy.methods.filters.filters import Butterworth, Recursive, Sinc
 from rayspy.methods.filters.preprocessing import Preprocessing
+from rayspy.planning.plan import Plan
 
 CLASSES = ("but", "firws", None)
 TYPES = ("lp", "hp", "bp", "bs")
@@ -30,7 +32,7 @@ LARGEST_BUTTERWORTH = 500
 """Sections of second order cannot hold more: nearly all designs are unstable long before."""
 
 
-@accepts_cfg
+@frontend
 def preprocessing(
     data: AnalogData,
     filter_class: str | None = "but",
@@ -48,7 +50,7 @@ def preprocessing(
     chan_per_worker: int | None = None,
     padtype: str = "mean",
     **kwargs: Any,
-) -> AnalogData:
+) -> Call[AnalogData]:
     """Filter, detrend, standardise, rectify signals or take their envelope.
 
     The steps are applied in this order: trend, z-score, filter, then rectification
@@ -146,17 +148,12 @@ def preprocessing(
     >>> spy.preprocessing(data, freq=[20, 40], filter_type="bp", parallel=False).data.shape
     (1500, 2)
     """
-    settings = {
-        "filter_class": filter_class, "filter_type": filter_type, "freq": freq, "order": order,
-        "direction": direction, "window": window, "polyremoval": polyremoval, "zscore": zscore,
-        "rectify": rectify, "hilbert": hilbert, "padtype": padtype,
-        "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
+    given = dict(locals())
     check_input(data)
     warn_unused("preprocessing", kwargs)
     selection = selected(data, select)
-    method = _method(float(data.samplerate or 0), selection.lengths, settings)
-    return filtered("preprocessing", data, method, selection, settings, parallel, _logged(method, settings))
+    method = _method(float(data.samplerate or 0), selection.lengths, given)
+    return filtered("preprocessing", data, method, selection, chan_per_worker, _logged(method, given))
 
 
 def filtered(
@@ -164,13 +161,16 @@ def filtered(
     data: AnalogData,
     method: Method,
     selection: Selection,
-    settings: dict[str, Any],
-    parallel: Any,
-    log_settings: dict[str, Any],
-) -> AnalogData:
-    """Run a method that tells which trials contain NaN."""
-    plan = plan_for(name, data, method, selection, chan_per_worker=settings["chan_per_worker"])
-    result: AnalogData = compute(plan, data, settings, parallel, log_settings)
+    chan_per_worker: int | None,
+    logged: dict[str, Any],
+) -> Call[AnalogData]:
+    """Call of a method that tells which trials contain NaN, also if there are none."""
+    plan = plan_for(name, data, method, selection, chan_per_worker=chan_per_worker)
+    return Call(name, data, _telling(plan, data), logged=logged)
+
+
+def _telling(plan: Plan, data: AnalogData) -> Steps[AnalogData]:
+    result: AnalogData = yield from computed(plan, data)
     result.info.setdefault("nan_trials", [])
     return result
 

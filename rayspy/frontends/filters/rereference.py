@@ -11,13 +11,13 @@ from rayspy.checks import check_choice
 from rayspy.data.analog import AnalogData
 from rayspy.data.selection import label_indices
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.executors.choose import check_parallel
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, recorded, warn_unused
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import check_chan_per_worker, warn_unused
 from rayspy.frontends.compute import selected
 from rayspy.frontends.missing import tell_nan
-from rayspy.frontends.pointwise import Stacked, places_with_nan, run_pointwise, stacked, wrapped
+from rayspy.frontends.pointwise import Stacked, like, places_with_nan, pointwise_plan, stacked
 from rayspy.methods.filters.reference import Bipolar, Rereference
-from rayspy.planning.plan import Receipt
+from rayspy.planning.plan import Plan
 from rayspy.storage.derived import Computed, RunsSource
 from rayspy.storage.sources import ArraySource
 
@@ -25,7 +25,7 @@ STATISTICS = ("average", "median")
 Indices = NDArray[np.int64]
 
 
-@accepts_cfg
+@frontend
 def rereference(
     data: AnalogData,
     reference: Any = "average",
@@ -35,7 +35,7 @@ def rereference(
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
     **kwargs: Any,
-) -> AnalogData:
+) -> Call[AnalogData]:
     """Refer signals to other channels.
 
     Parameters
@@ -78,13 +78,8 @@ def rereference(
     >>> spy.rereference(data, "bipolar", parallel=False).channel.tolist()
     ['channel1-channel2', 'channel2-channel3']
     """
-    settings = {
-        "reference": reference, "refmethod": refmethod, "order": order,
-        "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
     check_analog(data)
     check_choice(refmethod, "refmethod", STATISTICS)
-    check_parallel(parallel)
     width = check_chan_per_worker(chan_per_worker)
     warn_unused("rereference", kwargs)
     rows = stacked(data, select)
@@ -96,19 +91,16 @@ def rereference(
     else:
         method = _common(reference, refmethod, labels)
         _check_median(method, source.dtype)
-    cfg = recorded("rereference", data, settings)
-    cfg["rereference"]["parallel"] = parallel
-    every = {"channel": labels}
-    pieces: set[int] = set()
+    plan = pointwise_plan("rereference", method, data, source, {"channel": labels}, width)
+    return Call("rereference", data, _steps(plan, data, rows, selected(data, select).trial_numbers))
 
-    def observe(receipt: Receipt) -> None:
-        pieces.update(receipt.nan_trials)
 
-    result, used = run_pointwise("rereference", method, data, source, every, parallel, width, observe)
-    name = f"rereference ({method.name})"
-    made: AnalogData = wrapped(name, data, result, rows.trialdefinition, every, settings, used, cfg)
-    places = places_with_nan(source, data.dimord.index("time"), rows.trialdefinition, sorted(pieces))
-    tell_nan("rereference", selected(data, select).trial_numbers[places].tolist(), made)
+def _steps(plan: Plan, data: AnalogData, rows: Stacked, trial_numbers: Indices) -> Steps[AnalogData]:
+    done = yield plan
+    made: AnalogData = like(data, done.source, rows.trialdefinition, plan.spec.labels)
+    pieces, axis = sorted(done.nan.found), data.dimord.index("time")
+    places = places_with_nan(plan.source, axis, rows.trialdefinition, pieces)
+    tell_nan("rereference", trial_numbers[places].tolist(), made)
     return made
 
 

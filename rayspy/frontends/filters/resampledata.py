@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rayspy.checks import SLACK, check_choice, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
-from rayspy.frontends.compute import compute, plan_for, selected
+from rayspy.frontends.call import Call, frontend
+from rayspy.frontends.calling import warn_unused
+from rayspy.frontends.compute import computed, plan_for, selected
 from rayspy.frontends.filters.preprocessing import sinc_order
 from rayspy.frontends.spectral.checks import check_input
 from rayspy.kernels.filters.design import kaiser_half
@@ -38,7 +39,7 @@ _TRANSITION = 3.3
 """Width of the transition of a Hamming-windowed sinc times its length."""
 
 
-@accepts_cfg
+@frontend
 def resampledata(
     data: AnalogData,
     resamplefs: float = 1.0,
@@ -50,7 +51,7 @@ def resampledata(
     chan_per_worker: int | None = None,
     padtype: str = "mean",
     **kwargs: Any,
-) -> AnalogData:
+) -> Call[AnalogData]:
     """Bring signals to a lower sampling rate.
 
     Parameters
@@ -119,18 +120,14 @@ def resampledata(
     >>> spy.resampledata(data, resamplefs=300, parallel=False).data.shape
     (450, 2)
     """
-    settings = {
-        "resamplefs": resamplefs, "method": method, "lpfreq": lpfreq, "order": order, "padtype": padtype,
-        "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
+    given = dict(locals())
     check_input(data)
     warn_unused("resampledata", kwargs)
     selection = selected(data, select)
     rate = float(data.samplerate or 0)
-    bound = _method(rate, selection.lengths, settings)
+    bound = _method(rate, selection.lengths, given)
     plan = plan_for("resampledata", data, bound, selection, chan_per_worker=chan_per_worker)
-    result: AnalogData = compute(plan, data, settings, parallel, _logged(bound, rate, settings))
-    return result
+    return Call("resampledata", data, computed(plan, data), logged=_logged(bound, rate, given))
 
 
 def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) -> Resample | Downsample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from rayspy.data.quantity import combined as meaning_of
 from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.frontends.call import Call, Steps, frontend_without_cfg, no_steps, run
 from rayspy.frontends.compute import selected
 from rayspy.frontends.handling.matching import apart, combined_labels, differences, reordered
-from rayspy.frontends.pointwise import Stacked, run_pointwise, runs_of, stacked, wrapped
+from rayspy.frontends.pointwise import Stacked, like, pointwise_plan, runs_of, stacked
 from rayspy.frontends.spikes.concat import concat_spikes
 from rayspy.methods.copying import Copying
+from rayspy.planning.plan import Plan
 from rayspy.progress import warn
 from rayspy.storage.derived import Computed, Constant, Operand, Repeated
 from rayspy.storage.region import pieces
@@ -77,15 +80,21 @@ def arithmetic(operation: str, left: Any, right: Any) -> BaseData:
     dtype = _result_type(operation, base, made, result_dtype(own.source.dtype, _kind(made, other)))
     source = Computed(operation, first, second, own.source.shape, dtype)
     settings = {"left": _text(left), "operation": operation, "right": _text(right)}
-    result, used_parallel = run_pointwise("arithmetic", Copying(), base, source, labels)
-    combined: BaseData = wrapped(
-        "arithmetic", base, result, own.trialdefinition, labels, settings, used_parallel
-    )
-    if isinstance(combined, Measured):
-        combined.quantity, unit = meaning_of(operation, left, right)
+    plan = pointwise_plan("arithmetic", Copying(), base, source, labels)
+    steps = _combined(plan, base, own, meaning_of(operation, left, right))
+    return run(Call("arithmetic", base, steps, settings, replays=False), settings, None)
+
+
+def _combined(plan: Plan, base: BaseData, own: Stacked, meaning: tuple[Any, Any]) -> Steps[BaseData]:
+    """Trials and labels of the first operand, quantity and unit of the result of the operation."""
+    done = yield plan
+    labels = plan.spec.labels
+    made: BaseData = like(base, done.source, own.trialdefinition, labels)
+    if isinstance(made, Measured):
+        made.quantity, unit = meaning
         fits = not isinstance(unit, np.ndarray) or len(unit) == len(labels["channel"])
-        combined.unit = unit if fits else None
-    return combined
+        made.unit = unit if fits else None
+    return made
 
 
 def _text(operand: Any) -> str:
@@ -230,7 +239,8 @@ def _holds(dtype: np.dtype[Any], value: complex) -> bool:
 # -- concat -----------------------------------------------------------------------------
 
 
-def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
+@frontend_without_cfg
+def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Call[Any]:
     """Put two objects side by side along a dimension, trial by trial.
 
     Parameters
@@ -256,7 +266,9 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
         The objects do not fit together; the message says why.
     """
     if isinstance(spy_obj1, SpikeData):
-        return concat_spikes(spy_obj1, spy_obj2, dim)
+        beside = no_steps(partial(concat_spikes, spy_obj1, spy_obj2, dim))
+        logged = {"spy_obj1": _text(spy_obj1), "spy_obj2": _text(spy_obj2), "dim": dim}
+        return Call("concat", spy_obj1, beside, logged, replays=False)
     for data, name in ((spy_obj1, "spy_obj1"), (spy_obj2, "spy_obj2")):
         if not isinstance(data, BaseData):
             raise InvalidTypeError(data, name, "AnalogData or SpectralData;")
@@ -270,10 +282,16 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Any:
     source = ConcatSource((first.source, second.source), spy_obj1.dimord.index(dim))
     labels = {**first.labels, dim: _joined(first.labels[dim], second.labels[dim], dim)}
     settings = {"spy_obj1": _text(spy_obj1), "spy_obj2": _text(spy_obj2), "dim": dim}
-    result, used_parallel = run_pointwise("concat", Copying(), spy_obj1, source, labels)
-    made = wrapped("concat", spy_obj1, result, first.trialdefinition, labels, settings, used_parallel)
+    plan = pointwise_plan("concat", Copying(), spy_obj1, source, labels)
+    steps = _beside(plan, spy_obj1, spy_obj2, first, len(second.labels[dim]), dim)
+    return Call("concat", spy_obj1, steps, settings, replays=False)
+
+
+def _beside(plan: Plan, a: BaseData, b: BaseData, first: Stacked, n_more: int, dim: str) -> Steps[Any]:
+    done = yield plan
+    made = like(a, done.source, first.trialdefinition, plan.spec.labels)
     if isinstance(made, AnalogData):
-        made.unit = _joined_units(spy_obj1, spy_obj2, len(first.labels[dim]), len(second.labels[dim]))
+        made.unit = _joined_units(a, b, len(first.labels[dim]), n_more)
     return made
 
 

@@ -24,7 +24,7 @@ from rayspy.data.event import EventData
 from rayspy.data.selection import SAMPLE_SLACK
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, recorded
+from rayspy.frontends.call import Call, Steps, call_of, frontend
 from rayspy.frontends.handling.selectdata import selectdata
 from rayspy.progress import message, warn
 
@@ -195,7 +195,7 @@ def _check_lengths(margins: Mapping[str, Any], n_trials: int) -> None:
 # -- redefinetrial -----------------------------------------------------------------------
 
 
-@accepts_cfg
+@frontend
 def redefinetrial(
     data_obj: BaseData,
     trials: Any = None,
@@ -205,7 +205,7 @@ def redefinetrial(
     begsample: Any = None,
     endsample: Any = None,
     trl: Any = None,
-) -> Any:
+) -> Call[Any]:
     """Return an object with other trials: shorter ones, or with another time axis.
 
     Parameters
@@ -248,10 +248,12 @@ def redefinetrial(
     if data_obj.data is None:
         raise InvalidValueError("object with data", "data_obj", f"empty {type(data_obj).__name__}")
     _check_combination(given)
-    made = _redefined(_chosen(data_obj, trials, toilim), given)
-    made.cfg = recorded("redefinetrial", data_obj, settings)
-    made.record("redefinetrial", given, False)
-    return made
+    return Call("redefinetrial", data_obj, _steps(data_obj, given), settings, given)
+
+
+def _steps(data: BaseData, given: Mapping[str, Any]) -> Steps[BaseData]:
+    chosen = yield from _chosen(data, given.get("trials"), given.get("toilim"))
+    return (yield from _redefined(chosen, given))
 
 
 def _check_combination(given: Mapping[str, Any]) -> None:
@@ -265,17 +267,18 @@ def _check_combination(given: Mapping[str, Any]) -> None:
         raise InvalidValueError("no `offset` together with `trl`, which has one", "trl/offset", "both")
 
 
-def _chosen(data: BaseData, trials: Any, toilim: Any) -> BaseData:
+def _chosen(data: BaseData, trials: Any, toilim: Any) -> Steps[BaseData]:
     """Trials and times that are wanted, as an object that is nobody else's."""
     if trials is None and toilim is None:
         return data.copy()
     try:
-        found: BaseData = selectdata(data, trials=trials, latency=toilim)
+        call, _ = call_of(selectdata, (data,), {"trials": trials, "latency": toilim})
     except InvalidValueError as error:
         raise InvalidValueError(error.legal, _own_name(error.varname), error.actual) from None
     except InvalidTypeError as error:
         name = _own_name(error.varname)
         raise InvalidTypeError({"trials": trials, "toilim": toilim}[name], name, error.expected) from None
+    found: BaseData = yield from call.steps
     return found
 
 
@@ -284,13 +287,13 @@ def _own_name(selector: str) -> str:
     return "toilim" if selector.endswith("latency") else selector.removeprefix("select: ")
 
 
-def _redefined(data: BaseData, given: Mapping[str, Any]) -> BaseData:
+def _redefined(data: BaseData, given: Mapping[str, Any]) -> Steps[BaseData]:
     """Change the trial definition of an object that is nobody else's."""
     if "trl" in given:
         data.trialdefinition = _table(given["trl"], data.n_samples)
         return data
     if "minlength" in given:
-        data = _long_trials(data, given["minlength"])
+        data = yield from _long_trials(data, given["minlength"])
     if data.data is None or not given.keys() & {"begsample", "offset"}:
         return data
     table = data.describe().trialdefinition
@@ -302,7 +305,7 @@ def _redefined(data: BaseData, given: Mapping[str, Any]) -> BaseData:
     return data
 
 
-def _long_trials(data: BaseData, minlength: Any) -> BaseData:
+def _long_trials(data: BaseData, minlength: Any) -> Steps[BaseData]:
     """Leave out trials that are too short; an empty object if all are."""
     keep = np.flatnonzero(_long_enough(data.describe().trialdefinition, minlength, data.samplerate))
     if len(keep) == len(data):
@@ -312,7 +315,7 @@ def _long_trials(data: BaseData, minlength: Any) -> BaseData:
         empty = data.copy()
         empty.data = None
         return empty
-    found: BaseData = selectdata(data, trials=keep)
+    found: BaseData = yield from call_of(selectdata, (data,), {"trials": keep})[0].steps
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,16 @@ from rayspy.data.spectral import SpectralData
 from rayspy.data.structdict import StructDict, serializable
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, check_parallel, recorded
-from rayspy.frontends.compute import compute, input_spec, plan_for
-from rayspy.frontends.pointwise import run_pointwise, stack_of, wrapped
+from rayspy.frontends.call import Call, Steps, frontend, no_steps
+from rayspy.frontends.compute import computed, input_spec, plan_for
+from rayspy.frontends.pointwise import like, pointwise_plan, stack_of
 from rayspy.methods.copying import Copying
 from rayspy.planning.partition import Block
 from rayspy.planning.plan import make_plan
 from rayspy.progress import message
 
 
-@accepts_cfg
+@frontend
 def selectdata(
     data: BaseData,
     trials: Any = None,
@@ -45,7 +46,7 @@ def selectdata(
     parallel: bool | None = None,
     channelcmb: Any = None,
     **kwargs: Any,
-) -> Any:
+) -> Call[Any]:
     """Select a part of an object.
 
     Parameters
@@ -107,26 +108,25 @@ def selectdata(
     if clear:
         if select:
             raise InvalidValueError("no selectors together with clear=True", "select", ", ".join(select))
-        data.selection = None
-        return None
+        return Call("selectdata", None, no_steps(partial(_set, data, None)))
     selection = resolve(select, data.describe(), covering=True)
     _tell_dropped(data, select, selection)
+    settings = _plain(select, data)
     if inplace:
-        entry = StructDict(serializable(_plain(select, data), "selectdata"))
-        data._selection = selection
-        data.cfg["selectdata"] = entry
-        return None
-    check_parallel(parallel)
+        entry = StructDict(serializable(settings, "selectdata"))
+        return Call("selectdata", None, no_steps(partial(_set, data, selection, entry)))
     if isinstance(data, DiscreteData):
-        return _selected_events(data, selection, select, parallel)
-    made = _selected_samples(data, selection, select, parallel)
-    if isinstance(data, TimeLockData):
-        data.restrict(made, selection)
-    if isinstance(data, SpectralData):
-        made.metadata = _selected_models(data, selection)
-    if isinstance(data, CrossSpectralData):
-        made.jackknife = _selected_jackknife(data, selection)
-    return made
+        return Call("selectdata", data, no_steps(partial(_selected_events, data, selection)), select)
+    return Call("selectdata", data, _selected_samples(data, selection), settings)
+
+
+def _set(data: BaseData, selection: Selection | None, entry: StructDict | None = None) -> None:
+    """Make a selection the active one of an object, or none."""
+    if selection is None:
+        data.selection = None
+        return
+    data._selection = selection
+    data.cfg["selectdata"] = entry
 
 
 def _selected_jackknife(data: CrossSpectralData, selection: Selection) -> dict[str, NDArray[Any]]:
@@ -147,33 +147,30 @@ def _selected_models(data: SpectralData, selection: Selection) -> dict[str, dict
     return select_models(data.metadata, selection.trial_numbers.tolist(), places["taper"], places["channel"])
 
 
-def _selected_events(
-    data: DiscreteData, selection: Selection, select: Mapping[str, Any], parallel: bool | None
-) -> Any:
+def _selected_events(data: DiscreteData, selection: Selection) -> Any:
     """Rows of the selected events, in a new object."""
-    cfg = recorded("selectdata", data, select)
-    cfg["selectdata"]["parallel"] = parallel
-    trl = selection.trialdefinition.copy()
-    made = wrapped("selectdata (rows)", data, data.selected_rows(selection), trl, {}, select, False, cfg)
+    made = like(data, data.selected_rows(selection), selection.trialdefinition.copy(), {})
     data.restrict(made, selection)
     return made
 
 
-def _selected_samples(
-    data: BaseData, selection: Selection, select: Mapping[str, Any], parallel: bool | None
-) -> Any:
+def _selected_samples(data: BaseData, selection: Selection) -> Steps[Any]:
     """Copy of the selected samples, in a new object; long trials are cut along time."""
-    settings = _plain(select, data)
     plan = plan_for("selectdata", data, Copying(), selection)
     if plan.memory.input < 2 * config.block_bytes * len(selection.trial_numbers):
-        return compute(plan, data, settings, parallel)
-    cfg = recorded("selectdata", data, settings)
-    cfg["selectdata"]["parallel"] = parallel
-    rows = stack_of(data, selection)
-    source, used = run_pointwise("selectdata", Copying(), data, rows.source, rows.labels, parallel)
-    name = "selectdata (copy)"
-    channels = selection.index.get("channel")
-    return wrapped(name, data, source, rows.trialdefinition, rows.labels, settings, used, cfg, channels)
+        made = yield from computed(plan, data)
+    else:
+        rows = stack_of(data, selection)
+        done = yield pointwise_plan("selectdata", Copying(), data, rows.source, rows.labels)
+        channels = selection.index.get("channel")
+        made = like(data, done.source, rows.trialdefinition, rows.labels, channels)
+    if isinstance(data, TimeLockData):
+        data.restrict(made, selection)
+    if isinstance(data, SpectralData):
+        made.metadata = _selected_models(data, selection)
+    if isinstance(data, CrossSpectralData):
+        made.jackknife = _selected_jackknife(data, selection)
+    return made
 
 
 def check_selectors(data: BaseData, select: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:

@@ -14,11 +14,9 @@ from rayspy.checks import check_array, check_bool, check_choice, check_integer, 
 from rayspy.data.analog import AnalogData
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError, MissingPackageError
-from rayspy.executors.driver import run_plan, run_results
-from rayspy.executors.outlook import end_if_planning
-from rayspy.frontends.calling import check_parallel
-from rayspy.frontends.compute import compute
-from rayspy.frontends.missing import COUNTS, NanTrials, counts_in
+from rayspy.frontends.call import Call, Steps
+from rayspy.frontends.compute import computed
+from rayspy.frontends.missing import COUNTS, counts_in
 from rayspy.kernels.spectral.fooof import N_FIXED
 from rayspy.methods.base import InputSpec, Method
 from rayspy.methods.copying import Copying
@@ -77,44 +75,48 @@ def check_options(options: Any) -> dict[str, Any]:
 
 
 def parameterized(
-    spectra: Plan,
-    data: AnalogData,
-    settings: Mapping[str, Any],
-    parallel: bool | None,
-    logged: Mapping[str, Any],
-) -> SpectralData:
-    """Compute spectra and fit a model to each.
+    spectra: Plan, data: AnalogData, kind: str, fooof_opt: Any, logged: Mapping[str, Any]
+) -> Call[SpectralData]:
+    """Call that computes spectra and fits a model to each.
 
     Parameters
     ----------
     spectra : Plan
         Of power, averaged over trials or not.
-    data, settings, parallel, logged
-        See `rayspy.frontends.compute.compute`.
+    data : AnalogData
+        The input.
+    kind : str
+        Output: 'fooof', 'fooof_aperiodic' or 'fooof_peaks'.
+    fooof_opt : dict or None
+        Options of the model.
+    logged : mapping
+        Settings of the spectra, for the log.
     """
-    options = check_options(settings["fooof_opt"])
-    method = _method(spectra, settings["output"], options)
+    options = check_options(fooof_opt)
+    method = _method(spectra, kind, options)
     result = spectra.results[""]
     absent = AbsentSource(result.shape, result.dtype)
     fits = make_plan("freqanalysis", method, absent, _spec_of(spectra), {})
-    end_if_planning(spectra, check_parallel(parallel), then=fits)
-    missing = NanTrials(spectra)
-    found, _ = run_results(spectra, parallel, missing)
-    power = found[""]
-    packed, _ = run_plan(replace(fits, source=power), parallel)
+    logged = {**logged, "fooof_opt": {k: str(v) for k, v in options.items()}}
+    return Call("freqanalysis", data, _steps(spectra, fits, method, data), logged=logged, then=(fits,))
+
+
+def _steps(spectra: Plan, fits: Plan, method: Fooof, data: AnalogData) -> Steps[SpectralData]:
+    """Spectra, fits, and curves without the numbers that come behind them."""
+    done = yield spectra
+    nan, count = done.nan, done.sources.get(COUNTS)
+    done = yield replace(fits, source=done.sources[""])
+    packed = done.source
     curves = {"freq": np.arange(len(method.foi))}
     plan = make_plan("freqanalysis", Copying(), packed, _spec_of(spectra), curves)
-    logged = {**logged, "fooof_opt": {k: str(v) for k, v in options.items()}}
-    made: SpectralData = compute(plan, data, settings, parallel, log_settings=logged)
+    made: SpectralData = yield from computed(plan, data)
     unit = data.unit_of(spectra.index.get("channel"))
     made.quantity, made.unit = spectra.results[""].meaning.of(data.quantity, unit)
     made.metadata = _metadata(packed, method)
-    missing.tell(made)
-    if COUNTS in found:
-        count = spectra.results[COUNTS]
-        entered = SpectralData.from_parts(
-            found[COUNTS], count.trialdefinition, None, count.labels, count.dims
-        )
+    nan.tell(made)
+    if count is not None:
+        spec = spectra.results[COUNTS]
+        entered = SpectralData.from_parts(count, spec.trialdefinition, None, spec.labels, spec.dims)
         made.info[COUNTS] = counts_in(entered)
     return made
 

@@ -10,8 +10,9 @@ from rayspy.checks import check_bool, check_choice
 from rayspy.data.analog import AnalogData
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, parameters_of, warn_unused
-from rayspy.frontends.compute import compute, input_spec, selected
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import check_chan_per_worker, parameters_of, warn_unused
+from rayspy.frontends.compute import computed, input_spec, selected
 from rayspy.frontends.missing import check_nan
 from rayspy.frontends.spectral.checks import check_input
 from rayspy.frontends.spectral.fooof import check_fooof, parameterized
@@ -19,7 +20,7 @@ from rayspy.frontends.spectral.fourier import FOOOF_OUTPUTS, mtmconvol, mtmfft, 
 from rayspy.frontends.spectral.request import Builder, Request
 from rayspy.frontends.spectral.wavelets import superlet, wavelet
 from rayspy.methods.reductions import Mean
-from rayspy.planning.plan import make_plan
+from rayspy.planning.plan import Plan, make_plan
 
 Output = Literal[
     "pow", "abs", "fourier", "complex", "real", "imag", "angle", "absreal", "absimag",
@@ -56,7 +57,7 @@ _USED: dict[str, set[str]] = {
 """Parameters that have an effect besides those that all methods have."""
 
 
-@accepts_cfg
+@frontend
 def freqanalysis(
     data: AnalogData,
     method: str = "mtmfft",
@@ -90,7 +91,7 @@ def freqanalysis(
     select: dict[str, Any] | str | None = None,
     chan_per_worker: int | None = None,
     **kwargs: Any,
-) -> SpectralData:
+) -> Call[SpectralData]:
     r"""Spectra of trials, for whole trials or resolved in time.
 
     Parameters
@@ -248,54 +249,48 @@ def freqanalysis(
     >>> spy.freqanalysis(data, method="superlet", order_max=3, foi=[20, 40], parallel=False).data.shape
     (600, 1, 2, 2)
     """
-    settings = {
-        "method": method, "output": output, "keeptrials": keeptrials, "foi": foi, "foilim": foilim,
-        "pad": pad, "polyremoval": polyremoval, "taper": taper, "demean_taper": demean_taper,
-        "taper_opt": taper_opt, "tapsmofrq": tapsmofrq, "nTaper": nTaper, "keeptapers": keeptapers,
-        "toi": toi, "t_ftimwin": t_ftimwin, "wavelet": wavelet, "width": width, "order": order,
-        "order_max": order_max, "order_min": order_min, "c_1": c_1, "adaptive": adaptive, "out": out,
-        "fooof_opt": fooof_opt, "ft_compat": ft_compat, "edges": edges,
-        "nan": nan, "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
+    given = dict(locals())
     check_input(data)
     check_choice(method, "method", tuple(BUILDERS))
     if out is not None:
         raise InvalidValueError("None: results are returned", "out", out)
     warn_unused("freqanalysis", kwargs)
-    _warn_without_effect(settings)
+    _warn_without_effect(given)
     if check_nan(nan) and check_bool(keeptrials, "keeptrials"):
         warn_unused("freqanalysis", {"nan": nan})
     check_bool(keeptrials, "keeptrials")
-    request = BUILDERS[method](data, selected(data, select), settings)
+    request = BUILDERS[method](data, selected(data, select), given)
     if output in FOOOF_OUTPUTS:
         check_fooof(request.method, fooof_opt)
-    return _run(request, data, settings, parallel)
+    return _call(request, data, given)
 
 
-def _run(
-    request: Request, data: AnalogData, settings: Mapping[str, Any], parallel: bool | None
-) -> SpectralData:
-    width = check_chan_per_worker(settings["chan_per_worker"])
+def _call(request: Request, data: AnalogData, given: Mapping[str, Any]) -> Call[SpectralData]:
+    width = check_chan_per_worker(given["chan_per_worker"])
     spec = replace(input_spec(data, request.selection), variants=request.times.firsts)
-    omit = check_nan(settings["nan"])
-    index, reduction = request.selection.index, None if settings["keeptrials"] else Mean(omit)
+    omit = check_nan(given["nan"])
+    index, reduction = request.selection.index, None if given["keeptrials"] else Mean(omit)
     plan = make_plan("freqanalysis", request.method, data.source, spec, index, reduction, width)
-    if settings["output"] in FOOOF_OUTPUTS:
-        return parameterized(plan, data, settings, parallel, request.logged)
-    result: SpectralData = compute(plan, data, settings, parallel, log_settings=request.logged)
+    if given["output"] in FOOOF_OUTPUTS:
+        return parameterized(plan, data, given["output"], given["fooof_opt"], request.logged)
+    return Call("freqanalysis", data, _steps(plan, data, request), logged=request.logged)
+
+
+def _steps(plan: Plan, data: AnalogData, request: Request) -> Steps[SpectralData]:
+    result: SpectralData = yield from computed(plan, data)
     result.info.pop("toi", None)
     if request.times.exact is not None:
         result.info["toi"] = list(request.times.exact)
     return result
 
 
-def _warn_without_effect(settings: Mapping[str, Any]) -> None:
+def _warn_without_effect(given: Mapping[str, Any]) -> None:
     """Tell which parameters were given that the method does not have."""
     parameters = parameters_of(freqanalysis)
-    used = _COMMON | _USED[settings["method"]]
+    used = _COMMON | _USED[given["method"]] | {"data", "parallel", "kwargs"}
     changed = [
         name
-        for name, value in settings.items()
+        for name, value in given.items()
         if name not in used and name != "out" and not _is_default(value, parameters[name].default)
     ]
     warn_unused("freqanalysis", dict.fromkeys(changed))

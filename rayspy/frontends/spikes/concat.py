@@ -36,10 +36,6 @@ def concat_spikes(one: SpikeData, other: Any, dim: str) -> SpikeData:
     for k, name in enumerate(one.code_dims):
         made._set_names(name, _names(one, other, name, shift if k == axis else 0))
     made.info.update(one.info)
-    made._log = list(one._log)
-    made.record(
-        "concat", {"spy_obj1": str(one.source.shape), "spy_obj2": str(other.source.shape), "dim": dim}, False
-    )
     return made
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,38 +17,22 @@ from rayspy.data.spectral import SpectralData
 from rayspy.data.spike import SpikeData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
+from rayspy.frontends.call import Call, Steps, call_of, frontend
+from rayspy.frontends.calling import check_chan_per_worker, warn_unused
 from rayspy.frontends.compute import input_spec, selected
-from rayspy.frontends.spikes.request import Finished, cells_of, check_spikes, finish
+from rayspy.frontends.handling.selectdata import selectdata
+from rayspy.frontends.spikes.request import Finished, cells_of, check_spikes, finished
 from rayspy.kernels.spikes.coherence import coherency
 from rayspy.kernels.spikes.triggered import phase_measures
 from rayspy.methods.base import OutputSpec
 from rayspy.methods.reductions import Total
 from rayspy.methods.spikes.fields import Beside, FieldMethod, Phases, SpikeField, Triggered
-from rayspy.planning.plan import make_plan
+from rayspy.planning.plan import Plan, make_plan
 from rayspy.progress import message
 from rayspy.storage.sources import MemorySource, read_all
 
 Array = NDArray[Any]
-P = ParamSpec("P")
-R = TypeVar("R")
 MEASURES = ("ppc0", "ppc1", "ppc2", "plv", "ral", "ang")
-
-
-def accepts_spikes(function: Callable[P, R]) -> Callable[P, R]:
-    """Let signals and spikes be given by place, in either order."""
-    inner: Callable[..., Any] = accepts_cfg(function)
-
-    @wraps(function)
-    def called(*args: Any, **kwargs: Any) -> R:
-        spikes = [a for a in args if isinstance(a, SpikeData)]
-        if spikes and "spikes" not in kwargs:
-            kwargs["spikes"] = spikes[0]
-            args = tuple(a for a in args if a is not spikes[0])
-        result: R = inner(*args, **kwargs)
-        return result
-
-    return called
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,22 +103,13 @@ def _bounds(spikes: SpikeData, trl: Array, selection: Selection, rate: float) ->
     return spikes.row_bounds(window), zero
 
 
-def _run(
-    name: str,
-    both: Both,
-    method: FieldMethod,
-    settings: Mapping[str, Any],
-    parallel: Any,
-    width: Any,
-    total: bool,
-) -> Finished:
+def _plan(name: str, both: Both, method: FieldMethod, width: Any, total: bool) -> Plan:
     spec = replace(
         input_spec(both.data, both.selection), variants=np.arange(len(both.selection.trial_numbers))
     )
     reduction = Total() if total else None
     source, index = both.data.source, both.selection.index
-    plan = make_plan(name, method, source, spec, index, reduction, check_chan_per_worker(width))
-    return finish(plan, both.data, settings, parallel)
+    return make_plan(name, method, source, spec, index, reduction, check_chan_per_worker(width))
 
 
 def _summed(done: Finished) -> tuple[Array, OutputSpec]:
@@ -166,7 +140,7 @@ def _per_pair(done: Finished, values: Array, both: Both, spec: OutputSpec) -> Cr
     return made
 
 
-@accepts_spikes
+@frontend
 def spiketriggeredaverage(
     data: AnalogData,
     spikes: Any = None,
@@ -176,7 +150,7 @@ def spiketriggeredaverage(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> TimeLockData:
+) -> Call[TimeLockData]:
     """Average of the signals around the spikes of each cell.
 
     Parameters
@@ -209,15 +183,18 @@ def spiketriggeredaverage(
     -----
     The window is closed; that of Elephant is half open.
     """
-    settings = {
-        "timwin": list(timwin) if isinstance(timwin, tuple) else timwin, "unit": unit,
-        "chan_per_worker": chan_per_worker, "select": select,
-    }  # fmt: skip
     warn_unused("spiketriggeredaverage", kwargs)
     both = both_of("spiketriggeredaverage", data, spikes, select, unit)
     first, last = _lags(timwin, both)
     method = Triggered(both.beside, -first, last)
-    done = _run("spiketriggeredaverage", both, method, settings, parallel, chan_per_worker, True)
+    plan = _plan("spiketriggeredaverage", both, method, chan_per_worker, True)
+    return Call("spiketriggeredaverage", data, _averages(plan, both, method, first))
+
+
+def _averages(plan: Plan, both: Both, method: Triggered, first: int) -> Steps[TimeLockData]:
+    """Averages and variances of each pair of a cell and a channel."""
+    data = both.data
+    done = yield from finished(plan, data)
     sums, _ = _summed(done)
     n = sums[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -260,7 +237,7 @@ def _lags(timwin: Any, both: Both) -> tuple[int, int]:
     return first, last
 
 
-@accepts_spikes
+@frontend
 def spiketriggeredspectrum(
     data: AnalogData,
     spikes: Any = None,
@@ -274,7 +251,7 @@ def spiketriggeredspectrum(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> Any:
+) -> Call[Any]:
     """Spectrum of the signals around each spike, and how much its phases agree.
 
     Parameters
@@ -323,24 +300,29 @@ def spiketriggeredspectrum(
     U_t / N_t, each trial with the same weight, Vinck, M. et al. (2012), Journal of
     Computational Neuroscience 33, 53-75. plv = abs(U) / N depends on the number of spikes.
     """
-    settings = {
-        "foi": foi, "t_ftimwin": t_ftimwin, "cycles": cycles, "taper": taper, "output": output, "unit": unit,
-        "chan_per_worker": chan_per_worker, "select": select,
-    }  # fmt: skip
     warn_unused("spiketriggeredspectrum", kwargs)
     wanted = _wanted(output)
     check_choice(taper, "taper", ("hann", "boxcar", "gauss"))
     both = both_of("spiketriggeredspectrum", data, spikes, select, unit)
     freq, n_samples = _windows(foi, t_ftimwin, cycles, both)
     if wanted == ["fourier"]:
-        return _each_spike(data, spikes, unit, select, settings, parallel, (freq, n_samples, taper))
-    method = Phases(both.beside, freq, n_samples, taper)
-    done = _run("spiketriggeredspectrum", both, method, settings, parallel, chan_per_worker, True)
+        windows = freq, n_samples, taper
+        steps: Steps[Any] = _each_spike(data, spikes, unit, select, chan_per_worker, windows)
+    else:
+        method = Phases(both.beside, freq, n_samples, taper)
+        plan = _plan("spiketriggeredspectrum", both, method, chan_per_worker, True)
+        steps = _phases(plan, both, output)
+    return Call("spiketriggeredspectrum", data, steps)
+
+
+def _phases(plan: Plan, both: Both, output: Any) -> Steps[Any]:
+    """All measures that are wanted, from the same sums."""
+    done = yield from finished(plan, both.data, output)
     sums, spec = _summed(done)
     measures = phase_measures(sums)
     most = measures["n"].max(axis=(0, 2)).astype(int).tolist()
     found = {}
-    for name in wanted:
+    for name in _wanted(output):
         found[name] = _per_pair(done, measures[name], both, spec)
         found[name].info["n_spikes"] = most
     return found if isinstance(output, (list, tuple)) else found[output]
@@ -390,13 +372,13 @@ def settings_of(seconds: Array) -> str:
 
 
 def _each_spike(
-    data: AnalogData, spikes: SpikeData, unit: Any, select: Any, settings: Mapping[str, Any], parallel: Any,
+    data: AnalogData, spikes: SpikeData, unit: Any, select: Any, width: Any,
     windows: tuple[Array, Array, str],
-) -> SpectralData:  # fmt: skip
+) -> Steps[SpectralData]:  # fmt: skip
     """Complex amplitudes at single spikes, of a table that has only those that are wanted."""
     name = "spiketriggeredspectrum"
     if unit is not None:
-        spikes = spikes.selectdata(unit=unit)
+        spikes = yield from call_of(selectdata, (spikes,), {"unit": unit})[0].steps
     elif spikes.selection is not None:
         raise InvalidValueError("`unit`, for output='fourier'", "spikes", "active selection")
     both = both_of(name, data, spikes, select, None)
@@ -405,7 +387,7 @@ def _each_spike(
         legal = "trials with spikes, for output='fourier'"
         raise InvalidValueError(legal, "select", f"trial {both.selection.trial_numbers[k]} without")
     method = Phases(both.beside, *windows, each=True)
-    done = _run(name, both, method, settings, parallel, settings["chan_per_worker"], False)
+    done = yield from finished(_plan(name, both, method, width, False), data, "fourier")
     made: SpectralData = done.make(SpectralData, done.sources[""], done.specs[""])
     cells, times = [], []
     for k, length in enumerate(both.selection.lengths.astype(int).tolist()):
@@ -416,7 +398,7 @@ def _each_spike(
     return made
 
 
-@accepts_spikes
+@frontend
 def spikefieldcoherence(
     data: AnalogData,
     spikes: Any = None,
@@ -431,7 +413,7 @@ def spikefieldcoherence(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> CrossSpectralData:
+) -> Call[CrossSpectralData]:
     """Multitaper coherence of spikes and signals over trials.
 
     Parameters
@@ -473,10 +455,6 @@ def spikefieldcoherence(
     Computation 13, 717-749). `rate`: Aoi, M. C. et al. (2015), Journal of Neuroscience
     Methods 240, 141-153.
     """
-    settings = {
-        "foilim": foilim, "taper": taper, "tapsmofrq": tapsmofrq, "nTaper": nTaper, "output": output,
-        "rate": rate, "unit": unit, "chan_per_worker": chan_per_worker, "select": select,
-    }  # fmt: skip
     warn_unused("spikefieldcoherence", kwargs)
     check_choice(taper, "taper", ("dpss", "hann", "hamming", "boxcar"))
     check_choice(output, "output", tuple(FORMS))
@@ -485,9 +463,14 @@ def spikefieldcoherence(
         raise InvalidValueError("rate above 0 spikes per second", "rate", rate)
     both = both_of("spikefieldcoherence", data, spikes, select, unit)
     method = _spike_field(both, foilim, taper, tapsmofrq, nTaper)
-    done = _run("spikefieldcoherence", both, method, settings, parallel, chan_per_worker, True)
-    sums, spec = _summed(done)
+    plan = _plan("spikefieldcoherence", both, method, chan_per_worker, True)
     per_sample = None if wanted is None else wanted / both.beside.rate
+    return Call("spikefieldcoherence", data, _coherences(plan, both, output, per_sample))
+
+
+def _coherences(plan: Plan, both: Both, output: str, per_sample: float | None) -> Steps[CrossSpectralData]:
+    done = yield from finished(plan, both.data, output)
+    sums, spec = _summed(done)
     return _per_pair(done, FORMS[output](coherency(sums, per_sample)), both, spec)
 
 

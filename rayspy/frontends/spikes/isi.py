@@ -12,18 +12,20 @@ from rayspy.checks import check_array, check_bool, check_choice, check_scalar
 from rayspy.data.spike import SpikeData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
-from rayspy.frontends.spikes.request import run, spikes_of
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import warn_unused
+from rayspy.frontends.spikes.request import Spikes, finished, plan_of, spikes_of
 from rayspy.kernels.spikes.counts import proportions
 from rayspy.kernels.spikes.intervals import SUMS, measures
 from rayspy.methods.reductions import Total
 from rayspy.methods.spikes.trains import Intervals
+from rayspy.planning.plan import Plan
 from rayspy.storage.sources import MemorySource, read_all
 
 Array = NDArray[Any]
 
 
-@accepts_cfg
+@frontend
 def spike_isi(
     data: SpikeData,
     bins: Any = None,
@@ -35,7 +37,7 @@ def spike_isi(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> TimeLockData:
+) -> Call[TimeLockData]:
     """Intervals between the spikes of each cell: histogram and measures of variability.
 
     Parameters
@@ -79,10 +81,6 @@ def spike_isi(
     InvalidTypeError, InvalidValueError
         A parameter cannot be used; the message names it.
     """
-    settings = {
-        "bins": bins, "outputunit": outputunit, "refractory": refractory, "latency": latency,
-        "vartriallen": vartriallen, "keeptrials": keeptrials, "select": select,
-    }  # fmt: skip
     warn_unused("spike_isi", kwargs)
     check_choice(outputunit, "outputunit", ("spikecount", "proportion"))
     check_bool(keeptrials, "keeptrials")
@@ -90,7 +88,13 @@ def spike_isi(
     width, n_bins = _bins(bins)
     spikes = spikes_of("spike_isi", data, select, latency, vartriallen)
     method = Intervals(spikes.cells, spikes.cut, spikes.samplerate, width, n_bins, short)
-    done = run("spike_isi", method, spikes, None if keeptrials else Total(), settings, parallel)
+    plan = plan_of("spike_isi", method, spikes, None if keeptrials else Total())
+    return Call("spike_isi", data, _steps(plan, spikes, n_bins, outputunit, keeptrials))
+
+
+def _steps(plan: Plan, spikes: Spikes, n_bins: int, outputunit: str, keeptrials: bool) -> Steps[TimeLockData]:
+    """Histograms, and what the sums in the rows behind them say."""
+    done = yield from finished(plan, spikes.data, outputunit)
     rows, spec = read_all(done.sources[""]), done.specs[""]
     sums = rows.reshape(-1, n_bins + SUMS, len(spikes.cells))
     histograms = sums[:, :n_bins]

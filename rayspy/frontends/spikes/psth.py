@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +12,13 @@ from rayspy.checks import check_bool, check_choice, check_scalar
 from rayspy.data.spike import SpikeData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
-from rayspy.frontends.spikes.request import Finished, Spikes, run, spikes_of
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import warn_unused
+from rayspy.frontends.spikes.request import Spikes, finished, plan_of, spikes_of
 from rayspy.kernels.spikes.counts import fano
 from rayspy.methods.reductions import Present
 from rayspy.methods.spikes.trains import Psth, Rate
+from rayspy.planning.plan import Plan
 from rayspy.storage.sources import MemorySource, read_all
 
 Array = NDArray[Any]
@@ -25,7 +26,7 @@ OUTPUTS = ("rate", "spikecount", "proportion")
 _SLACK = 1e-9
 
 
-@accepts_cfg
+@frontend
 def spike_psth(
     data: SpikeData,
     binsize: Any = "rice",
@@ -36,7 +37,7 @@ def spike_psth(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> TimeLockData:
+) -> Call[TimeLockData]:
     """Peri-stimulus time histogram of each cell.
 
     Parameters
@@ -91,22 +92,17 @@ def spike_psth(
     >>> psth.avg.tolist()
     [[1.0, 0.0], [0.0, 0.5]]
     """
-    settings = {
-        "binsize": binsize, "output": output, "latency": latency, "vartriallen": vartriallen,
-        "keeptrials": keeptrials, "select": select,
-    }  # fmt: skip
+    given = {name: value for name, value in locals().items() if name not in ("data", "parallel", "kwargs")}
     warn_unused("spike_psth", kwargs)
     check_choice(output, "output", OUTPUTS)
     check_bool(keeptrials, "keeptrials")
     spikes = spikes_of("spike_psth", data, select, latency, vartriallen)
     edges = bin_edges(binsize, spikes)
     method = Psth(spikes.cells, spikes.trl, spikes.samplerate, edges, output)
-    logged = {**settings, "bins": len(edges) - 1}
     rows = _counted(spikes, edges)
-    done = run(
-        "spike_psth", method, spikes, None if keeptrials else Present(), settings, parallel, rows, logged
-    )
-    return averaged(done)
+    plan = plan_of("spike_psth", method, spikes, None if keeptrials else Present(), rows)
+    logged = {**given, "bins": len(edges) - 1}
+    return Call("spike_psth", data, averaged(plan, spikes, output), logged=logged)
 
 
 def _counted(spikes: Spikes, edges: Array) -> Array:
@@ -114,8 +110,9 @@ def _counted(spikes: Spikes, edges: Array) -> Array:
     return replace(spikes, window=(float(edges[0]), float(edges[-1]))).cut
 
 
-def averaged(done: Finished) -> TimeLockData:
+def averaged(plan: Plan, spikes: Spikes, output: str) -> Steps[TimeLockData]:
     """Object with trials, or with the average as its only one."""
+    done = yield from finished(plan, spikes.data, output)
     if "" in done.sources:
         made: TimeLockData = done.make(TimeLockData, done.sources[""], done.specs[""])
         return made
@@ -143,7 +140,7 @@ def bin_edges(binsize: Any, spikes: Spikes) -> NDArray[np.float64]:
     return np.asarray(low + np.arange(n_bins + 1) * width, dtype=np.float64)
 
 
-@accepts_cfg
+@frontend
 def spike_rate(
     data: SpikeData,
     output: str = "rate",
@@ -153,7 +150,7 @@ def spike_rate(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> TimeLockData:
+) -> Call[TimeLockData]:
     """Firing rate of each cell.
 
     Parameters
@@ -171,19 +168,16 @@ def spike_rate(
         One time point (the middle of the window) x cells; `avg`, `var`, `dof` over
         the trials that recorded any of the window.
     """
-    settings = {
-        "output": output, "latency": latency, "vartriallen": vartriallen, "keeptrials": keeptrials,
-        "select": select,
-    }  # fmt: skip
     warn_unused("spike_rate", kwargs)
     check_choice(output, "output", OUTPUTS[:2])
     check_bool(keeptrials, "keeptrials")
     spikes = spikes_of("spike_rate", data, select, latency, vartriallen)
     method = Rate(spikes.cells, spikes.cut, spikes.samplerate, output, spikes.window)
-    return averaged(run("spike_rate", method, spikes, None if keeptrials else Present(), settings, parallel))
+    plan = plan_of("spike_rate", method, spikes, None if keeptrials else Present())
+    return Call("spike_rate", data, averaged(plan, spikes, output))
 
 
-@accepts_cfg
+@frontend
 def spike_fano(
     data: SpikeData,
     binsize: float | None = None,
@@ -192,7 +186,7 @@ def spike_fano(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> TimeLockData:
+) -> Call[TimeLockData]:
     """Fano factor of each cell: variance of the spike count over trials by its mean.
 
     Parameters
@@ -215,9 +209,6 @@ def spike_fano(
     -----
     Fano, U. (1947), Physical Review 72, 26-29.
     """
-    settings: Mapping[str, Any] = {
-        "binsize": binsize, "latency": latency, "vartriallen": vartriallen, "select": select
-    }  # fmt: skip
     warn_unused("spike_fano", kwargs)
     spikes = spikes_of("spike_fano", data, select, latency, vartriallen)
     low, high = spikes.window
@@ -225,10 +216,16 @@ def spike_fano(
     if edges[0] == edges[-1]:
         raise InvalidValueError("window of at least two samples", "latency", f"[{low:g}, {high:g}]")
     method = Psth(spikes.cells, spikes.trl, spikes.samplerate, edges, "spikecount", whole=True)
-    done = run("spike_fano", method, spikes, Present(), settings, parallel, _counted(spikes, edges))
+    plan = plan_of("spike_fano", method, spikes, Present(), _counted(spikes, edges))
+    return Call("spike_fano", data, _factors(plan, spikes))
+
+
+def _factors(plan: Plan, spikes: Spikes) -> Steps[TimeLockData]:
+    done = yield from finished(plan, spikes.data)
     counts = {name: read_all(source) for name, source in done.sources.items()}
     if not counts["dof"].any():
         legal = "window or bins that at least one trial recorded as a whole (latency='minperiod')"
+        low, high = spikes.window
         raise InvalidValueError(legal, "latency/binsize", f"[{low:g}, {high:g}]")
     factor = MemorySource(fano(counts["avg"], counts["var"]))
     made: TimeLockData = done.make(TimeLockData, factor, done.specs["avg"])

@@ -15,8 +15,7 @@ from rayspy.data.quantity import Measured
 from rayspy.data.selection import SAMPLE_SLACK, Selection, latency_window, trial_intervals
 from rayspy.data.spike import SpikeData, default_code_names
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.executors.driver import run_results
-from rayspy.frontends.calling import check_parallel, recorded
+from rayspy.frontends.call import Steps
 from rayspy.frontends.compute import selected
 from rayspy.methods.base import Method, OutputSpec
 from rayspy.methods.reductions import Reduction
@@ -172,9 +171,8 @@ _MEANINGS = {
 }
 
 
-def _meaning(name: str, settings: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Quantity and unit of the result of a function with these settings."""
-    output = settings.get("output", settings.get("outputunit"))
+def _meaning(name: str, output: Any) -> tuple[str | None, str | None]:
+    """Quantity and unit of the result of a function with this output."""
     if name in _MEANINGS:
         return _MEANINGS[name]
     if isinstance(output, str) and output in _COUNTED:
@@ -184,59 +182,32 @@ def _meaning(name: str, settings: Mapping[str, Any]) -> tuple[str | None, str | 
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """Results of a run, still to be made objects."""
+    """Results of a step, still to be made objects."""
 
-    name: str
     data: BaseData
-    cfg: dict[str, Any]
-    logged: Mapping[str, Any]
-    used_parallel: bool
+    meaning: tuple[str | None, str | None]
     sources: Mapping[str, ArraySource]
     specs: Mapping[str, OutputSpec]
 
     def make(self, cls: type[BaseData], source: ArraySource, spec: OutputSpec) -> Any:
-        """Make an object of a result and note where it comes from."""
+        """Make an object of a result."""
         made = cls.from_parts(source, spec.trialdefinition, spec.samplerate, spec.labels, spec.dims)
-        made.cfg = self.cfg
         if isinstance(made, Measured):
-            made.quantity, made.unit = _meaning(self.name, self.logged)
+            made.quantity, made.unit = self.meaning
         made.info.update(self.data.info)
-        made._log = list(self.data._log)
-        made.record(self.name, self.logged, self.used_parallel)
         return made
 
 
-def plan_of(name: str, method: Any, spikes: Spikes, reduction: Reduction | None, bounds: Array) -> Plan:
-    """Plan a method over the rows of trials."""
+def plan_of(
+    name: str, method: Method, spikes: Spikes, reduction: Reduction | None, trl: Array | None = None
+) -> Plan:
+    """Plan a method over the spikes of trials, or of the given trials."""
+    bounds = spikes.data.row_bounds(spikes.cut if trl is None else trl)
     source, spec = rows_of_trials(spikes.data.source, bounds, spikes.data.dimord)
     return make_plan(name, method, source, spec, {}, reduction)
 
 
-def finish(
-    plan: Plan,
-    data: BaseData,
-    settings: Mapping[str, Any],
-    parallel: Any,
-    logged: Mapping[str, Any] | None = None,
-) -> Finished:
-    """Run a plan."""
-    cfg = recorded(plan.name, data, settings)
-    sources, choice = run_results(plan, check_parallel(parallel))
-    used = choice.executor.n_workers > 1 or choice.executor.name != "local"
-    cfg[plan.name]["parallel"] = parallel
-    return Finished(plan.name, data, cfg, logged or settings, used, sources, plan.results)
-
-
-def run(
-    name: str,
-    method: Method,
-    spikes: Spikes,
-    reduction: Reduction | None,
-    settings: Mapping[str, Any],
-    parallel: Any,
-    trl: Array | None = None,
-    logged: Mapping[str, Any] | None = None,
-) -> Finished:
-    """Run a method over the spikes of trials, or of the given trials."""
-    bounds = spikes.data.row_bounds(spikes.cut if trl is None else trl)
-    return finish(plan_of(name, method, spikes, reduction, bounds), spikes.data, settings, parallel, logged)
+def finished(plan: Plan, data: BaseData, output: Any = None) -> Steps[Finished]:
+    """One step; `output` is the setting that says what the numbers are."""
+    done = yield plan
+    return Finished(data, _meaning(plan.name, output), done.sources, plan.results)

@@ -14,15 +14,16 @@ from rayspy.data.selection import SAMPLE_SLACK
 from rayspy.data.spike import SpikeData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.frontends.calling import accepts_cfg, warn_unused
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import warn_unused
 from rayspy.frontends.spikes.psth import averaged
-from rayspy.frontends.spikes.request import Finished, Spikes, finish, run, spikes_of
+from rayspy.frontends.spikes.request import Finished, Spikes, finished, plan_of, spikes_of
 from rayspy.kernels.spikes.correlograms import overlap
 from rayspy.kernels.spikes.density import SHAPES
 from rayspy.methods.reductions import Present, Total
 from rayspy.methods.spikes.base import rows_of_trials
 from rayspy.methods.spikes.trains import Correlogram, Density
-from rayspy.planning.plan import make_plan
+from rayspy.planning.plan import Plan, make_plan
 from rayspy.storage.sources import MemorySource, read_all
 
 Array = NDArray[Any]
@@ -30,7 +31,7 @@ METHODS = ("xcorr", "shiftpredictor", "jitter")
 UNITS = ("raw", "proportion", "center", "rate")
 
 
-@accepts_cfg
+@frontend
 def spike_xcorr(
     data: SpikeData,
     maxlag: float = 0.1,
@@ -47,7 +48,7 @@ def spike_xcorr(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> CrossSpectralData:
+) -> Call[CrossSpectralData]:
     """Auto- and cross-correlograms of all pairs of cells.
 
     Parameters
@@ -95,11 +96,6 @@ def spike_xcorr(
     517-531. Distances are exact, trains are not binned before. A distance halfway
     between the centres of two bins is in the one further from zero.
     """
-    settings = {
-        "maxlag": maxlag, "binsize": binsize, "method": method, "outputunit": outputunit, "debias": debias,
-        "jitter": jitter, "n_jitter": n_jitter, "seed": seed, "latency": latency,
-        "vartriallen": vartriallen, "keeptrials": keeptrials, "select": select,
-    }  # fmt: skip
     warn_unused("spike_xcorr", kwargs)
     check_choice(method, "method", METHODS)
     check_choice(outputunit, "outputunit", UNITS)
@@ -113,11 +109,18 @@ def spike_xcorr(
         draws, first = check_integer(n_jitter, "n_jitter", 1), check_integer(seed, "seed", 0)
         made = replace(made, jitter=window, n_jitter=draws, seed=first)
     if method == "shiftpredictor":
-        done = _shifted(made, spikes, keeptrials, settings, parallel)
+        plan = _shifted(made, spikes, keeptrials)
     else:
-        done = run("spike_xcorr", made, spikes, None if keeptrials else Total(), settings, parallel)
+        plan = plan_of("spike_xcorr", made, spikes, None if keeptrials else Total())
     lengths = _lengths(spikes, method == "shiftpredictor") if debias else None
-    return _normalised(done, spikes, outputunit, width, n_lags, lengths)
+    return Call("spike_xcorr", data, _steps(plan, spikes, outputunit, width, n_lags, lengths))
+
+
+def _steps(
+    plan: Plan, spikes: Spikes, unit: str, width: int, n_lags: int, lengths: Array | None
+) -> Steps[CrossSpectralData]:
+    done = yield from finished(plan, spikes.data, unit)
+    return _normalised(done, spikes, unit, width, n_lags, lengths)
 
 
 def _lags(maxlag: Any, binsize: Any, spikes: Spikes) -> tuple[int, int]:
@@ -140,10 +143,8 @@ def _whole(seconds: float, name: str, samplerate: float) -> int:
     return int(n)
 
 
-def _shifted(
-    made: Correlogram, spikes: Spikes, keeptrials: bool, settings: dict[str, Any], parallel: Any
-) -> Finished:
-    """Run a shift predictor: the input of a trial is its rows and those of the next one."""
+def _shifted(made: Correlogram, spikes: Spikes, keeptrials: bool) -> Plan:
+    """Plan a shift predictor: the input of a trial is its rows and those of the next one."""
     n = len(spikes.ids)
     if n < 2:
         raise InvalidValueError("at least two trials, for method='shiftpredictor'", "select", f"{n} trial")
@@ -155,8 +156,7 @@ def _shifted(
     trl = np.column_stack([edges[:-1], edges[1:], np.zeros(n)])
     spec = replace(spec, trialdefinition=trl, variants=np.arange(n))
     reduction = None if keeptrials else Total()
-    plan = make_plan("spike_xcorr", replace(made, partner=partner), source, spec, {}, reduction)
-    return finish(plan, spikes.data, settings, parallel)
+    return make_plan("spike_xcorr", replace(made, partner=partner), source, spec, {}, reduction)
 
 
 def _normalised(
@@ -208,7 +208,7 @@ def _spikes_per_trial(spikes: Spikes) -> Array:
     return out
 
 
-@accepts_cfg
+@frontend
 def spike_density(
     data: SpikeData,
     timwin: Any = (-0.05, 0.05),
@@ -222,7 +222,7 @@ def spike_density(
     parallel: bool | None = None,
     select: Any = None,
     **kwargs: Any,
-) -> TimeLockData:
+) -> Call[TimeLockData]:
     """Spike density: trains of each cell, smoothed.
 
     Parameters
@@ -254,11 +254,6 @@ def spike_density(
     InvalidTypeError, InvalidValueError
         A parameter cannot be used; the message names it.
     """
-    settings = {
-        "timwin": list(timwin) if isinstance(timwin, tuple) else timwin, "winfunc": winfunc,
-        "fsample": fsample, "outputunit": outputunit, "edges": edges, "latency": latency,
-        "vartriallen": vartriallen, "keeptrials": keeptrials, "select": select,
-    }  # fmt: skip
     warn_unused("spike_density", kwargs)
     check_choice(winfunc, "winfunc", SHAPES)
     check_choice(outputunit, "outputunit", ("rate", "spikecount"))
@@ -277,8 +272,8 @@ def spike_density(
         spikes.cells, spikes.trl, spikes.samplerate, spikes.samplerate / rate, first, n_rows, winfunc,
         low, high, bool(edges), outputunit,
     )  # fmt: skip
-    reduction = None if keeptrials else Present()
-    return averaged(run("spike_density", method, spikes, reduction, settings, parallel, spikes.trl))
+    plan = plan_of("spike_density", method, spikes, None if keeptrials else Present(), spikes.trl)
+    return Call("spike_density", data, averaged(plan, spikes, outputunit))
 
 
 def _extent(timwin: Any, rate: float) -> tuple[int, int]:

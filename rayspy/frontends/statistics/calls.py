@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from rayspy.data.spectral import SpectralData
 from rayspy.data.statistics import StatData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
-from rayspy.frontends.calling import accepts_cfg_only, check_parallel
-from rayspy.frontends.statistics.designs import Request, design_of
+from rayspy.frontends.call import Call, Steps, frontend_of_many, run_steps
+from rayspy.frontends.calling import check_parallel
+from rayspy.frontends.statistics.designs import Design, Request, design_of
 from rayspy.frontends.statistics.neighbours import adjacency, as_graph, by_name, pair_graph
 from rayspy.frontends.statistics.observations import Groups, collect, gathered
-from rayspy.frontends.statistics.options import averaged_dims, check_options, is_all
+from rayspy.frontends.statistics.options import Options, averaged_dims, check_options, is_all
 from rayspy.frontends.statistics.testing import (
     StatTest,
     check_extensible,
@@ -34,7 +36,7 @@ from rayspy.frontends.statistics.testing import (
 from rayspy.kernels.statistics.clusters import Grid
 
 
-@accepts_cfg_only
+@frontend_of_many
 def freqstatistics(
     *data: SpectralData | list[SpectralData],
     design: Any = None,
@@ -68,7 +70,7 @@ def freqstatistics(
     avgoverfreq: bool = False,
     avgoverchan: bool = False,
     parallel: bool | None = None,
-) -> StatData:
+) -> Call[StatData]:
     r"""Compare spectra between groups or conditions, at every time, frequency and channel.
 
     Parameters
@@ -169,7 +171,7 @@ def freqstatistics(
     return _statistics("freqstatistics", settings)
 
 
-@accepts_cfg_only
+@frontend_of_many
 def timelockstatistics(
     *data: AnalogData | TimeLockData | list[AnalogData] | list[TimeLockData],
     design: Any = None,
@@ -201,7 +203,7 @@ def timelockstatistics(
     avgovertime: bool = False,
     avgoverchan: bool = False,
     parallel: bool | None = None,
-) -> StatData:
+) -> Call[StatData]:
     """Compare time-locked signals between groups or conditions, at every time and channel.
 
     Parameters
@@ -232,7 +234,7 @@ def timelockstatistics(
     return _statistics("timelockstatistics", settings)
 
 
-@accepts_cfg_only
+@frontend_of_many
 def connectivitystatistics(
     *data: CrossSpectralData | list[CrossSpectralData],
     design: Any = None,
@@ -267,7 +269,7 @@ def connectivitystatistics(
     avgoverfreq: bool = False,
     avgoverchan: bool = False,
     parallel: bool | None = None,
-) -> StatData:
+) -> Call[StatData]:
     """Compare measures of pairs of channels between groups or conditions, at every time, frequency and pair.
 
     Parameters
@@ -316,17 +318,39 @@ _KINDS: dict[str, tuple[type[BaseData], ...]] = {
 """Classes of data of each front-end."""
 
 
-def _statistics(name: str, settings: dict[str, Any]) -> StatData:
-    test, kept = _test_of(name, settings)
-    result = result_of(test, test.options.numrandomization, settings["parallel"])
-    result.cfg = {name: kept}
+@dataclass(frozen=True, eq=False)
+class _Checked:
+    """A checked call, whose observations are not read yet."""
+
+    name: str
+    options: Options
+    design: Design
+    groups: Groups
+    grid: Grid
+    kept: dict[str, Any]
+    """Settings to keep with the result."""
+
+    def test(self) -> StatTest:
+        """Read the observations."""
+        observations = gathered(self.groups, self.design.order, self.name)
+        return StatTest(self.name, self.options, self.design, self.groups.space, self.grid, observations)
+
+
+def _statistics(name: str, settings: dict[str, Any]) -> Call[StatData]:
+    checked = _checked(name, settings)
+    return Call(name, None, _steps(checked), about=checked.groups.about)
+
+
+def _steps(checked: _Checked) -> Steps[StatData]:
+    """Observations are gathered in this process, draws are made by workers."""
+    test = checked.test()
+    result = yield from result_of(test, test.options.numrandomization)
+    result.cfg = {checked.name: checked.kept}
     return result
 
 
-def _test_of(name: str, settings: dict[str, Any]) -> tuple[StatTest, dict[str, Any]]:
-    """Check a call and read its observations; returns the settings to keep as well."""
+def _checked(name: str, settings: dict[str, Any]) -> _Checked:
     options = check_options(settings)
-    check_parallel(settings["parallel"])
     averaged = averaged_dims(settings["avgovertime"], settings["avgoverfreq"], settings["avgoverchan"])
     directed = bool(settings.get("directed", False))
     groups = collect(settings["data"], _KINDS[name], selector(settings), averaged, directed)
@@ -340,16 +364,15 @@ def _test_of(name: str, settings: dict[str, Any]) -> tuple[StatTest, dict[str, A
     kept = {key: value for key, value in settings.items() if key not in ("data", "parallel")}
     if callable(kept["statistic"]):
         kept["statistic"] = {"function": design.statistic}
-    observations = gathered(groups, design.order, name)
-    test = StatTest(name, options, design, groups.space, grid, observations)
-    return test, {**kept, "neighbours": neighbours}
+    return _Checked(name, options, design, groups, grid, {**kept, "neighbours": neighbours})
 
 
 def extend_statistics(result: StatData, n: int, parallel: bool | None = None, data: Any = None) -> StatData:
     """Add relabellings to a result; see `StatData.extend`."""
     check_extensible(result)
+    how = check_parallel(parallel)
     if data is None:
-        return extended(result, check_test(result), n, parallel)
+        return run_steps(extended(result, check_test(result), n), how)[0]
     ((name, kept),) = result.cfg.items() if len(result.cfg) == 1 else [("", {})]
     if name not in _KINDS or not isinstance(kept.get("statistic"), str | None):
         raise InvalidValueError(
@@ -359,8 +382,8 @@ def extend_statistics(result: StatData, n: int, parallel: bool | None = None, da
             result.settings.get("statistic"),
         )
     given = data if isinstance(data, tuple) else (data,)
-    test, _ = _test_of(name, {**kept, "data": given, "parallel": parallel})
-    return extended(result, same_test(result, test), n, parallel)
+    test = _checked(name, {**kept, "data": given}).test()
+    return run_steps(extended(result, same_test(result, test), n), how)[0]
 
 
 def selector(settings: dict[str, Any]) -> Callable[[BaseData], dict[str, Any]]:

@@ -15,8 +15,7 @@ from rayspy.data.spectral import SpectralData
 from rayspy.data.statistics import IntervalData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
-from rayspy.executors.driver import run_plan
-from rayspy.frontends.calling import accepts_cfg_only, check_parallel
+from rayspy.frontends.call import Call, Steps, frontend_of_many
 from rayspy.frontends.statistics.calls import selector
 from rayspy.frontends.statistics.observations import collect, gathered
 from rayspy.frontends.statistics.options import averaged_dims
@@ -25,7 +24,7 @@ from rayspy.kernels.statistics.resampling import left_out_weights, mean_weights,
 from rayspy.methods.statistics.draws import draws_spec
 from rayspy.methods.statistics.intervals import Intervals
 from rayspy.planning.plan import make_plan
-from rayspy.storage.sources import MemorySource
+from rayspy.storage.sources import MemorySource, read_all
 
 Array = NDArray[Any]
 
@@ -34,7 +33,7 @@ MOST_SAMPLES = 10**5
 _POINTS = 2**14
 
 
-@accepts_cfg_only
+@frontend_of_many
 def bootstrap(
     *data: Any,
     design: str | None = None,
@@ -49,7 +48,7 @@ def bootstrap(
     avgoverfreq: bool = False,
     avgoverchan: bool = False,
     parallel: bool | None = None,
-) -> IntervalData:
+) -> Call[IntervalData]:
     """Bootstrap intervals of an average over trials or subjects, or of a difference of two averages.
 
     Whole trials (subjects) are drawn with replacement, never samples.
@@ -87,10 +86,10 @@ def bootstrap(
     request = _request("bootstrap", settings)
     weights = resampled_weights(request.groups, request.signs, number, count)
     words = f"bootstrap, {count} samples of {request.words}"
-    return _intervals("bootstrap", settings, request, weights, None, words)
+    return Call("bootstrap", None, _intervals("bootstrap", request, weights, None, words))
 
 
-@accepts_cfg_only
+@frontend_of_many
 def jackknife(
     *data: Any,
     design: str | None = None,
@@ -103,7 +102,7 @@ def jackknife(
     avgoverfreq: bool = False,
     avgoverchan: bool = False,
     parallel: bool | None = None,
-) -> IntervalData:
+) -> Call[IntervalData]:
     """Jackknife intervals of an average over trials or subjects, or of a difference of two averages.
 
     One trial (subject) is left out at a time. Limits are the estimate and its standard
@@ -116,7 +115,7 @@ def jackknife(
     request = _request("jackknife", settings)
     weights = left_out_weights(request.groups, request.signs)
     words = f"jackknife of {request.words}"
-    return _intervals("jackknife", settings, request, weights, request.groups, words)
+    return Call("jackknife", None, _intervals("jackknife", request, weights, request.groups, words))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +135,6 @@ def _request(name: str, settings: dict[str, Any]) -> _Request:
     level = check_scalar(settings["level"], "level")
     if not 0 < level < 1:
         raise InvalidValueError("probability between 0 and 1", "level", level)
-    check_parallel(settings["parallel"])
     directed = check_bool(settings["directed"], "directed")
     design = check_choice(settings["design"], "design", (None, "between", "within"))
     data = settings["data"]
@@ -169,13 +167,9 @@ def _request(name: str, settings: dict[str, Any]) -> _Request:
 
 
 def _intervals(
-    name: str,
-    settings: dict[str, Any],
-    request: _Request,
-    samples: Array,
-    groups: tuple[int, ...] | None,
-    words: str,
-) -> IntervalData:
+    name: str, request: _Request, samples: Array, groups: tuple[int, ...] | None, words: str
+) -> Steps[IntervalData]:
+    """Observations are gathered in this process, intervals are made by workers."""
     from scipy import stats
 
     weights = np.concatenate([mean_weights(request.groups, request.signs)[None], samples])
@@ -185,8 +179,7 @@ def _intervals(
     observations = gathered(request.collected, request.order, name)
     method = Intervals(observations, request.pairs, weights, groups, request.level, quantile)
     numbers, spec = draws_spec(0, space.n_points, _POINTS)
-    source, _ = run_plan(make_plan(name, method, MemorySource(numbers), spec, {}), settings["parallel"])
-    with source.reader() as read:
-        found = np.array(read(tuple(slice(0, n) for n in source.shape)))
+    done = yield make_plan(name, method, MemorySource(numbers), spec, {})
+    found = read_all(done.source)
     estimate, se, low, high = (np.ascontiguousarray(column).reshape(space.shape) for column in found.T)
     return IntervalData(space.dims, dict(space.coords), estimate, se, low, high, request.level, words)

@@ -13,19 +13,19 @@ from rayspy.data.discrete import DiscreteData
 from rayspy.data.selection import Selection
 from rayspy.data.spectral import SpectralData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.executors.choose import check_parallel
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, warn_unused
-from rayspy.frontends.compute import compute, input_spec, selected
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import check_chan_per_worker, warn_unused
+from rayspy.frontends.compute import computed, input_spec, selected
 from rayspy.frontends.missing import check_nan
 from rayspy.methods.base import Method
 from rayspy.methods.copying import Floating
 from rayspy.methods.reductions import Mean, Median, Moments, Reduction, Resultant
 from rayspy.methods.statistics.collapse import Collapse
-from rayspy.planning.plan import make_plan
+from rayspy.planning.plan import Plan, make_plan
 from rayspy.progress import warn
 
 
-@accepts_cfg
+@frontend
 def mean(
     spy_data: BaseData,
     dim: str,
@@ -35,7 +35,7 @@ def mean(
     chan_per_worker: int | None = None,
     nan: str = "propagate",
     **kwargs: Any,
-) -> Any:
+) -> Call[Any]:
     """Average over trials, or over one dimension of each trial.
 
     Parameters
@@ -83,10 +83,10 @@ def mean(
     >>> spy.mean(data, dim="channel").channel.tolist()
     ['mean']
     """
-    return _summary("mean", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
+    return _summary("mean", spy_data, dim, keeptrials, select, chan_per_worker, nan, kwargs)
 
 
-@accepts_cfg
+@frontend
 def std(
     spy_data: BaseData,
     dim: str,
@@ -96,17 +96,17 @@ def std(
     chan_per_worker: int | None = None,
     nan: str = "propagate",
     **kwargs: Any,
-) -> Any:
+) -> Call[Any]:
     """Standard deviation over trials, or over one dimension of each trial.
 
     Parameters and result are those of `mean`. Squared distances from the mean are
     divided by their number (ddof 0), as in Syncopy; of complex data it is the
     distance in the complex plane, and the result is real.
     """
-    return _summary("std", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
+    return _summary("std", spy_data, dim, keeptrials, select, chan_per_worker, nan, kwargs)
 
 
-@accepts_cfg
+@frontend
 def var(
     spy_data: BaseData,
     dim: str,
@@ -116,17 +116,17 @@ def var(
     chan_per_worker: int | None = None,
     nan: str = "propagate",
     **kwargs: Any,
-) -> Any:
+) -> Call[Any]:
     """Variance over trials, or over one dimension of each trial.
 
     Parameters and result are those of `mean`, the variance is the square of `std`.
     Over trials it is computed in one pass without cancellation (Chan, Golub &
     LeVeque 1983), so that data with a large offset keep their digits.
     """
-    return _summary("var", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
+    return _summary("var", spy_data, dim, keeptrials, select, chan_per_worker, nan, kwargs)
 
 
-@accepts_cfg
+@frontend
 def median(
     spy_data: BaseData,
     dim: str,
@@ -136,24 +136,24 @@ def median(
     chan_per_worker: int | None = None,
     nan: str = "propagate",
     **kwargs: Any,
-) -> Any:
+) -> Call[Any]:
     """Median over trials, or over one dimension of each trial.
 
     Parameters and result are those of `mean`; data have to be real. With
     ``keeptrials=False`` the medians of trials are averaged. Over 'trials' blocks
     have few channels of all trials.
     """
-    return _summary("median", spy_data, dim, keeptrials, parallel, select, chan_per_worker, nan, kwargs)
+    return _summary("median", spy_data, dim, keeptrials, select, chan_per_worker, nan, kwargs)
 
 
-@accepts_cfg
+@frontend
 def itc(
     spec_data: SpectralData,
     select: dict[str, Any] | str | None = None,
     parallel: bool | None = None,
     chan_per_worker: int | None = None,
     **kwargs: Any,
-) -> SpectralData:
+) -> Call[SpectralData]:
     """Inter-trial coherence of complex spectra.
 
     ``|mean over tapers of mean over trials of z / |z||``, between 0 and 1; Tallon-Baudry,
@@ -195,13 +195,10 @@ def itc(
         raise InvalidValueError(
             "complex spectra (output='fourier')", "spec_data", f"type {spec_data.source.dtype}"
         )
-    settings = {"select": select, "chan_per_worker": chan_per_worker}
-    check_parallel(parallel)
     width = check_chan_per_worker(chan_per_worker)
     warn_unused("itc", kwargs)
     selection = selected(spec_data, select)
-    made: SpectralData = _over_trials("itc", spec_data, selection, Resultant(), settings, parallel, width)
-    return made
+    return _over_trials("itc", spec_data, selection, Resultant(), width)
 
 
 def _summary(
@@ -209,16 +206,11 @@ def _summary(
     data: BaseData,
     dim: Any,
     keeptrials: Any,
-    parallel: Any,
     select: Any,
     chan_per_worker: Any,
     nan: Any,
     others: dict[str, Any],
-) -> Any:
-    settings = {
-        "dim": dim, "keeptrials": keeptrials, "nan": nan, "select": select,
-        "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
+) -> Call[Any]:
     if not isinstance(data, BaseData) or isinstance(data, DiscreteData):
         raise InvalidTypeError(
             data, "spy_data", "object with samples (AnalogData, SpectralData ...), not a table;"
@@ -226,7 +218,6 @@ def _summary(
     _check_filled(data, "spy_data")
     check_choice(dim, "dim", ("trials", *data.dimord))
     check_bool(keeptrials, "keeptrials")
-    check_parallel(parallel)
     width = check_chan_per_worker(chan_per_worker)
     omit = check_nan(nan)
     warn_unused(name, {**others, **({"nan": nan} if omit and dim != "trials" else {})})
@@ -235,7 +226,7 @@ def _summary(
     selection = selected(data, select)
     if dim == "trials":
         reduction = _REDUCTIONS[name](omit)
-        return _over_trials(name, data, selection, reduction, settings, parallel, width)
+        return _over_trials(name, data, selection, reduction, width)
     method = Collapse(name, dim, tuple(data.dimord))
     plan = make_plan(
         name,
@@ -246,7 +237,7 @@ def _summary(
         None if keeptrials else Mean(),
         width,
     )
-    return compute(plan, data, settings, parallel)
+    return Call(name, data, computed(plan, data))
 
 
 _REDUCTIONS: dict[str, Callable[[bool], Reduction]] = {
@@ -263,22 +254,20 @@ def _check_filled(data: BaseData, name: str) -> None:
 
 
 def _over_trials(
-    name: str,
-    data: BaseData,
-    selection: Selection,
-    reduction: Reduction,
-    settings: dict[str, Any],
-    parallel: bool | None,
-    width: int | None,
-) -> Any:
+    name: str, data: BaseData, selection: Selection, reduction: Reduction, width: int | None
+) -> Call[Any]:
     """Reduce trials to one, which has the times of the first."""
     spec = input_spec(data, selection)
     if len(np.unique(spec.trialdefinition[:, 2])) > 1 and (spec.lengths == spec.lengths[0]).all():
         warn(name, "trials begin at different times: the result has the times of the first one")
     method: Method = Floating()
     plan = make_plan(name, method, data.source, spec, selection.index, reduction, width)
-    made = compute(plan, data, settings, parallel)
-    first = spec.trialdefinition[:1].copy()
-    first[0, :2] = 0, spec.lengths[0]
+    return Call(name, data, _with_first_times(plan, data))
+
+
+def _with_first_times(plan: Plan, data: BaseData) -> Steps[Any]:
+    made = yield from computed(plan, data)
+    first = plan.spec.trialdefinition[:1].copy()
+    first[0, :2] = 0, plan.spec.lengths[0]
     made.trialdefinition = first
     return made

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from rayspy.data.statistics import StatData
 from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, PathError
-from rayspy.executors.driver import run_plan
-from rayspy.frontends.calling import check_parallel
+from rayspy.frontends.call import Steps
 from rayspy.frontends.statistics.designs import Design
 from rayspy.frontends.statistics.observations import Space
 from rayspy.frontends.statistics.options import MOST_RELABELLINGS, Options
@@ -120,23 +119,18 @@ def number_of_draws(design: Design, wanted: int | None) -> tuple[int, bool]:
     return wanted, False
 
 
-def result_of(
-    test: StatTest, numrandomization: int | None, parallel: Any, before: StatData | None = None
-) -> StatData:
-    """Make the result.
+def result_of(test: StatTest, wanted: int | None, before: StatData | None = None) -> Steps[StatData]:
+    """Make the result; draws, if there are any, are a step.
 
     Parameters
     ----------
     test : StatTest
         What to test.
-    numrandomization : int or None
+    wanted : int or None
         Relabellings besides the observed one; None: all.
-    parallel : bool or None
-        How to run.
     before : StatData, optional
         A result of the same test with fewer relabellings.
     """
-    check_parallel(parallel)
     observed = test.relabelled(False).values(range(1))[0] if before is None else before.stat.ravel()
     result = _blank(test, observed) if before is None else replace(before)
     if before is None:
@@ -145,17 +139,17 @@ def result_of(
         model = test.design.model
         p = probabilities.of_model(observed, model.kind, model.df1, model.df2, test.options.signs)
         return _with_prob(result, test, probabilities.corrected(p, test.options.correctm))
-    n, exact = number_of_draws(test.design, numrandomization)
+    n, exact = number_of_draws(test.design, wanted)
     _warn_of_few(test, n)
     done = 0 if before is None or before.exact != exact else before.n_permutations
     result.n_permutations, result.exact = n, exact
     if test.options.correctm in ("cluster", "tfce", "max"):
-        found = _largest(test, done + 1, n + 1, exact, parallel)
+        found = yield from _largest(test, done + 1, n + 1, exact)
         earlier = result.distribution if done and result.distribution is not None else np.empty(0)
         result.distribution = np.concatenate([earlier, found])
         return _from_distribution(result, test, observed)
     reference = sided(observed, test.options.signs)
-    counts = _counted(test, reference, done + 1, n + 1, exact, parallel)
+    counts = yield from _counted(test, reference, done + 1, n + 1, exact)
     result.counts = counts + (result.counts if done and result.counts is not None else 0)
     p = np.where(np.isnan(observed), np.nan, (1.0 + result.counts) / (1.0 + n))
     return _with_prob(result, test, probabilities.corrected(p, test.options.correctm))
@@ -200,46 +194,43 @@ def same_test(result: StatData, test: StatTest) -> StatTest:
     return test
 
 
-def extended(result: StatData, test: StatTest, n: int, parallel: Any = None) -> StatData:
+def extended(result: StatData, test: StatTest, n: int) -> Steps[StatData]:
     """Add relabellings to a result of this test."""
-    return result_of(test, result.n_permutations + n, parallel, replace(result, test=test))
+    return result_of(test, result.n_permutations + n, replace(result, test=test))
 
 
 # -- runs ------------------------------------------------------------------------------------
 
 
-def _largest(test: StatTest, first: int, stop: int, exact: bool, parallel: Any) -> Array:
+def _largest(test: StatTest, first: int, stop: int, exact: bool) -> Steps[Array]:
     """Largest cluster or value of draws `first` to `stop` - 1."""
     if first == stop:
         return np.empty(0)
     method = Draws(test.relabelled(exact), test.grid, test.summary())
-    return _run(test, method, first, stop, parallel)[:, 0]
+    found = yield from _drawn(test, method, first, stop)
+    return found[:, 0]
 
 
-def _counted(test: StatTest, reference: Array, first: int, stop: int, exact: bool, parallel: Any) -> Array:
+def _counted(test: StatTest, reference: Array, first: int, stop: int, exact: bool) -> Steps[Array]:
     """How many of draws `first` to `stop` - 1 reach the observed statistic, per point."""
     if first == stop:
         return np.zeros(test.space.n_points, np.int64)
     method = Counts(test.relabelled(exact), reference, test.options.signs)
-    return _run(test, method, first, stop, parallel, Total())[0, :, 0]
+    found = yield from _drawn(test, method, first, stop, Total())
+    return found[0, :, 0]
 
 
-def _run(
-    test: StatTest,
-    method: Draws | Counts,
-    first: int,
-    stop: int,
-    parallel: Any,
-    reduction: Reduction | None = None,
-) -> Array:
+def _drawn(
+    test: StatTest, method: Draws | Counts, first: int, stop: int, reduction: Reduction | None = None
+) -> Steps[Array]:
     numbers, spec = draws_spec(first, stop, batch_size(test.space.n_points, stop - first))
     plan = make_plan(test.name, method, MemorySource(numbers), spec, {}, reduction)
     try:
-        source, _ = run_plan(plan, check_parallel(parallel))
+        done = yield plan
     except PathError as error:
         near = _sent_along(test, method, error)
-        source, _ = run_plan(make_plan(test.name, near, plan.source, spec, {}, reduction), parallel)
-    return read_all(source)
+        done = yield make_plan(test.name, near, plan.source, spec, {}, reduction)
+    return read_all(done.source)
 
 
 def _sent_along(test: StatTest, method: Draws | Counts, error: PathError) -> Draws | Counts:

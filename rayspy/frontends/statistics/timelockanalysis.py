@@ -12,8 +12,8 @@ from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection, resolve
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.executors.driver import run_plan, run_results
-from rayspy.frontends.calling import accepts_cfg, check_chan_per_worker, check_parallel, recorded, warn_unused
+from rayspy.frontends.call import Call, Steps, frontend
+from rayspy.frontends.calling import check_chan_per_worker, warn_unused
 from rayspy.frontends.compute import input_spec, selected
 from rayspy.frontends.missing import NanTrials
 from rayspy.frontends.pointwise import stack_of
@@ -22,10 +22,10 @@ from rayspy.methods.copying import Floating
 from rayspy.methods.reductions.locked import Locked
 from rayspy.methods.statistics.timelocked import Covariance, Window, placed_spec
 from rayspy.planning.plan import make_plan
-from rayspy.storage.sources import ArraySource
+from rayspy.storage.sources import read_all
 
 
-@accepts_cfg
+@frontend
 def timelockanalysis(
     data: AnalogData,
     latency: Any = "maxperiod",
@@ -37,7 +37,7 @@ def timelockanalysis(
     select: Any = None,
     chan_per_worker: int | None = None,
     **unused: Any,
-) -> TimeLockData:
+) -> Call[TimeLockData]:
     """Put trials onto one time axis and compute average, variance and covariance over them.
 
     Parameters
@@ -94,14 +94,9 @@ def timelockanalysis(
         raise InvalidValueError("object with data", "data", "empty AnalogData")
     check_bool(covariance, "covariance")
     check_bool(keeptrials, "keeptrials")
-    check_parallel(parallel)
     width = check_chan_per_worker(chan_per_worker)
     divisor = 1 if ddof is None else check_integer(ddof, "ddof", 0)
     warn_unused("timelockanalysis", unused)
-    settings = {
-        "latency": latency, "covariance": covariance, "ddof": ddof, "trials": trials,
-        "keeptrials": keeptrials, "select": select, "chan_per_worker": chan_per_worker,
-    }  # fmt: skip
     selection = _selection(data, latency, trials, select)
     spec = input_spec(data, selection)
     if covariance and int(spec.lengths.min()) <= divisor:
@@ -110,37 +105,36 @@ def timelockanalysis(
             "ddof",
             divisor,
         )
-    made, missing = _stacked(data, selection, spec, parallel, width)
+    kept = None if not covariance else "each" if keeptrials else "average"
+    return Call("timelockanalysis", data, _steps(data, selection, spec, kept, divisor, width))
+
+
+def _steps(
+    data: AnalogData,
+    selection: Selection,
+    spec: InputSpec,
+    covariances: str | None,
+    ddof: int,
+    width: int | None,
+) -> Steps[TimeLockData]:
+    """Trials in one window, what is over trials, and covariances of each trial where these are wanted."""
+    made, nan = yield from _stacked(data, selection, spec, width)
     whole = replace(input_spec_of(made), trial_ids=selection.trial_numbers)
-    averaged = covariance and not keeptrials
-    plan = make_plan(
-        "timelockanalysis",
-        Floating(),
-        made.source,
-        whole,
-        {},
-        Locked(averaged, divisor),
-        None if averaged else width,
-    )
-    missing = missing or NanTrials(plan)
-    sources, choice = run_results(plan, parallel, None if missing.plan is not plan else missing)
-    found: dict[str, Any] = {name: source for name, source in sources.items() if name != "cov"}
+    averaged = covariances == "average"
+    reduction = Locked(averaged, ddof)
+    every = None if averaged else width
+    done = yield make_plan("timelockanalysis", Floating(), made.source, whole, {}, reduction, every)
+    nan = nan or done.nan
+    found: dict[str, Any] = {name: source for name, source in done.sources.items() if name != "cov"}
     if averaged:
-        found["cov"] = _read(sources["cov"])[0]
-    elif covariance:
-        each, _ = run_plan(
-            make_plan("timelockanalysis", Covariance(divisor), made.source, whole, {}), parallel
-        )
-        found["cov"] = each
+        found["cov"] = read_all(done.sources["cov"])[0]
+    elif covariances == "each":
+        done = yield make_plan("timelockanalysis", Covariance(ddof), made.source, whole, {})
+        found["cov"] = done.source
     made.attach(found)
-    made.cfg = recorded("timelockanalysis", data, settings)
-    made.cfg["timelockanalysis"]["parallel"] = parallel
     made.quantity, made.unit = data.quantity, data.unit_of(selection.index.get("channel"))
     made.info.update(data.info)
-    missing.tell(made)
-    made._log = list(data._log)
-    used = choice.executor.n_workers > 1 or choice.executor.name != "local"
-    made.record("timelockanalysis", settings, used)
+    nan.tell(made)
     return made
 
 
@@ -167,8 +161,8 @@ def _selection(data: AnalogData, latency: Any, trials: Any, select: Any) -> Sele
 
 
 def _stacked(
-    data: AnalogData, selection: Selection, spec: InputSpec, parallel: Any, width: int | None
-) -> tuple[TimeLockData, NanTrials | None]:
+    data: AnalogData, selection: Selection, spec: InputSpec, width: int | None
+) -> Steps[tuple[TimeLockData, NanTrials | None]]:
     """Trials in one window: as they are if all cover it, else put into it, and which have NaN, if known."""
     trl = selection.trialdefinition
     begin = np.round(trl[:, 2]).astype(np.int64)
@@ -190,18 +184,12 @@ def _stacked(
         None,
         width,
     )
-    missing = NanTrials(plan)
-    source, _ = run_plan(plan, parallel, missing)
+    done = yield plan
     out = plan.output
-    made = TimeLockData.from_parts(source, out.trialdefinition, data.samplerate, out.labels, out.dims)
-    return made, missing
+    made = TimeLockData.from_parts(done.source, out.trialdefinition, data.samplerate, out.labels, out.dims)
+    return made, done.nan
 
 
 def input_spec_of(data: TimeLockData) -> InputSpec:
     """Describe all of an object for a method."""
     return input_spec(data, resolve(None, data.describe()))
-
-
-def _read(source: ArraySource) -> Any:
-    with source.reader() as read:
-        return np.array(read(tuple(slice(0, n) for n in source.shape)))

@@ -330,8 +330,7 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("something was computed")
 
-    for name in ("compute.run_results", "pointwise.run_plan"):
-        monkeypatch.setattr(f"rayspy.frontends.{name}", refuse)
+    monkeypatch.setattr("rayspy.frontends.call.run_results", refuse)
 
 
 @pytest.mark.usefixtures("nothing_computed")

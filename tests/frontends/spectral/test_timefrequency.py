@@ -10,8 +10,8 @@ import pytest
 
 import rayspy as spy
 from rayspy.errors import InvalidTypeError, InvalidValueError
-from rayspy.executors.outlook import Planned, planning_only
 from rayspy.executors.run import run_block
+from tests.contract import plan_of_call
 from tests.frontends.spectral.test_freqanalysis import make
 
 VALUE, TYPE = InvalidValueError, InvalidTypeError
@@ -165,9 +165,7 @@ def test_coordinates(data):
 
 
 def plan_of(data, **settings):
-    with planning_only(), pytest.raises(Planned) as stopped:
-        spy.freqanalysis(data, **settings)
-    return stopped.value.plan
+    return plan_of_call(spy.freqanalysis, data, **settings)
 
 
 @pytest.mark.parametrize("method", [*METHODS, "wavelet-auto", "superlet-fourier", "long"])
