@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,6 +59,21 @@ def usable_cpus(root: Path = _ROOT, environ: Mapping[str, str] | None = None) ->
 
 def available_memory(root: Path = _ROOT, environ: Mapping[str, str] | None = None) -> int:
     """Memory in bytes that this process could still use; parameters as in `usable_cpus`."""
+    if root == _ROOT and environ is None:
+        return _available_here(int(time.monotonic() / _KNOWN_FOR))
+    return _available(root, environ)
+
+
+_KNOWN_FOR = 0.1
+"""Seconds for which what is available is not asked for again: that takes as long as planning a small call."""
+
+
+@lru_cache(maxsize=1)
+def _available_here(moment: int) -> int:
+    return _available(_ROOT, None)
+
+
+def _available(root: Path, environ: Mapping[str, str] | None) -> int:
     import psutil
 
     free = int(psutil.virtual_memory().available)

@@ -134,26 +134,71 @@ def in_notebook() -> bool:
 
 
 class _Ticker:
-    """Calls a function now and then, in a thread of its own, until it is stopped."""
+    """Calls a function now and then, in the thread that all tickers share, until it is stopped."""
 
     def __init__(self, tick: Callable[[], None], first: float, seconds: float) -> None:
         self._tick = tick
-        self._first, self._seconds = first, seconds
-        self._end = threading.Event()
-        run = copy_context().run
-        self._thread = threading.Thread(target=run, args=(self._run,), name="rayspy-progress", daemon=True)
-        self._thread.start()
+        self._seconds = seconds
+        self._next = time.monotonic() + first
+        self._context = copy_context()
+        self._lock = threading.Lock()
+        self._ended = False
+        _tickers.add(self)
 
-    def _run(self) -> None:
-        wait = self._first
-        while not self._end.wait(wait):
-            self._tick()
-            wait = self._seconds
+    def look(self, now: float) -> None:
+        """Call the function if it is time."""
+        with self._lock:
+            if now >= self._next and not self._ended:
+                self._context.run(self._tick)
+                self._next = time.monotonic() + self._seconds
 
     def stop(self) -> None:
         """Returns when the function is not called any more."""
-        self._end.set()
-        self._thread.join()
+        _tickers.remove(self)
+        with self._lock:
+            self._ended = True
+
+
+class _Tickers:
+    """The thread of all tickers, which ends when there have been none for a while.
+
+    Starting and joining a thread for each of them would take a third of a small call.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.running: set[_Ticker] = set()
+        self._thread: threading.Thread | None = None
+
+    def add(self, ticker: _Ticker) -> None:
+        with self._lock:
+            self.running.add(ticker)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="rayspy-progress", daemon=True)
+                self._thread.start()
+
+    def remove(self, ticker: _Ticker) -> None:
+        with self._lock:
+            self.running.discard(ticker)
+
+    def _run(self) -> None:
+        used = time.monotonic()
+        while True:
+            time.sleep(_LOOK)
+            now = time.monotonic()
+            with self._lock:
+                tickers = list(self.running)
+                used = now if tickers else used
+                if now - used > _KEPT:
+                    self._thread = None
+                    return
+            for ticker in tickers:
+                ticker.look(now)
+
+
+_LOOK, _KEPT = 0.05, 5.0
+"""Seconds between looks of the thread, and for which it stays without anything to do."""
+_tickers = _Tickers()
 
 
 @contextmanager

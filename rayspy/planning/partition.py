@@ -145,9 +145,9 @@ class Blocks(Sequence[Block]):
     def __iter__(self) -> Iterator[Block]:
         return (self[i] for i in range(len(self)))
 
-    def widest(self, groups: Indices) -> list[Block]:
+    def widest(self, groups: Sequence[int]) -> list[Block]:
         """First block, which has the most channels, of each of these groups."""
-        return [self[self.number(int(group), 0)] for group in groups]
+        return [self[self.number(group, 0)] for group in groups]
 
 
 def no_blocks() -> Blocks:

@@ -52,7 +52,8 @@ def _extreme_blocks(plan: Reading) -> list[Block]:
     starts = np.flatnonzero((blocks.stop_piece > 0) & (blocks.first_piece == 0))
     lengths = {int(plan.spec.lengths[blocks.first_trial[group]]): int(group) for group in starts}
     inner = [group + 1 for group in lengths.values() if group + 1 < len(blocks.first_trial)]
-    return blocks.widest(np.array([*found, *lengths.values(), *inner], dtype=np.int64))
+    groups = dict.fromkeys(int(group) for group in (*found, *lengths.values(), *inner))
+    return blocks.widest(list(groups))
 
 
 def widest_runs(blocks: Blocks, whole: Indices) -> list[int]:

@@ -243,7 +243,7 @@ def test_errors_name_the_parameter(
 
 
 def test_nothing_goes_on_telling_after_an_interruption():
-    import threading
+    from rayspy.progress import _tickers
 
     @spy.collect_trials
     def broken(nSamples=3):
@@ -252,4 +252,4 @@ def test_nothing_goes_on_telling_after_an_interruption():
     with pytest.raises(KeyboardInterrupt) as held:
         broken(nTrials=3)
     assert held.tb is not None
-    assert "rayspy-progress" not in [thread.name for thread in threading.enumerate()]
+    assert not _tickers.running
