@@ -76,6 +76,10 @@ class Call(Generic[R]):
         Plans that are known to follow the first one, whose input is not there yet.
     replays : bool
         Whether results get a ``cfg`` with which the call can be repeated.
+    about : str
+        What the input is, where it is not trials x channels.
+    at_once : bool
+        Whether there is nothing to plan: the steps are `no_steps`.
     """
 
     name: str
@@ -85,6 +89,8 @@ class Call(Generic[R]):
     logged: Mapping[str, Any] | None = None
     then: tuple[Plan, ...] = ()
     replays: bool = True
+    about: str = ""
+    at_once: bool = False
 
 
 def no_steps(make: Callable[[], R]) -> Steps[R]:

@@ -64,6 +64,8 @@ class Explanation:
         FOOOF outputs: number of spectra that models are fitted to, else 0.
     fit_seconds : float
         Measured: one fit.
+    about : str
+        What the input is, where it is not trials x channels.
     """
 
     name: str
@@ -86,13 +88,15 @@ class Explanation:
     seconds: float
     n_fits: int = 0
     fit_seconds: float = 0.0
+    about: str = ""
 
     def __str__(self) -> str:
         shape = " x ".join(map(str, self.shape))
+        about = self.about or f"{self.n_trials} trials x {self.n_channels} channels"
         workers = "all workers" if self.n_workers is None else f"{self.n_workers} at a time"
         free = f"scratch folder, where {_size(self.scratch_free)} are free"
         lines = {
-            "input": f"{self.n_trials} trials x {self.n_channels} channels, {_size(self.bytes_read)} to read",
+            "input": f"{about}, {_size(self.bytes_read)} to read",
             "result": f"[{shape}] {self.dtype}, {_size(self.bytes_written)}",
             "goes to": "memory" if self.in_memory else free,
             "runs on": f"{self.executor}, {workers} ({self.reason})",
@@ -110,7 +114,8 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
 
     The call is checked and planned as usual, and one of its blocks is computed
     to measure the time, of FOOOF outputs also one of the fits; nothing else runs,
-    nothing is kept or started.
+    nothing is kept or started. Of calls of several steps the first one is told.
+    Tests and intervals read their observations, which are what they compute with.
 
     Parameters
     ----------
@@ -145,7 +150,7 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
         _check_scratch(plan)
     result = next(iter(plan.results.values()))
     return Explanation(
-        name=plan.name,
+        name=planned.name,
         method=plan.method.name,
         n_trials=len(plan.spec.trialdefinition),
         n_channels=plan.n_channels,
@@ -161,6 +166,7 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
         executor=outlook.executor,
         n_workers=outlook.n_workers,
         reason=outlook.reason,
+        about=planned.about,
         **_times(planned, outlook, in_memory),
     )
 
@@ -169,9 +175,11 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
 class _Planned:
     """The first step of a call, and what is known to follow on its result."""
 
+    name: str
     plan: Plan
     parallel: bool | None
     then: Plan | None
+    about: str
 
 
 def _planned(function: Any, args: Any, kwargs: Any) -> _Planned:
@@ -182,13 +190,11 @@ def _planned(function: Any, args: Any, kwargs: Any) -> _Planned:
         name = getattr(function, "__name__", function)
         raise InvalidValueError("function that computes something from data objects", "function", name)
     call, parallel = call_of(function, args, kwargs)
-    try:
-        plan = next(call.steps)
-    except StopIteration:
-        raise InvalidValueError("call that computes something", "function", call.name) from None
-    finally:
-        call.steps.close()
-    return _Planned(plan, parallel, next(iter(call.then), None))
+    plan = None if call.at_once else next(call.steps, None)
+    call.steps.close()
+    if plan is None:
+        raise InvalidValueError("call that computes something", "function", call.name)
+    return _Planned(call.name, plan, parallel, next(iter(call.then), None), call.about)
 
 
 def _memory(planned: _Planned) -> Memory:

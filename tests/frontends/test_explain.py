@@ -8,6 +8,7 @@ import pytest
 import rayspy as spy
 from rayspy.executors import driver, outlook
 from rayspy.executors.run import run_block
+from rayspy.frontends.call import is_frontend
 from rayspy.planning.partition import Blocks
 from tests.helpers import EXECUTORS, run_on
 
@@ -247,3 +248,105 @@ def test_a_million_blocks_are_not_listed(monkeypatch):
         numbers.append((seen.n_blocks, len(asked)))
     assert numbers[1][0] == 10 * numbers[0][0]
     assert numbers[1][1] <= numbers[0][1] < 20
+
+
+# -- calls -----------------------------------------------------------------------------
+
+TABLE = np.column_stack([np.arange(5, 1800, 11), np.zeros(164, int), np.arange(164) % 2])
+
+
+def spikes_of(data):
+    return spy.SpikeData(TABLE, samplerate=100.0, trialdefinition=data.trialdefinition)
+
+
+def coherences():
+    """Three subjects."""
+    data = make()
+    return [
+        spy.connectivityanalysis(data, select={"trials": [k, k + 1, k + 2]}, parallel=False) for k in range(3)
+    ]
+
+
+CALLED = {
+    "freqanalysis": lambda d: (d,),
+    "preprocessing": lambda d: (d, "but", "lp", 20),
+    "resampledata": lambda d: (d, 50),
+    "notchfilter": lambda d: (d, 20),
+    "linefilter": lambda d: (d, 20),
+    "rereference": lambda d: (d, "bipolar"),
+    "baseline": lambda d: (d, (None, None)),
+    "selectdata": lambda d: (d, [1, 0]),
+    "redefinetrial": lambda d: (d, [1, 0]),
+    "concat": lambda d: (d, d),
+    "mean": lambda d: (d, "time"),
+    "std": lambda d: (d, "trials"),
+    "var": lambda d: (d, "trials"),
+    "median": lambda d: (d, "channel"),
+    "itc": lambda d: (spy.freqanalysis(d, output="fourier", parallel=False),),
+    "timelockanalysis": lambda d: (d, "maxperiod", True),
+    "connectivityanalysis": lambda d: (d, ["coh", "granger"]),
+    "crossfrequencyanalysis": lambda d: (d, [4], [30]),
+    "spike_psth": lambda d: (spikes_of(d), 0.1),
+    "spike_rate": lambda d: (spikes_of(d),),
+    "spike_fano": lambda d: (spikes_of(d),),
+    "spike_isi": lambda d: (spikes_of(d),),
+    "spike_xcorr": lambda d: (spikes_of(d), 0.1, 0.01),
+    "spike_density": lambda d: (spikes_of(d), (-0.05, 0.05), "gauss", 100),
+    "spiketriggeredaverage": lambda d: (spikes_of(d), d),
+    "spiketriggeredspectrum": lambda d: (d, {"spikes": spikes_of(d), "foi": [20]}),
+    "spikefieldcoherence": lambda d: (d, spikes_of(d)),
+    "timelockstatistics": lambda d: (d, make(4)),
+    "freqstatistics": lambda d: (
+        spy.freqanalysis(d, parallel=False),
+        spy.freqanalysis(make(4), parallel=False),
+    ),
+    "connectivitystatistics": lambda d: (coherences(), coherences()),
+    "bootstrap": lambda d: (d,),
+    "jackknife": lambda d: (d, make(4)),
+}
+
+
+def test_every_front_end_can_be_explained():
+    found = {name for name in spy.__all__ if is_frontend(getattr(spy, name))}
+    assert found == set(CALLED)
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_nothing_runs_while_a_call_is_explained(name, monkeypatch):
+    data = make()
+    args = CALLED[name](data)
+    monkeypatch.setattr("rayspy.frontends.call.run_results", lambda *_: pytest.fail("ran"))
+    seen = spy.explain(getattr(spy, name), *args)
+    assert seen.name == name
+    assert seen.bytes_read > 0
+    assert seen.worker_bytes > 0
+    assert str(seen).startswith(f"{name}, ")
+    assert data.cfg == {}
+    assert data.selection is None
+
+
+def test_tests_say_what_they_compute_with():
+    data = make()
+    seen = spy.explain(spy.timelockstatistics, data, make(4), numrandomization=50)
+    assert "10 observations x 900 points" in str(seen)
+    assert seen.shape == (50, 1)
+
+
+def test_a_call_without_a_run_changes_nothing():
+    data = make()
+    with pytest.raises(spy.errors.InvalidValueError, match="computes something"):
+        spy.explain(spy.selectdata, data, trials=[0], inplace=True)
+    assert data.selection is None
+    with pytest.raises(spy.errors.InvalidValueError, match="function that computes"):
+        spy.explain(spy.copy, data)
+
+
+def test_what_is_recorded_can_be_repeated_on_any_engine():
+    data = make()
+    first = spy.freqanalysis(data, tapsmofrq=2, foilim=[5, 20], parallel=False)
+    assert "parallel" not in first.cfg["freqanalysis"]
+    assert first.cfg["freqanalysis"]["tapsmofrq"] == 2
+    with spy.config.using(num_cpus=2):
+        again = spy.freqanalysis(data, first.cfg, parallel=None)
+    np.testing.assert_array_equal(again.data[()], first.data[()])
+    assert again.cfg == first.cfg

@@ -210,3 +210,11 @@ def test_several_results_become_several_objects():
         assert len(result.trials) == 1
         np.testing.assert_array_equal(result.freq, plan.output.labels["freq"])
     np.testing.assert_allclose(found["std"].data[()] ** 2, found["var"].data[()], rtol=1e-5)
+
+
+def test_averages_of_welch_have_the_same_bits_with_small_states():
+    data = spy.synthdata.white_noise(nTrials=6, nSamples=200, nChannels=3, samplerate=100, seed=1)
+    settings = {"method": "welch", "t_ftimwin": 0.5, "toi": 0.5, "keeptrials": False, "parallel": False}
+    wanted = spy.freqanalysis(data, **settings).data[()]
+    with _smallest_states(None):
+        np.testing.assert_array_equal(spy.freqanalysis(data, **settings).data[()], wanted)

@@ -268,7 +268,7 @@ def concat(spy_obj1: BaseData, spy_obj2: BaseData, dim: str = "channel") -> Call
     if isinstance(spy_obj1, SpikeData):
         beside = no_steps(partial(concat_spikes, spy_obj1, spy_obj2, dim))
         logged = {"spy_obj1": _text(spy_obj1), "spy_obj2": _text(spy_obj2), "dim": dim}
-        return Call("concat", spy_obj1, beside, logged, replays=False)
+        return Call("concat", spy_obj1, beside, logged, replays=False, at_once=True)
     for data, name in ((spy_obj1, "spy_obj1"), (spy_obj2, "spy_obj2")):
         if not isinstance(data, BaseData):
             raise InvalidTypeError(data, name, "AnalogData or SpectralData;")

@@ -108,15 +108,16 @@ def selectdata(
     if clear:
         if select:
             raise InvalidValueError("no selectors together with clear=True", "select", ", ".join(select))
-        return Call("selectdata", None, no_steps(partial(_set, data, None)))
+        return Call("selectdata", None, no_steps(partial(_set, data, None)), at_once=True)
     selection = resolve(select, data.describe(), covering=True)
     _tell_dropped(data, select, selection)
     settings = _plain(select, data)
     if inplace:
         entry = StructDict(serializable(settings, "selectdata"))
-        return Call("selectdata", None, no_steps(partial(_set, data, selection, entry)))
+        return Call("selectdata", None, no_steps(partial(_set, data, selection, entry)), at_once=True)
     if isinstance(data, DiscreteData):
-        return Call("selectdata", data, no_steps(partial(_selected_events, data, selection)), select)
+        rows = no_steps(partial(_selected_events, data, selection))
+        return Call("selectdata", data, rows, select, at_once=True)
     return Call("selectdata", data, _selected_samples(data, selection), settings)
 
 

@@ -83,6 +83,11 @@ class Groups:
     def __len__(self) -> int:
         return len(self.observations)
 
+    @property
+    def about(self) -> str:
+        """How many observations of how many points."""
+        return f"{len(self)} observations x {self.space.n_points} points"
+
 
 def collect(
     data: Sequence[Any],

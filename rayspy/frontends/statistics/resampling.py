@@ -86,7 +86,8 @@ def bootstrap(
     request = _request("bootstrap", settings)
     weights = resampled_weights(request.groups, request.signs, number, count)
     words = f"bootstrap, {count} samples of {request.words}"
-    return Call("bootstrap", None, _intervals("bootstrap", request, weights, None, words))
+    steps = _intervals("bootstrap", request, weights, None, words)
+    return Call("bootstrap", None, steps, about=request.collected.about)
 
 
 @frontend_of_many
@@ -115,7 +116,8 @@ def jackknife(
     request = _request("jackknife", settings)
     weights = left_out_weights(request.groups, request.signs)
     words = f"jackknife of {request.words}"
-    return Call("jackknife", None, _intervals("jackknife", request, weights, request.groups, words))
+    steps = _intervals("jackknife", request, weights, request.groups, words)
+    return Call("jackknife", None, steps, about=request.collected.about)
 
 
 @dataclass(frozen=True, eq=False)
