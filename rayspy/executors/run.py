@@ -110,14 +110,19 @@ def _stack(plan: Plan, block: Block, payload: Array | None, nan_trials: list[int
     for chunk, x in _inputs(plan, block, payload):
         begin = int(plan.row_edges[chunk.first_trial]) + chunk.first_row - origin
         rows = out[begin : begin + chunk.n_trials * chunk.n_rows]
-        _compute(plan, chunk, x, rows.reshape(chunk.n_trials, chunk.n_rows, *out.shape[1:]))
-        nan_trials += _with_nan(plan, chunk, x)
+        results = rows.reshape(chunk.n_trials, chunk.n_rows, *out.shape[1:])
+        _compute(plan, chunk, x, results)
+        nan_trials += _with_nan(plan, chunk, x, results)
 
 
-def _with_nan(plan: Plan, chunk: Chunk, x: Array) -> list[int]:
+def _with_nan(plan: Plan, chunk: Chunk, x: Array, results: Array) -> list[int]:
     """Places of trials with NaNs, if the method wants to know."""
     if not plan.method.tells_nan or x.dtype.kind not in "fc":
         return []
+    if plan.method.nan_fills:  # one number per line is looked at, instead of all of the input
+        lines = results.reshape(len(results), -1, results.shape[-1])[:, 0]
+        if not np.isnan(lines).any():
+            return []
     if not _any_nan(x):
         return []
     found = np.isnan(x).any(axis=tuple(range(1, x.ndim)))
@@ -134,7 +139,7 @@ def _reduced(
     for chunk, x in _inputs(plan, block, payload):
         results = np.empty((chunk.n_trials, *shape), each.dtype)
         _compute(plan, chunk, x, results)
-        nan_trials += _with_nan(plan, chunk, x)
+        nan_trials += _with_nan(plan, chunk, x, results)
         trials = range(chunk.first_trial, chunk.stop_trial)
         if reduction.omits:
             reduction.add_present(state, results, trials, _present(x, shape[-1]))

@@ -197,6 +197,11 @@ class Method(ABC):
         return frozenset()
 
     @property
+    def nan_fills(self) -> bool:
+        """Whether NaN anywhere in a line makes all of its result NaN: one number of it tells then."""
+        return False
+
+    @property
     def lanes(self) -> int:
         """Lines (trials x channels) that are best computed together."""
         return 1

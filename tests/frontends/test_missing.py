@@ -238,3 +238,19 @@ def test_reductions(n: int, n_channels: int, which: int, data: Any) -> None:
         left = results[present[:, k], :, k]
         wanted = statistic(left, axis=0) if len(left) >= enough else np.full(2, np.nan)
         np.testing.assert_allclose(found[""][:, k], wanted, rtol=1e-10, atol=1e-14)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 300),
+    place=st.floats(0, 0.99),
+    output=st.sampled_from(["pow", "abs", "fourier", "real", "imag", "angle", "absreal", "absimag"]),
+    polyremoval=st.sampled_from([None, 0]),
+)
+def test_nan_anywhere_in_a_trial_is_told(n: int, place: float, output: str, polyremoval: int | None) -> None:
+    array = np.ones((2 * n, 2), np.float32)
+    array[n + int(place * n), 1] = np.nan
+    trl = np.array([[0, n, 0], [n, 2 * n, 0]])
+    data = spy.AnalogData(array, samplerate=100, trialdefinition=trl)
+    found = spy.freqanalysis(data, output=output, polyremoval=polyremoval, taper=None, parallel=False)
+    assert found.info["nan_trials"] == [1]

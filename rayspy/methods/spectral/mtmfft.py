@@ -81,6 +81,11 @@ class Mtmfft(Method):
         every = np.fft.rfftfreq(self.n_fft, 1 / self.samplerate).astype(np.float64)
         return every if self.bins is None else every[list(self.bins)]
 
+    @property
+    def nan_fills(self) -> bool:
+        """Each bin is made of all samples; but imaginary parts of the first and last are always 0."""
+        return "imag" not in self.output_kind
+
     def output(self, spec: InputSpec) -> OutputSpec:
         """One row per trial."""
         n = len(spec.trialdefinition)
