@@ -108,11 +108,18 @@ class Note:
     where: str
 
 
-def run_steps(steps: Steps[R], parallel: bool | None) -> tuple[R, list[Note]]:
-    """Run steps to the end; returns the result and how each step was computed."""
+def run_steps(
+    steps: Steps[R], parallel: bool | None, planned: Callable[[], None] | None = None
+) -> tuple[R, list[Note]]:
+    """Run steps to the end; returns the result and how each step was computed.
+
+    `planned` is called when the first plan is there, before it runs.
+    """
     notes: list[Note] = []
     try:
         plan = next(steps)
+        if planned is not None:
+            planned()
         while True:
             try:
                 done = _computed(plan, parallel, notes)
@@ -148,8 +155,15 @@ def run(call: Call[R], given: Mapping[str, Any], parallel: bool | None) -> R:
         How to run.
     """
     settings = given if call.settings is None else call.settings
-    replay = recorded(call.name, call.data, settings) if call.data is not None and call.replays else {}
-    result, notes = run_steps(call.steps, check_parallel(parallel))
+    replay: dict[str, Any] = {}
+
+    def record() -> None:
+        if call.data is not None and call.replays:
+            replay.update(recorded(call.name, call.data, settings))
+
+    result, notes = run_steps(call.steps, check_parallel(parallel), record)
+    if not notes:
+        record()
     if call.data is not None:
         logged = settings if call.logged is None else call.logged
         for made in result.values() if isinstance(result, dict) else [result]:
