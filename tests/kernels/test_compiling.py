@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,25 @@ from typing import Any
 
 import pytest
 
+from rayspy.kernels import loops
 from rayspy.kernels.loops.compiling import compiled
+
+
+def test_a_compiled_function_calls_none_of_another_file() -> None:
+    """Which would be compiled into it and, where layouts differ, once more by itself."""
+    from numba.core.dispatcher import Dispatcher
+
+    n_compiled = 0
+    for found in pkgutil.iter_modules(loops.__path__, f"{loops.__name__}."):
+        module = importlib.import_module(found.name)
+        own = [f for f in vars(module).values() if isinstance(f, Dispatcher) and f.__module__ == found.name]
+        n_compiled += len(own)
+        for f in own:
+            called = [getattr(module, name, None) for name in f.py_func.__code__.co_names]
+            others = [g.__name__ for g in called if isinstance(g, Dispatcher) and g.__module__ != found.name]
+            assert not others, f"{f.__module__}.{f.__name__} calls {others}"
+    assert n_compiled > 40
+
 
 PROGRAM = """
 import sys
