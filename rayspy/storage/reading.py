@@ -21,6 +21,8 @@ from rayspy.storage.stamps import Stamp, check_stamp, stamp_of
 
 Array = NDArray[Any]
 
+_PIECE_BYTES = 2**22
+"""What is asked of a library at once that has channels in rows: turned around in the cache."""
 _KEPT = 8
 """Recordings that a process keeps open."""
 _open: OrderedDict[Any, Any] = OrderedDict()
@@ -90,11 +92,28 @@ class ReaderSource:
     def _read(self, opened: Opened, region: Region) -> Array:
         if 0 in region_shape(region):
             return np.empty(region_shape(region), self.dtype)
+        rows, channels = region
+        step = max(1, _PIECE_BYTES // ((channels.stop - channels.start) * self.dtype.itemsize))
+        array = self._piece(opened, rows.start, min(rows.start + step, rows.stop), channels)
+        if array.flags.c_contiguous or len(array) == rows.stop - rows.start:
+            whole = len(array) == rows.stop - rows.start
+            return array if whole else self._piece(opened, rows.start, rows.stop, channels)
+        out = np.empty(region_shape(region), self.dtype)
+        for first in range(0, len(out), step):
+            stop = min(first + step, len(out))
+            part = (
+                array if not first else self._piece(opened, rows.start + first, rows.start + stop, channels)
+            )
+            out[first:stop] = part
+        return out
+
+    def _piece(self, opened: Opened, first: int, stop: int, channels: slice) -> Array:
         with _lock:
-            array = opened.read(region[0].start, region[0].stop, region[1])
+            array = opened.read(first, stop, channels)
         check_stamp(self.path, self.stamp)
-        if array.shape != region_shape(region):
-            raise SourceChangedError(f"{self.path}: {array.shape} was read for {region_shape(region)}")
+        wanted = stop - first, channels.stop - channels.start
+        if array.shape != wanted:
+            raise SourceChangedError(f"{self.path}: {array.shape} was read for {wanted}")
         return np.asarray(array, self.dtype)
 
     def opened(self) -> Opened:
