@@ -93,7 +93,7 @@ class ReaderSource:
         if 0 in region_shape(region):
             return np.empty(region_shape(region), self.dtype)
         rows, channels = region
-        step = max(1, _PIECE_BYTES // ((channels.stop - channels.start) * self.dtype.itemsize))
+        step = max(2, _PIECE_BYTES // ((channels.stop - channels.start) * self.dtype.itemsize))
         array = self._piece(opened, rows.start, min(rows.start + step, rows.stop), channels)
         if array.flags.c_contiguous or len(array) == rows.stop - rows.start:
             whole = len(array) == rows.stop - rows.start

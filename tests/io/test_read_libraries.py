@@ -64,6 +64,20 @@ def test_fif(mne, tmp_path):
     np.testing.assert_allclose(micro.data[:], raw.get_data().T * [1e6, 1, 1, 1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("piece", [1, 200, 2_000])
+def test_pieces_are_put_together(mne, tmp_path, monkeypatch, piece):
+    """Channels in rows (MNE), and samples in rows (Neo)."""
+    raw = saved(mne, tmp_path / "x_raw.fif")
+    monkeypatch.setattr(reading, "_PIECE_BYTES", piece)
+    data = spy.read(tmp_path / "x_raw.fif")
+    array = data.data[3:877, 1:3]
+    np.testing.assert_array_equal(array, raw.get_data().T[3:877, 1:3])
+    assert array.flags.c_contiguous
+    (tmp_path / "x.fake").write_bytes(b"x")
+    found = next(iter(spy.read(tmp_path / "x.fake").values()))
+    np.testing.assert_array_equal(found.data[100:333, 1:3], found.data[:][100:333, 1:3])
+
+
 def test_annotations_of_fif(mne, tmp_path):
     texts = [(1.0, 0.2, "go 3"), (2.0, 0.5, "BAD_ACQ_SKIP"), (3.0, 0.4, "BAD move")]
     saved(mne, tmp_path / "x_raw.fif", texts)

@@ -177,7 +177,7 @@ def test_same_bits_for_every_cut_and_from_files(call, tmp_path):
             np.testing.assert_array_equal(got, wanted)
 
 
-@pytest.mark.parametrize("executor", ["local-2", "ray-2", "dask-2"])
+@pytest.mark.parametrize("executor", ["local-2", "ray-3", "dask_on_ray-2", "dask-2"])
 def test_same_bits_on_every_executor(executor, request):
     lfp, spikes = make()
     with spy.config.using(block_bytes=12_000):

@@ -215,7 +215,7 @@ def test_same_bits_from_memory_and_file_for_every_cut(call, tmp_path):
                     np.testing.assert_array_equal(got[0], wanted[0])
 
 
-@pytest.mark.parametrize("executor", ["local-2", "ray-2", "dask-2"])
+@pytest.mark.parametrize("executor", ["local-2", "ray-3", "dask_on_ray-2", "dask-2"])
 def test_same_bits_on_every_executor(executor, request):
     with spy.config.using(block_bytes=4_000):
         wanted = {call: numbers(f(make(), parallel=False, **kwargs)) for call, (f, kwargs) in CALLS.items()}
