@@ -127,7 +127,7 @@ def test_header_travels_and_changes_are_noticed(mne, tmp_path):
     assert len(reading._open) == 1
     saved(mne, tmp_path / "y_raw.fif", [(0.5, 0.1, "x")])
     (tmp_path / "y_raw.fif").replace(tmp_path / "x_raw.fif")
-    with pytest.raises(SourceChangedError, match="changed"):
+    with pytest.raises(SourceChangedError, match="replaced"):
         source.opened()
 
 
