@@ -467,6 +467,14 @@ class BaseData(Operators):
             raise InvalidTypeError(text, "log", "str")
         self._log.append(f"|=== {_who()}: {clock.ctime()} ===|\n\n\t{text}\n")
 
+    def log_entries(self) -> list[str]:
+        """Entries of the history, the first one first."""
+        return list(self._log)
+
+    def continue_log(self, entries: Iterable[str]) -> None:
+        """Let the history consist of these entries, to which others may be appended."""
+        self._log = list(entries)
+
     @property
     def filename(self) -> str | None:
         """File or folder with the data, None if it is in memory."""
@@ -510,6 +518,14 @@ class BaseData(Operators):
     @selection.setter
     def selection(self, select: Any) -> None:
         self._selection = None if select is None else resolve(select, self.describe())
+
+    def moved_to(self, source: ArraySource, filename: str) -> None:
+        """Read the same array from a file from now on."""
+        self._source, self._filename = source, filename
+
+    def activate(self, selection: Selection) -> None:
+        """Make a selection from this object its active one."""
+        self._selection = selection
 
     def read_selected(self, selection: Selection, k: int) -> NDArray[Any]:
         """Read the k-th trial of a selection."""

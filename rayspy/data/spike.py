@@ -118,7 +118,7 @@ class SpikeData(DiscreteData):
 
     @channel.setter
     def channel(self, value: Any) -> None:
-        self._set_names("channel", value)
+        self.set_names("channel", value)
 
     @property
     def unit(self) -> Labels | None:
@@ -127,7 +127,7 @@ class SpikeData(DiscreteData):
 
     @unit.setter
     def unit(self, value: Any) -> None:
-        self._set_names("unit", value)
+        self.set_names("unit", value)
 
     def _names(self, dim: str) -> Labels | None:
         if self._source is None:
@@ -137,7 +137,8 @@ class SpikeData(DiscreteData):
         names: Labels = self._label_store[dim]
         return names
 
-    def _set_names(self, dim: str, value: Any) -> None:
+    def set_names(self, dim: str, value: Any) -> None:
+        """Name channels or units: a list in the order of their codes, or a dictionary by code."""
         if self._source is None:
             raise InvalidValueError("data to be set before its labels", dim, "object without data")
         if value is None:

@@ -179,7 +179,7 @@ def _tell_origin(
         made.cfg.update(cfg)
     if isinstance(made, BaseData):
         made.cfg = cfg
-        made._log = list(data._log)
+        made.continue_log(data.log_entries())
         method = f" ({notes[0].method})" if notes else ""
         used = any(note.used_parallel for note in notes)
         made.record(f"{name}{method}", logged, used, notes[-1].where if notes else "")

@@ -172,9 +172,8 @@ def save(
         if isinstance(error, RayspyError):
             raise
         raise PathError(folder, hint=f"{reason(error)}; {_NOTHING_SAVED}") from error
-    out._source = open_parts(folder)
+    out.moved_to(open_parts(folder), str(folder))
     _attach_arrays(out, folder, sorted(attached_arrays(out)))
-    out._filename = str(folder)
 
 
 _NOTHING_SAVED = "nothing was saved, and what was there before is still there"
@@ -246,7 +245,7 @@ def _write_object(data: BaseData, folder: Path, replaced: Path, step: Step) -> N
         "labels": _labels_of(data),
         "cfg": serializable(data.cfg, "cfg"),
         "info": serializable(data.info, "info"),
-        "log": data._log,
+        "log": data.log_entries(),
         "files": files,
     }
     write_json(folder / _DESCRIPTION, description)
@@ -572,7 +571,7 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
         for key, value in description["cfg"].items()
     }
     data.info.update(description["info"])
-    data._log = [str(entry) for entry in description["log"]]
+    data.continue_log(str(entry) for entry in description["log"])
     if isinstance(data, DiscreteData) and description.get("coordinates") is not None:
         data.set_coordinates(description["coordinates"])
     for name in description.get("attached", []):

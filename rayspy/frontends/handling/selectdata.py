@@ -126,7 +126,7 @@ def _set(data: BaseData, selection: Selection | None, entry: StructDict | None =
     if selection is None:
         data.selection = None
         return
-    data._selection = selection
+    data.activate(selection)
     data.cfg["selectdata"] = entry
 
 

@@ -34,7 +34,7 @@ def concat_spikes(one: SpikeData, other: Any, dim: str) -> SpikeData:
     made = SpikeData(source, samplerate=one.samplerate, dimord=one.dimord)
     made.trialdefinition = one.describe().trialdefinition
     for k, name in enumerate(one.code_dims):
-        made._set_names(name, _names(one, other, name, shift if k == axis else 0))
+        made.set_names(name, _names(one, other, name, shift if k == axis else 0))
     made.info.update(one.info)
     return made
 

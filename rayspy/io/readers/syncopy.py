@@ -130,7 +130,7 @@ def _object(path: Path, told: dict[str, Any]) -> BaseData:
         for key, value in (told.get("cfg") or {}).items()
     }
     data.info.update(told.get("info") or {})
-    data._log = [str(told.get("_log", ""))]
+    data.continue_log([str(told.get("_log", ""))])
     return data
 
 
