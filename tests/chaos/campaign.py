@@ -26,8 +26,8 @@ VICTIMS = {
     "dask": ("driver", "Dask worker", "nanny", "scheduler", "disk"),
 }
 """What may be hit, by the way of computing."""
-LIMIT = 150.0
-"""Seconds a session may take, also where processes are killed and the machine is busy."""
+LIMIT = 300.0
+"""Seconds a session may take: Ray has three minutes to start, or to be given up."""
 _GONE_SECONDS = 25.0
 """After this time nothing of a session may be left."""
 _DISK = 2**20

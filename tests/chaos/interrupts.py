@@ -85,6 +85,7 @@ def session(way: str, ending: bool, seconds: float) -> bool:
 
 def main(rounds: int) -> int:
     """Run so many sessions; returns the number of bad ones."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's ``&`` ignores it
     choose = random.Random(0)
     longest = float(os.environ.get("RAYSPY_LONGEST", "20"))
     cases = [(("ray", "dask")[k % 2], k % 4 > 1, choose.uniform(0, longest)) for k in range(rounds)]
