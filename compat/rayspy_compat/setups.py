@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ _ALIASES = {
     "workers_per_job": "processes_per_worker",
 }
 """Older names of ACME's parameters, which Syncopy's manual uses."""
+_DASHBOARD_PORT = 8787
 _MB_PER_CORE = 8000
 """Memory that comes with one core in the partitions of the ESI cluster."""
 _COMMAND_SECONDS = 30
@@ -224,7 +226,7 @@ def local_cluster_setup(
         warn("local_cluster_setup", text)
     memory = named["mem_per_worker"]
     limit = "auto" if memory in (None, "auto") else _worker_bytes(memory)
-    settings = {"threads_per_worker": 1, **kwargs}
+    settings = {"threads_per_worker": 1, "dashboard_address": _dashboard_address(), **kwargs}
     cluster = distributed.LocalCluster(n_workers=count, memory_limit=limit, **settings)
     message(
         "local_cluster_setup", f"LocalCluster of {count} workers ready, dashboard: {cluster.dashboard_link}"
@@ -386,13 +388,26 @@ def _slurm_cluster(**options: Any) -> Any:
     with _interrupts_kept():
         from dask_jobqueue import SLURMCluster
 
-    defaults = {
+    defaults: dict[str, Any] = {
         "python": sys.executable,
         "local_directory": tempfile.gettempdir(),
         "job_directives_skip": ["-t"],
         "log_directory": None,
     }
+    if options.get("dashboard_address") is None and _dashboard_address() == ":0":
+        defaults["scheduler_options"] = {"dashboard_address": ":0"}
     return SLURMCluster(**{**defaults, **options})
+
+
+def _dashboard_address() -> str:
+    """Dask's usual port, or any where that is taken, as by another notebook: Dask would warn of it."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("", _DASHBOARD_PORT))
+        except OSError:
+            return ":0"
+    return f":{_DASHBOARD_PORT}"
 
 
 def _online(cluster: Any) -> int:

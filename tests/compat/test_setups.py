@@ -3,6 +3,7 @@
 import inspect
 import os
 import signal
+import socket
 import stat
 import sys
 from importlib.metadata import entry_points
@@ -69,6 +70,13 @@ def test_without_slurm_a_local_cluster_is_started_and_it_says_so(no_slurm, caplo
         setups.cluster_cleanup(client)
     assert client.status == "closed"
     assert client.cluster.status.name == "closed"
+
+
+def test_a_dashboard_port_that_is_taken_is_no_warning(no_slurm, monkeypatch):
+    with socket.create_server(("", 0)) as taken:
+        monkeypatch.setattr(setups, "_DASHBOARD_PORT", taken.getsockname()[1])
+        assert setups._dashboard_address() == ":0"
+    assert setups._dashboard_address() == f":{setups._DASHBOARD_PORT}"
 
 
 def test_cleanup_without_a_client_says_so(caplog):
