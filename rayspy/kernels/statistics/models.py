@@ -171,10 +171,10 @@ def _relabelled(
     basis, removed = np.ascontiguousarray(model.basis), REMOVED.index(model.removed)
     how = model.n_tested, float(model.df1), float(model.df2), KINDS.index(model.kind), tile_width(len(y))
     where = found.points, found.values, found.counts
-    # every layout of memory would be compiled anew
-    out = np.ascontiguousarray(everything)
-    made = np.ascontiguousarray(y), removed, basis, model.unit_size, weights
-    relabelled(*made, *how, out, threshold, signs, first, *where)
+    # every layout of memory would be compiled anew, and what cannot be written to as well
+    out, x = np.ascontiguousarray(everything), np.ascontiguousarray(y).view()
+    x.flags.writeable = False
+    relabelled(x, removed, basis, model.unit_size, weights, *how, out, threshold, signs, first, *where)
     if out is not everything:
         everything[...] = out
 
