@@ -206,16 +206,15 @@ def leave_out_coherence(
     first, second : ndarray, shape (pair, time x freq)
         Where distances and their squares are added; nothing for a channel and itself.
     """
-    from rayspy.kernels.loops.pairs import leave_out
+    from rayspy.kernels.loops.pairs import leave_out, own_power
 
     spectra, units = separated(z, apart)
-    weight, n_bins = 1.0 / spectra.shape[3], cross.shape[1]
-    rest = np.zeros((spectra.shape[1], spectra.shape[2], n_bins))
+    weight = 1.0 / spectra.shape[3]
+    rest = np.empty((spectra.shape[1], spectra.shape[2], cross.shape[1]))
+    own_power(spectra, rest)
     channels = np.unique(pairs.first)
-    total = cross.real[pairs.diagonal(channels)]
-    own = np.moveaxis((spectra[:, channels] ** 2).sum(axis=(3, 4), dtype=np.float64), 0, 2)
-    own = own.reshape(len(channels), spectra.shape[2], -1)[..., :n_bins]
-    rest[channels] = total[:, np.newaxis] - own * (units[channels] ** 2 * weight)[:, np.newaxis, np.newaxis]
+    rest *= (-weight * units**2)[:, np.newaxis, np.newaxis]
+    rest[channels] += cross.real[pairs.diagonal(channels)][:, np.newaxis]
     args = pairs.first, pairs.second, units, weight, cross, rest, whole, squared, first, second
     leave_out(spectra, *args)
 

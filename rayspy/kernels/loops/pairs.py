@@ -213,6 +213,28 @@ def add_pairs(
 
 
 @compiled
+def own_power(z: Array, out: Array) -> None:
+    """Power of each channel and observation, summed over tapers, as `add_pairs` has it.
+
+    Parameters
+    ----------
+    z : ndarray of float32, shape (run, channel, observation, taper, 2, bin)
+        Scaled spectra.
+    out : ndarray of double, shape (channel, observation, bin)
+        Where it goes.
+    """
+    width = z.shape[5]
+    u, v = np.empty(width, np.float32), np.empty(width, np.float32)
+    for run in range(len(z)):
+        for c in range(out.shape[0]):
+            for t in range(out.shape[1]):
+                row = out[c, t, run * width : (run + 1) * width]
+                _products(z[run, c, t], z[run, c, t], u, v)
+                for f in range(len(row)):
+                    row[f] = u[f]
+
+
+@compiled
 def leave_out(
     z: Array,
     first: Array,
@@ -245,7 +267,7 @@ def leave_out(
     """
     n, width, n_bins = z.shape[2], z.shape[5], whole.shape[1]
     u, v = np.empty(width, np.float32), np.empty(width, np.float32)
-    s = np.empty((5, width))
+    x, y, h = np.empty(width), np.empty(width), np.empty(width)
     for run in range(len(z)):
         low = run * width
         high = min(low + width, n_bins)
@@ -255,16 +277,24 @@ def leave_out(
             if i == j:
                 continue
             unit = units[i] * units[j] * weight
+            row, all_of_them = cross[p, low:high], whole[p, low:high]
+            total, total_of_squares = sums[p, low:high], squares[p, low:high]
             for f in range(w):
-                s[0, f], s[1, f] = cross[p, low + f].real, cross[p, low + f].imag
-            s[2, :w], s[3, :w], s[4, :w] = whole[p, low:high], sums[p, low:high], squares[p, low:high]
+                x[f], y[f] = row[f].real, row[f].imag
             for t in range(n):
                 _products(z[run, i, t], z[run, j, t], u, v)
                 one, two = rest[i, t, low:high], rest[j, t, low:high]
+                for f in range(w):  # short loops, which the processor does many bins at a time
+                    a, b = x[f] - u[f] * unit, y[f] - v[f] * unit
+                    h[f] = a * a + b * b
                 for f in range(w):
-                    x, y = s[0, f] - u[f] * unit, s[1, f] - v[f] * unit
-                    h = min((x * x + y * y) / (one[f] * two[f]), 1.0)
-                    step = (h if squared else np.sqrt(h)) - s[2, f]
-                    s[3, f] += step
-                    s[4, f] += step * step
-            sums[p, low:high], squares[p, low:high] = s[3, :w], s[4, :w]
+                    ratio = h[f] / (one[f] * two[f])
+                    h[f] = 1.0 if ratio > 1.0 else ratio
+                if not squared:
+                    for f in range(w):
+                        h[f] = np.sqrt(h[f])
+                for f in range(w):
+                    h[f] -= all_of_them[f]
+                    total[f] += h[f]
+                for f in range(w):
+                    total_of_squares[f] += h[f] * h[f]
