@@ -55,6 +55,27 @@ _LONGEST_PATH = 4095
 """Bytes of a file name and of a path that file systems have."""
 
 
+def check_text(value: Any, name: str) -> str | None:
+    """Accept text or None."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidTypeError(value, name, "str;")
+    return value
+
+
+def check_names(value: Any, name: str, n: int | None = None) -> list[str]:
+    """Accept a list, tuple or array of texts, of some length if that is given."""
+    if not isinstance(value, (list, tuple, np.ndarray)) or np.ndim(np.asarray(value, dtype=object)) != 1:
+        raise InvalidTypeError(value, name, "list of str;")
+    if not all(isinstance(one, str) for one in value) or n not in (None, len(value)):
+        raise InvalidValueError(f"{'' if n is None else f'{n} '}names (str)", name, value)
+    return [str(one) for one in value]
+
+
+def is_set(value: Any) -> bool:
+    """Whether a parameter was given: neither None nor False, nothing empty."""
+    return value is not None and value is not False and not (hasattr(value, "__len__") and len(value) == 0)
+
+
 def check_room(n_bytes: float, name: str, value: Any, what: str) -> None:
     """Refuse a parameter from which more follows than fits into memory, before anything is made of it.
 

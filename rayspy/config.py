@@ -155,7 +155,16 @@ def _parse_size(value: Any, name: str) -> int:
 def _parse_folder(value: Any, name: str) -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise InvalidTypeError(value, name, "path of a folder")
-    return str(Path(value).expanduser()) if str(value) else ""
+    text = os.fspath(value)
+    if not isinstance(text, str) or "\0" in text or max(map(len, text.split("/"))) > _LONGEST_NAME:
+        raise InvalidValueError("path of a folder that can exist", name, repr(text)[:80])
+    try:
+        return str(Path(text).expanduser()) if text else ""
+    except RuntimeError as error:
+        raise InvalidValueError(f"path of a folder ({error})", name, text) from None
+
+
+_LONGEST_NAME = 255
 
 
 _PARSERS: dict[str, Any] = {

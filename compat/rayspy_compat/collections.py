@@ -10,7 +10,8 @@ import numpy as np
 
 from rayspy import cluster
 from rayspy.config import config
-from rayspy.errors import ParallelError
+from rayspy.data.base import BaseData
+from rayspy.errors import InvalidTypeError, ParallelError
 from rayspy.executors.ray_actors import release_actors
 from rayspy.storage.sources import ArraySource, PartsSource
 from rayspy_compat import attach
@@ -36,6 +37,8 @@ def to_dask(data: Any) -> Any:
     """
     import dask.array
 
+    if not isinstance(data, BaseData):
+        raise InvalidTypeError(data, "data", "rayspy data object;")
     chunks = _chunks(data.source, data.dimord)
     return dask.array.from_array(data.data, chunks=chunks, asarray=True, name=False)
 

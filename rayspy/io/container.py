@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool, check_path
+from rayspy.checks import check_bool, check_choice, check_path
 from rayspy.config import config
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
@@ -430,8 +430,7 @@ def load(
     """
     if checksum is not None:
         check_bool(checksum, "checksum")
-    if mode not in ("r", "r+", "w", "c"):
-        raise InvalidValueError("one of 'r', 'r+', 'w', 'c'", "mode", mode)
+    check_choice(mode, "mode", ("r", "r+", "w", "c"))
     path = check_path(filename, "filename", "name of a container or an object in it").absolute()
     single = _single_file(path)
     if single is not None:

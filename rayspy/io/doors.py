@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rayspy.checks import check_bool, check_choice, check_integer
+from rayspy.checks import check_bool, check_choice, check_integer, check_path
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.io.read import open_recording, read
@@ -44,8 +44,9 @@ def load_ft_raw(
     dict of str to AnalogData, or list of str
         One object per structure.
     """
-    if list_only:
+    if check_bool(list_only, "list_only"):
         return structures(filename)
+    check_path(filename, "filename")
     wanted = words(select_structures, "select_structures")
     recording = open_recording(filename, "fieldtrip", include_fields=include_fields)
     found = {stream.name: to_data(stream, recording) for stream in recording.streams}
@@ -80,6 +81,7 @@ def load_nwb(
     dict of str to AnalogData or SpikeData
         By the names of the series; ``spikes`` has the units.
     """
+    check_path(filename, "filename")
     found = read(filename, format="nwb", spike_samplerate=default_spike_data_samplerate)
     if not isinstance(found, dict):
         recording = open_recording(filename, "nwb")
@@ -131,12 +133,13 @@ def load_tdt(
     check_bool(subtract_median, "subtract_median")
     if (start_code is None) != (end_code is None):
         raise InvalidValueError("both codes or none", "start_code/end_code", f"{start_code}, {end_code}")
-    folder = tdt.folder_of(data_path)
+    place = check_path(data_path, "data_path", "name of a folder")
+    folder = tdt.folder_of(place)
     if folder is None:
         if start_code is not None or subtract_median:
             legal = "folder with .sev files, for codes and medians"
             raise InvalidValueError(legal, "data_path", data_path)
-        return read(data_path, format="neo", reader="Tdt", stream=stream)
+        return read(place, format="neo", reader="Tdt", stream=stream)
     recording = open_recording(folder, "tdt")
     names = [one.name for one in recording.streams]
     chosen = stream or next((name for name in ("LFPs", "LFP1") if name in names), None)

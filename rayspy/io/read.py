@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rayspy.checks import check_choice, check_path
+from rayspy.checks import check_choice, check_names, check_path, check_scalar, check_text
 from rayspy.data.analog import AnalogData
 from rayspy.data.classes import BY_EXTENSION
 from rayspy.data.spike import SpikeData
@@ -112,6 +112,12 @@ def read(
     >>> import rayspy as spy
     >>> data = spy.read("recording.edf", unit="V")  # doctest: +SKIP
     """
+    for name, value in (("format", format), ("stream", stream), ("unit", unit)):
+        check_text(value, name)
+    if options.get("channel") is not None:
+        check_names(options["channel"], "channel")
+    if options.get("samplerate") is not None:
+        check_scalar(options["samplerate"], "samplerate")
     check_choice(gaps, "gaps", ("trials", "nan"))
     check_choice(bad, "bad", ("keep", "trials", "nan"))
     if isinstance(path, (list, tuple)):

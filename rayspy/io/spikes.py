@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def _named(times: Any, unit: Any) -> tuple[list[str], list[Any]]:
         names, trains = [str(name) for name in times], list(times.values())
     elif isinstance(times, (list, tuple)):
         trains = list(times)
-        names = [f"unit{k + 1}" for k in range(len(trains))] if unit is None else list(unit)
+        names = [f"unit{k + 1}" for k in range(len(trains))] if unit is None else _names(unit, "unit")
     else:
         raise InvalidTypeError(times, "times", "dictionary or list with an array of times per unit;")
     if not trains:
@@ -116,6 +116,12 @@ def _named(times: Any, unit: Any) -> tuple[list[str], list[Any]]:
     if len(set(names)) < len(names):
         raise InvalidValueError("different names", "unit", names)
     return names, trains
+
+
+def _names(value: Any, name: str) -> list[str]:
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        raise InvalidTypeError(value, name, "list of str;")
+    return list(value)
 
 
 def _samples(times: Any, rate: float, time_unit: str, name: str) -> NDArray[np.int64]:
@@ -236,6 +242,8 @@ def spikes_from_pandas(
     if not hasattr(table, "columns") or not hasattr(table, "iloc"):
         raise InvalidTypeError(table, "table", "pandas.DataFrame;")
     for name, parameter in ((time, "time"), (unit, "unit"), (channel, "channel")):
+        if (name is None and parameter != "channel") or not isinstance(name, Hashable):
+            raise InvalidTypeError(name, parameter, "name of a column;")
         if name is not None and name not in table.columns:
             columns = ", ".join(map(str, table.columns))
             raise InvalidValueError(f"name of a column ({columns})", parameter, name)

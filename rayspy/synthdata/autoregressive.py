@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_integer, check_scalar
+from rayspy.checks import as_array, check_integer, check_room, check_scalar
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.calling import accepts_cfg_only
@@ -82,6 +82,7 @@ def _check_coupling(value: Any) -> NDArray[np.float32]:
         matrix = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):
         raise InvalidValueError("array of real numbers", "AdjMat", value) from None
+    check_room(8 * float(max(matrix.shape, default=0)) ** 2, "AdjMat", "array", "its matrix")
     if matrix.ndim == 1:  # one strength per sending channel, as Syncopy's sum of matrices broadcasts it
         matrix = np.tile(matrix[:, None], len(matrix))
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
@@ -96,7 +97,7 @@ def _check_coupling(value: Any) -> NDArray[np.float32]:
 def _check_alphas(value: Any) -> tuple[float, float]:
     if not isinstance(value, (tuple, list, np.ndarray)):
         raise InvalidTypeError(value, "alphas", "two numbers (tuple, list or numpy.ndarray)")
-    if np.shape(value) != (2,):
+    if len(value) != 2:
         raise InvalidValueError("two numbers", "alphas", value)
     return check_scalar(value[0], "alphas[0]"), check_scalar(value[1], "alphas[1]")
 
@@ -220,11 +221,23 @@ def red_noise(
         Trials start at -1 s.
     """
     n, c = check_size(nSamples, nChannels)
+    check_room(16 * c**2, "nChannels", c, "the matrix of their couplings")
     weights = check_scalar(alpha, "alpha", -1, 1), 0.0
     uncoupled = np.zeros((c, c), np.float32)
     return collect(
         lambda seeds: network_trials(uncoupled, weights, n, seeds), nTrials, samplerate, seed, seed_per_trial
     )
+
+
+def _weights(value: Any, name: str) -> Any:
+    """A number, or an array of numbers, as it is."""
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        check_scalar(value, name)
+        return value
+    array = as_array(value, name)
+    if array.dtype.kind not in "iuf":
+        raise InvalidTypeError(value, name, "number or array of numbers;")
+    return array
 
 
 def ar2_peak_freq(a1: Any, a2: Any, samplerate: float = 1) -> Any:
@@ -253,6 +266,8 @@ def ar2_peak_freq(a1: Any, a2: Any, samplerate: float = 1) -> Any:
     >>> round(float(spy.synthdata.ar2_peak_freq(0.55, -0.8, samplerate=200)), 2)
     39.99
     """
+    a1, a2 = _weights(a1, "a1"), _weights(a2, "a2")
+    check_scalar(samplerate, "samplerate", 0)
     if np.any(np.asarray(a1) ** 2 + 4 * np.asarray(a2) > 0):
         raise InvalidValueError("a1 ** 2 + 4 * a2 <= 0 (no complex roots otherwise)", "a1, a2", f"{a1}, {a2}")
     return np.arccos(a1 * (a2 - 1) / (4 * a2)) / (2 * np.pi) * samplerate
@@ -280,6 +295,7 @@ def mk_RandomAdjMat(
         Entry (i, j) is the strength from channel i to channel j; 0 on the diagonal.
     """
     n = check_integer(nChannels, "nChannels", 1)
+    check_room(24 * n**2, "nChannels", n, "the matrix of their couplings")
     probability = check_scalar(conn_thresh, "conn_thresh", 0, 1)
     strength = check_scalar(max_coupling, "max_coupling")
     rng = np.random.default_rng(check_seed(seed))

@@ -130,7 +130,10 @@ def collect_trials(trial_func: Callable[..., Array]) -> Callable[..., AnalogData
     """
     if not callable(trial_func):
         raise InvalidTypeError(trial_func, "trial_func", "function that returns one trial;")
-    own = inspect.signature(trial_func)
+    try:
+        own = inspect.signature(trial_func)
+    except ValueError:
+        raise InvalidTypeError(trial_func, "trial_func", "function with a signature;") from None
     signature = _extended(own)
 
     @wraps(trial_func)

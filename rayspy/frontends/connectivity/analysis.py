@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool, check_choice
+from rayspy.checks import check_bool, check_choice, is_set
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.crossspectral import CrossSpectralData
@@ -302,7 +302,7 @@ def _check_together(names: list[str], settings: Mapping[str, Any]) -> None:
             raise InvalidValueError(f"False: {wrong[0]} is a measure over trials", "keeptrials", True)
         if settings["jackknife"]:
             raise InvalidValueError("False together with keeptrials=True", "jackknife", True)
-    if "corr" in names and settings["pad"] != "maxperlen":
+    if "corr" in names and not (isinstance(settings["pad"], str) and settings["pad"] == "maxperlen"):
         raise InvalidValueError("'maxperlen': no padding needed/allowed for corr", "pad", settings["pad"])
     if settings["conditional"] and settings["pairwise"]:
         raise InvalidValueError("either `pairwise` or `conditional`", "pairwise/conditional", "both")
@@ -335,7 +335,7 @@ def _without_effect(data: BaseData, names: list[str], settings: Mapping[str, Any
         "timereversed": ("granger",),
         "bands": SPECTRAL,
     }
-    unused = [name for name, using in users.items() if settings[name] and not set(using) & set(names)]
+    unused = [name for name, using in users.items() if is_set(settings[name]) and not set(using) & set(names)]
     if settings["output"] != "abs" and not any(name in _COMPLEX for name in names):
         unused.append("output")
     return unused + unused_of(data, settings)

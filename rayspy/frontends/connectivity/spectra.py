@@ -211,9 +211,11 @@ def unused_of(data: BaseData, given: Mapping[str, Any]) -> list[str]:
     """Parameters that were given though spectra are there already."""
     if isinstance(data, AnalogData):
         return []
-    return [
-        name for name, default in _UNUSED.items() if given[name] is not default and given[name] != default
-    ]
+    return [name for name, default in _UNUSED.items() if not _is_default(given[name], default)]
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, (str, int, float)) and value == default)
 
 
 def _given_spectra(data: SpectralData, selection: Selection, given: Given, whole: bool) -> Spectra:

@@ -109,7 +109,7 @@ def _harmonics(freq: Any, n_harmonics: Any, rate: float) -> tuple[float, ...]:
     if min(n, possible) > _MOST_HARMONICS:
         raise InvalidValueError(
             f"up to {_MOST_HARMONICS} of the {possible} multiples of {base:g} Hz below Nyquist",
-            "n_harmonics",
+            "freq/n_harmonics",
             n_harmonics,
         )
     if n > possible:
@@ -195,6 +195,6 @@ def _check_cycles(lengths: NDArray[np.float64], freq: float, rate: float) -> Non
     if shortest / rate < _FEWEST_CYCLES / freq:
         raise InvalidValueError(
             f"trials of at least {_FEWEST_CYCLES} periods of {freq:g} Hz",
-            "data",
+            "data/freq",
             f"trial of {shortest:g} samples",
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_array, check_choice, check_integer, check_scalar, is_number
+from rayspy.checks import check_array, check_choice, check_integer, check_room, check_scalar, is_number
 from rayspy.data.analog import AnalogData
 from rayspy.data.selection import Selection
 from rayspy.errors import InvalidTypeError, InvalidValueError
@@ -28,6 +28,8 @@ WINDOWS = ("hamming", "hann", "blackman")
 HILBERT = ("abs", "complex", "real", "imag", "absreal", "absimag", "angle")
 LONGEST_DEFAULT_ORDER = 1000
 LARGEST_ORDER = 10**7
+_TAP_BYTES = 1400
+"""Memory per sample of a windowed sinc: segments of 32 channels are several times as long."""
 LARGEST_BUTTERWORTH = 500
 """Sections of second order cannot hold more: nearly all designs are unstable long before."""
 
@@ -267,7 +269,7 @@ def _check_stable(filter_: Butterworth, given: dict[str, Any]) -> None:
         stable = False
     if not stable:
         raise InvalidValueError(
-            f"order that gives a stable filter at {given['freq']} Hz", "order", filter_.order
+            f"order that gives a stable filter at {given['freq']} Hz", "order/freq", filter_.order
         )
 
 
@@ -285,6 +287,7 @@ def sinc_order(order: Any, lengths: NDArray[np.float64]) -> int:
         wanted = max(1, min(int(lengths.min()), LONGEST_DEFAULT_ORDER))
     else:
         wanted = check_integer(order, "order", 1, LARGEST_ORDER)
+        check_room(_TAP_BYTES * wanted, "order", order, "a windowed sinc filter of this order")
     return wanted + wanted % 2
 
 

@@ -15,7 +15,7 @@ from rayspy.errors import InvalidValueError
 from rayspy.frontends.call import Call, frontend
 from rayspy.frontends.calling import warn_unused
 from rayspy.frontends.compute import computed, plan_for, selected
-from rayspy.frontends.filters.preprocessing import sinc_order
+from rayspy.frontends.filters.preprocessing import LARGEST_ORDER, sinc_order
 from rayspy.frontends.spectral.checks import check_input
 from rayspy.kernels.filters.design import kaiser_half
 from rayspy.kernels.filters.resample import is_small
@@ -134,7 +134,7 @@ def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) ->
     """Check and resolve all parameters."""
     method = check_choice(given["method"], "method", METHODS)
     new = check_scalar(given["resamplefs"], "resamplefs", 1, rate)
-    lpfreq = _check_lpfreq(given["lpfreq"], new)
+    lpfreq = _check_lpfreq(given["lpfreq"], new, rate)
     order = None if given["order"] is None else sinc_order(given["order"], lengths)
     padtype = check_choice(given["padtype"], "padtype", PADTYPES)
     if method == "resample":
@@ -153,12 +153,16 @@ def _method(rate: float, lengths: NDArray[np.float64], given: dict[str, Any]) ->
     return Downsample(rate / step, step, Sinc("lp", (cutoff,), order, "hamming", "twopass", padtype))
 
 
-def _check_lpfreq(value: Any, new: float) -> float | None:
+def _check_lpfreq(value: Any, new: float, rate: float) -> float | None:
     if value is None:
         return None
     lpfreq = check_scalar(value, "lpfreq", 0, new / 2)
     if lpfreq == 0:
         raise InvalidValueError("frequency greater than 0", "lpfreq", "0")
+    if 2 * kaiser_half(lpfreq / rate) > LARGEST_ORDER:
+        raise InvalidValueError(
+            f"frequency for which a filter of {LARGEST_ORDER} samples is long enough", "lpfreq", value
+        )
     return lpfreq
 
 

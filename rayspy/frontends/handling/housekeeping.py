@@ -80,5 +80,8 @@ def get_defaults(obj: Callable[..., Any]) -> StructDict:
     """
     if not callable(obj):
         raise InvalidTypeError(obj, "obj", "rayspy function or class;")
-    parameters = inspect.signature(obj).parameters.values()
+    try:
+        parameters = inspect.signature(obj).parameters.values()
+    except ValueError:
+        raise InvalidTypeError(obj, "obj", "rayspy function or class;") from None
     return StructDict({p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty})

@@ -121,7 +121,7 @@ def _frequencies(data: AnalogData, selection: Selection, given: Given, factor: f
         freqs = check_frequencies(given["foi"], rate)
         if freqs.min() < _LOWEST:
             warn("freqanalysis", f"foi below {_LOWEST:g} Hz, the lowest one of wavelets, becomes that")
-        return np.maximum(freqs, _LOWEST)
+        return np.array(list(dict.fromkeys(np.maximum(freqs, _LOWEST).tolist())))
     low, high = sorted(check_array(given["foilim"], "foilim", 0, rate / 2, length=2))
     if high - low >= MOST_FREQUENCIES:
         raise InvalidValueError(f"at most {MOST_FREQUENCIES} Hz, in steps of 1 Hz", "foilim", given["foilim"])

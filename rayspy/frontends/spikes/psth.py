@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.checks import check_bool, check_choice, check_scalar
+from rayspy.checks import check_bool, check_choice, check_room, check_scalar
 from rayspy.data.spike import SpikeData
 from rayspy.data.timelock import TimeLockData
 from rayspy.errors import InvalidValueError
@@ -121,6 +121,9 @@ def averaged(plan: Plan, spikes: Spikes, output: str) -> Steps[TimeLockData]:
     return made
 
 
+_BIN_BYTES = 64
+
+
 def bin_edges(binsize: Any, spikes: Spikes) -> NDArray[np.float64]:
     """Edges of bins in seconds."""
     low, high = spikes.window
@@ -137,6 +140,7 @@ def bin_edges(binsize: Any, spikes: Spikes) -> NDArray[np.float64]:
             f"width above 0 and up to that of the window, {high - low:g} s", "binsize", binsize
         )
     n_bins = int(np.ceil((high - low) / width - _SLACK))
+    check_room(_BIN_BYTES * n_bins, "binsize", binsize, f"{n_bins} bins")
     return np.asarray(low + np.arange(n_bins + 1) * width, dtype=np.float64)
 
 

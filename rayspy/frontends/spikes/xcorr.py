@@ -104,7 +104,10 @@ def spike_xcorr(
     spikes = spikes_of("spike_xcorr", data, select, latency, vartriallen)
     width, n_lags = _lags(maxlag, binsize, spikes)
     made = Correlogram(spikes.cells, spikes.cut, spikes.samplerate, width, n_lags, spikes.ids)
-    if method == "jitter":
+    if method != "jitter":
+        given = {"jitter": (jitter, 0.02), "n_jitter": (n_jitter, 20), "seed": (seed, 0)}
+        warn_unused("spike_xcorr", {name: None for name, pair in given.items() if not _is_default(*pair)})
+    else:
         window = _whole(check_scalar(jitter, "jitter"), "jitter", spikes.samplerate)
         draws, first = check_integer(n_jitter, "n_jitter", 1), check_integer(seed, "seed", 0)
         made = replace(made, jitter=window, n_jitter=draws, seed=first)
@@ -121,6 +124,10 @@ def _steps(
 ) -> Steps[CrossSpectralData]:
     done = yield from finished(plan, spikes.data, unit)
     return _normalised(done, spikes, unit, width, n_lags, lengths)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return isinstance(value, (int, float)) and value == default
 
 
 def _lags(maxlag: Any, binsize: Any, spikes: Spikes) -> tuple[int, int]:

@@ -52,6 +52,8 @@ def neighbours_from_positions(
     np.fill_diagonal(near, False)
     if channel is None:
         return np.asarray(near, dtype=bool)
+    if not isinstance(channel, (list, tuple, np.ndarray)):
+        raise InvalidTypeError(channel, "channel", "list of str;")
     names = [str(name) for name in channel]
     if len(names) != len(points) or len(set(names)) != len(names):
         raise InvalidValueError(f"{len(points)} different names, one per position", "channel", channel)

@@ -153,7 +153,7 @@ def _selection(data: AnalogData, latency: Any, trials: Any, select: Any) -> Sele
             raise InvalidValueError("either `latency` or a selection of times, not both", "latency", latency)
         latency = chosen["latency"]
     if not every:
-        chosen["trials"] = [int(trials)] if is_number(trials) else trials
+        chosen["trials"] = [check_integer(trials, "trials")] if is_number(trials) else trials
     if isinstance(latency, str) and latency in ("maxperiod", "all"):
         chosen.pop("latency", None)
         return resolve(chosen, data.describe())

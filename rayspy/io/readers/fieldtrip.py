@@ -64,7 +64,9 @@ def words(value: Any, name: str) -> list[str]:
     """A list of texts; empty for None."""
     if value is None:
         return []
-    if isinstance(value, str) or not all(isinstance(word, str) for word in value):
+    if not isinstance(value, (list, tuple, set, frozenset)) or not all(
+        isinstance(word, str) for word in value
+    ):
         raise InvalidTypeError(value, name, "sequence of str;")
     return list(value)
 

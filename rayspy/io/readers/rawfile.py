@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rayspy.checks import check_integer, check_scalar
+from rayspy.checks import check_choice, check_integer, check_scalar
 from rayspy.errors import InvalidValueError
 from rayspy.io.readers.recording import Notes, Recording, Stream, existing, whole_rows
 from rayspy.storage.sources import RawSource, is_storable, raw_source
@@ -64,7 +64,7 @@ def open_raw(
         samplerate=check_scalar(samplerate, "samplerate"),
         channel=names,
         unit=[unit] * n if unit else None,
-        scale=_factors(scale, n, "scale"),
+        scale=_not_zero(_factors(scale, n, "scale")),
         bias=_factors(bias, n, "bias"),
     )
     return Recording(str(full), "raw", [stream], notes)
@@ -72,15 +72,22 @@ def open_raw(
 
 def raw_source_whole(full: Any, dtype: Any, n: int, order: str, offset: int, notes: Notes) -> Any:
     """Source of the whole samples of a file; multiplexed files may end within one."""
+    check_choice(order, "order", ("C", "F"))
     try:
         stored = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         stored = None
     if order != "C" or stored is None or not is_storable(stored):
         return raw_source(full, dtype, n, order, offset)
     return RawSource(
         str(full), stored, (whole_rows(full, offset, n * stored.itemsize, notes), n), "C", offset
     )
+
+
+def _not_zero(factors: list[float] | None) -> list[float] | None:
+    if factors is not None and 0 in factors:
+        raise InvalidValueError("factors that are not 0", "scale", factors)
+    return factors
 
 
 def _factors(value: Any, n: int, name: str) -> list[float] | None:
