@@ -188,7 +188,8 @@ def _planned(function: Any, args: Any, kwargs: Any) -> _Planned:
         raise InvalidTypeError(function, "function", "rayspy function;")
     if not is_frontend(function):
         name = getattr(function, "__name__", function)
-        raise InvalidValueError("function that computes something from data objects", "function", name)
+        legal = "function that computes something from data objects, such as spy.freqanalysis"
+        raise InvalidValueError(legal, "function", name)
     call, parallel = call_of(function, args, kwargs)
     plan = None if call.at_once else next(call.steps, None)
     call.steps.close()
