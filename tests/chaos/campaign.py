@@ -69,9 +69,7 @@ class Outcome:
     def line(self) -> str:
         """One line for a log."""
         case = self.case
-        hit = (
-            f"{case.victim} after {case.after:.1f} s" if self.hit else f"nothing ({case.victim} was too late)"
-        )
+        hit = f"{case.victim} after {case.after:.1f} s" if self.hit else f"nothing (no {case.victim} then)"
         return (
             f"{'ok ' if self.good else 'BAD'} {case.way}, {case.place}: {hit}: {self.said}; "
             f"then on {case.again}: {self.rerun}; left: {', '.join(self.left) or 'nothing'}; "
