@@ -20,17 +20,17 @@ from rayspy.storage.rows import blocks_of
 
 RATE, CHANNELS = 1000, 64
 MEMORY = """
-import resource, sys
+import resource
+import numpy as np
 import rayspy as spy
-from rayspy.storage.rows import blocks_of
 spy.set_loglevel("ERROR")
 data = spy.read({path!r})
 small = data.copy()
-small.trialdefinition = [[0, 1000, 0]]
+small.trialdefinition = np.array([[0, 1000, 0]])
 spy.mean(small, dim="time", parallel=False)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 n = data.data.shape[0]
-data.trialdefinition = [[k, k + 1000, 0] for k in range(0, n - 999, 1000)]
+data.trialdefinition = np.array([[k, k + 1000, 0] for k in range(0, n - 999, 1000)])
 with spy.config.using(memory_budget={budget}):
     spy.mean(data, dim="trials", parallel=None)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10)
@@ -192,7 +192,7 @@ def measure(kind, n, runs, with_memory):
         if with_memory:
             budget = max(n * CHANNELS * 4 // 4, 2**25)
             program = MEMORY.format(path=str(path), budget=budget)
-            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+            done = subprocess.run([sys.executable, "-c", program], stdout=-1, text=True, check=True)
             line.append(f"{float(done.stdout):.0f} MB at a budget of {budget / 1e6:.0f} MB")
         print("; ".join(line), flush=True)
 
