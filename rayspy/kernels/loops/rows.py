@@ -94,15 +94,19 @@ def take_means(x: Array, means: Array) -> None:
     run = np.empty(n_channels)
     for trial in range(len(x)):
         sums = means[trial * n_channels : (trial + 1) * n_channels]
-        sums[:] = 0.0
+        for channel in range(n_channels):
+            sums[channel] = 0.0
         for low in range(0, n_samples, _RUN):
-            run[:] = 0.0
+            for channel in range(n_channels):
+                run[channel] = 0.0
             for t in range(low, min(low + _RUN, n_samples)):
                 row = x[trial, t]
                 for channel in range(n_channels):
                     run[channel] += row[channel]
-            sums += run
-        sums /= n_samples
+            for channel in range(n_channels):
+                sums[channel] += run[channel]
+        for channel in range(n_channels):
+            sums[channel] /= n_samples
 
 
 @compiled
