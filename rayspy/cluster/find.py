@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -94,6 +95,9 @@ def import_ray() -> Any:
         raise ParallelError(
             f"Ray cannot be imported in Python {version} ({error}); run `pip install 'ray[default]'`"
         ) from error
+    with contextlib.suppress(AttributeError, ImportError):  # the end of a raylet would print pages of its log
+        output: Any = importlib.import_module("ray._private.ray_logging").stdout_deduplicator
+        output.skip_re = output.skip_re or re.compile("^Raylet is terminated")
     return ray
 
 

@@ -8,7 +8,6 @@ import importlib
 import json
 import logging
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -201,9 +200,6 @@ def _connect(address: str, folder: Path) -> None:
         ray.init(
             address=address, _temp_dir=_sessions(folder), log_to_driver=False, logging_level=logging.CRITICAL
         )
-    with contextlib.suppress(AttributeError):  # else the end of a raylet prints pages of its log
-        output: Any = importlib.import_module("ray._private.ray_logging").stdout_deduplicator
-        output.skip_re = output.skip_re or re.compile("^Raylet is terminated")
 
 
 @contextlib.contextmanager
