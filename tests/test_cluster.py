@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -389,7 +391,15 @@ def test_the_dashboard_does_not_cost_ray(failing, monkeypatch, caplog):
 
 
 def test_a_start_that_is_interrupted_leaves_nothing(failing, monkeypatch):
-    monkeypatch.setattr(cluster.start.time, "sleep", lambda seconds: signal.raise_signal(signal.SIGINT))
+    sleep = time.sleep
+
+    def interrupted(seconds):
+        if threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGINT)
+        else:
+            sleep(seconds)
+
+    monkeypatch.setattr(cluster.start.time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         failing(LEAKS)
     assert cluster.state.starting is None

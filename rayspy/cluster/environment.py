@@ -25,7 +25,12 @@ PATIENCE = {"RAY_health_check_failure_threshold": "3"}
 
 A node is asked every 3 s and may take 10 s: a busy one that manages that is never given up.
 """
-_NO_METRICS = {"RAY_enable_metrics_collection": "0"}
+_NO_METRICS = {
+    "RAY_enable_metrics_collection": "0",
+    "AUTOSCALER_METRIC_PORT": "65536",
+    "DASHBOARD_METRIC_PORT": "65536",
+}
+"""Autoscaler and dashboard have no switch for their metrics: no port has that number, they go on without."""
 STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
 

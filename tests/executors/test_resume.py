@@ -207,11 +207,14 @@ def test_the_fingerprint_follows_contents_not_objects(tmp_path):
         copies = [plan_for("copy", s, Copying(), selected(s, None)) for s in spectra]
         assert key_of(copies[0]) == key_of(copies[1])
     np.zeros((100, 2), np.float32).tofile(tmp_path / "x.dat")
-    raw = spy.AnalogData(spy.raw_binary(tmp_path / "x.dat", "float32", 2), samplerate=1.0)
-    before = key(raw)
-    assert before == key(raw)
+
+    def raw():
+        return spy.AnalogData(spy.raw_binary(tmp_path / "x.dat", "float32", 2), samplerate=1.0)
+
+    before = key(raw())
+    assert before == key(raw())
     os.utime(tmp_path / "x.dat", (1, 1))
-    assert key(raw) != before
+    assert key(raw()) != before
 
 
 SCRIPT = """

@@ -449,7 +449,9 @@ def test_progress_counts_every_byte(data, tmp_path, monkeypatch, name):
     update = whole.Progress.update
     monkeypatch.setattr(whole.Progress, "update", lambda s, n, m=1: counted.append(n) or update(s, n, m))
     write(name, picked, tmp_path / FILES[name])
-    assert picked.data.nbytes <= sum(counted) <= picked.data.nbytes + 64  # pynwb looks at one number twice
+    assert picked.data.nbytes <= sum(counted)
+    if name != "save":  # which reads what it wrote once more
+        assert sum(counted) <= picked.data.nbytes + 64  # pynwb looks at one number twice
 
 
 @pytest.mark.parametrize("name", FILES)

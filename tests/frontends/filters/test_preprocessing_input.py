@@ -61,7 +61,7 @@ PREPROCESSING = [
     ({"freq": 30, "hilbert": 3}, VALUE, "hilbert"),
     ({"freq": 30, "hilbert": "angle", "rectify": True}, VALUE, "rectify/hilbert"),
     ({"freq": 30, "order": 50}, VALUE, "data"),
-    ({"freq": 1e-7, "order": 8, "direction": "onepass"}, VALUE, "order"),
+    ({"freq": 1e-7, "order": 8, "direction": "onepass"}, VALUE, "order/freq"),
     ({"freq": 30, "parallel": "foo"}, TYPE, "parallel"),
     ({"freq": 30, "chan_per_worker": 0}, VALUE, "chan_per_worker"),
     ({"freq": 30, "select": {"frequency": 3}}, VALUE, "select"),
@@ -113,7 +113,7 @@ LINE = [
     ({"window": 0.03}, VALUE, "window"),
     ({"window": None}, TYPE, "window"),
     ({"window": np.inf}, VALUE, "window"),
-    ({"select": {"latency": [-0.9, -0.88]}}, VALUE, "data"),
+    ({"select": {"latency": [-0.9, -0.88]}}, VALUE, "data/freq"),
 ]
 BAD = [("preprocessing", *bad) for bad in PREPROCESSING] + [("resampledata", *bad) for bad in RESAMPLEDATA]
 BAD += [("notchfilter", *bad) for bad in NOTCH] + [("linefilter", *bad) for bad in LINE]

@@ -111,7 +111,8 @@ def test_a_change_in_mid_run_is_seen(
     def read(self: RawSource, descriptor: int, region: Any) -> Any:
         calls.append(region)
         if len(calls) == 2:
-            write(tmp_path / "x.raw", -ARRAY)
+            with (tmp_path / "x.raw").open("r+b") as file:
+                file.write((-ARRAY).tobytes())
             later(tmp_path / "x.raw")
         return plain(self, descriptor, region)
 
