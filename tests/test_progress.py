@@ -155,7 +155,7 @@ spy.freqanalysis(data, foilim=[1, 2000])
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert "InvalidValueError" in done.stderr
-    assert "calling.py" in done.stderr
+    assert "call.py" in done.stderr
 
 
 def test_messages_go_to_handlers_of_the_user(caplog):
