@@ -23,6 +23,7 @@ def main() -> int:
     )
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(block) for block in blocks])
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "examples").symlink_to(README.parent / "examples")
         os.environ.update(RAYSPY_SCRATCH_DIR=folder, MPLBACKEND="Agg")
         NotebookClient(book, timeout=600, resources={"metadata": {"path": folder}}).execute()
     bad = 0
