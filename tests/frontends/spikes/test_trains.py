@@ -65,6 +65,14 @@ def test_fano():
         spy.spike_fano(spikes)
 
 
+def test_fano_against_elephant():
+    statistics = pytest.importorskip("elephant.statistics")
+    spikes = make()
+    trials = trains_of(spikes, 0, 0.15)
+    wanted = [statistics.fanofactor([trial[k] for trial in trials]) for k in range(len(trials[0]))]
+    np.testing.assert_allclose(spy.spike_fano(spikes, latency=[0, 0.15]).data[()][0], wanted)
+
+
 def test_confidence_intervals():
     from scipy.stats import ttest_1samp
 
