@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from rayspy.data import actions
 from rayspy.data.statistics import plain
 from rayspy.errors import DamagedDataError, PathError
 from rayspy.limits import memory_budget
+from rayspy.storage.faults import replacing
 from rayspy.storage.npy import UNREADABLE
 
 Array = NDArray[Any]
@@ -181,16 +181,8 @@ class CouplingData:
             columns |= {f"share_{k}": share.ravel() for k, share in enumerate(self.shares)}
         told = {"format": _FORMAT, "version": _VERSION, **plain(self._description())}
         table = pa.table(columns).replace_schema_metadata({"rayspy": json.dumps(told)})
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
+        with replacing(path) as temporary:
             pq.write_table(table, temporary)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise PathError(path, hint=error.strerror or str(error)) from error
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
         return path
 
     def _spread(self, dim: str) -> Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from rayspy.checks import check_bool, check_integer, check_path
 from rayspy.data import actions
 from rayspy.errors import DamagedDataError, PathError
+from rayspy.storage.faults import replacing
 from rayspy.storage.npy import UNREADABLE, read_archive
 
 Array = NDArray[Any]
@@ -205,18 +205,9 @@ class StatData:
         path = path if path.suffix == self.extension else path.with_name(path.name + self.extension)
         if path.exists() and not check_bool(overwrite, "overwrite"):
             raise PathError(path, exists=True, hint="overwrite=True replaces it")
-        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
         content: dict[str, Any] = {"description": np.array(json.dumps(self._description())), **self._arrays()}
-        try:
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, **content)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise PathError(path, hint=error.strerror or str(error)) from error
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **content)
         return path
 
     def _arrays(self) -> dict[str, Array]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 from rayspy.errors import PathError, RayspyError, ScratchSpaceError
 
@@ -44,3 +46,24 @@ def told(path: str | os.PathLike[str], hint: str = "") -> Iterator[None]:
             raise ScratchSpaceError(f"cannot write {path}: {reason(error)}{after}") from error
         said = REMOVED if error.errno == errno.ENOENT else reason(error)
         raise PathError(path, hint=said + after) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield another name to write a file under, which takes the place of `path` when it is whole.
+
+    Raises
+    ------
+    PathError
+        The file cannot be written; what was there is as it was.
+    """
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PathError(path, hint=error.strerror or str(error)) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
