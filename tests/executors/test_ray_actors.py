@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+import rayspy as spy
 from rayspy import cluster
 from rayspy.config import config
 from rayspy.errors import InvalidValueError, ParallelError, WorkerError
@@ -330,6 +331,23 @@ def test_short_blocks_go_out_several_at_a_time(local_ray, monkeypatch):
     assert blocks_of(receipts) == list(range(200))
     assert [block for blocks in tasks for block in blocks] == list(range(200))
     assert len(tasks) < 100
+
+
+@pytest.mark.parametrize("settings", [{}, {"chan_per_worker": 1}, {"keeptrials": False}], ids=str)
+def test_bits_do_not_depend_on_how_many_blocks_a_task_has(local_ray, monkeypatch, tmp_path, settings):
+    np.random.default_rng(0).standard_normal((4000, 3)).astype(np.float32).tofile(tmp_path / "x.dat")
+    data = spy.AnalogData(spy.raw_binary(tmp_path / "x.dat", "float32", 3), samplerate=1000.0)
+    stops = np.arange(1, 41) * 100
+    data.definetrial(np.column_stack([stops - 100, stops, 0 * stops]))
+    monkeypatch.setattr(ray_actors, "blocks_per_task", lambda *_: 5)
+    tasks, send = [], ray_actors._Run._send
+    monkeypatch.setattr(
+        ray_actors._Run, "_send", lambda self, *args: tasks.append(args[1]) or send(self, *args)
+    )
+    with spy.config.using(block_bytes=2400, inmemory_bytes=1000):
+        found, wanted = (spy.freqanalysis(data, parallel=where, **settings) for where in (True, False))
+    assert max(map(len, tasks)) == 5
+    assert found.data[()].tobytes() == wanted.data[()].tobytes()
 
 
 def test_a_block_that_fails_among_others_is_named(local_ray, tmp_path):
