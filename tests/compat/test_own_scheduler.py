@@ -109,7 +109,7 @@ def test_nothing_runs_after_an_error(client, own_scheduler):
 
     def blocks():
         everywhere = (*client.processing().values(), *client.has_what().values())
-        return [key for keys in everywhere for key in keys if "rayspy-block" in str(key)]
+        return [key for keys in everywhere for key in keys if f"rayspy-block-{plan.id}" in str(key)]
 
     deadline = time.monotonic() + 10
     while blocks() and time.monotonic() < deadline:

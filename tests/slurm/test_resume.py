@@ -126,16 +126,31 @@ def test_scratch_of_the_first_host_only(slurm, tmp_path, script, monkeypatch):
     slurm.clean()
 
 
-def test_an_input_that_one_host_cannot_see(slurm, tmp_path, monkeypatch):
+LOCAL_INPUT = """
+    import sys
+    sys.path.append({root!r})
+    import numpy as np
+    import rayspy as spy
+    from rayspy.executors.driver import run_plan
+    from rayspy.frontends.compute import plan_for, selected
+    from tests.slurm.tallied import Tallied
+
+    np.zeros((100 * {n}, 4), "float32").tofile("/dev/shm/lfp.dat")
+    raw = spy.raw_binary("/dev/shm/lfp.dat", "float32", 4)
+    trl = np.array([[k * 100, k * 100 + 100, 0] for k in range({n})])
+    data = spy.AnalogData(raw, samplerate=100.0, trialdefinition=trl)
+    with spy.config.using(block_bytes=1600):
+        plan = plan_for("tallied", data, Tallied({tally!r}), selected(data, None))
+    run_plan(plan, None)
+"""
+
+
+def test_an_input_that_one_host_cannot_see(slurm, tmp_path):
+    """Blocks take long enough for the other host to come to its turn."""
+    (tmp_path / "tally").mkdir()
     script = tmp_path / "local.py"
-    script.write_text(
-        "import numpy as np, rayspy as spy\n"
-        "np.zeros((2000, 4), 'float32').tofile('/dev/shm/lfp.dat')\n"
-        "raw = spy.raw_binary('/dev/shm/lfp.dat', 'float32', 4)\n"
-        "trl = np.array([[k * 100, k * 100 + 100, 0] for k in range(20)])\n"
-        "spy.freqanalysis(spy.AnalogData(raw, samplerate=100.0, trialdefinition=trl))\n"
-    )
-    monkeypatch.setenv("RAYSPY_BLOCK_BYTES", "1600")
+    text = LOCAL_INPUT.format(root=str(ROOT), tally=str(tmp_path / "tally"), n=400)
+    script.write_text(textwrap.dedent(text))
     options = ("--nodelist=n1,n2", "-N2", "--cpus-per-task=1", "--mem=1800M")
     job = slurm.submit("--output=log", *options, SBATCH, script)
     assert slurm.wait_job(job, 100) == ("FAILED", "1"), read("log")
