@@ -6,7 +6,6 @@ import pytest
 
 import rayspy as spy
 from rayspy.errors import InvalidValueError
-from tests.helpers import run_on
 
 VALUES = np.random.default_rng(3).normal(size=(400, 3))
 
@@ -127,15 +126,3 @@ def test_brainvision_files_that_were_moved_or_lead_out(tmp_path, how):
     np.testing.assert_array_equal(data.data[:], VALUES * 2)
     assert sum("beside it is read" in note for note in data.info["notes"]) == 2
     assert data.events.sample.tolist() == [4]
-
-
-@pytest.mark.parametrize("executor", ["local-2", "ray-2", "dask-2"])
-def test_virtual_datasets_on_executors(tmp_path, executor, request):
-    numbers(tmp_path / "x.h5")
-    trl = np.array([[3, 103, 0], [150, 250, 0], [290, 390, 0]])
-    data = spy.read(virtual(tmp_path / "z.h5", "x.h5"), samplerate=100)
-    data.trialdefinition = trl
-    plain = spy.AnalogData(VALUES, samplerate=100, trialdefinition=trl)
-    expected = spy.freqanalysis(plain, parallel=False).data[:]
-    with run_on(executor, request) as how, spy.config.using(block_bytes=3000):
-        np.testing.assert_array_equal(spy.freqanalysis(data, **how).data[:], expected)
