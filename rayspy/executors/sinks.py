@@ -25,7 +25,8 @@ from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import message, warn
 from rayspy.storage.faults import REMOVED
 from rayspy.storage.leases import StoredArray
-from rayspy.storage.parts import PartsTarget, find_part, find_parts, part_name, read_part, write_part
+from rayspy.storage.packs import pack_bytes
+from rayspy.storage.parts import PartsTarget, find_parts, part_name, read_part, write_part
 from rayspy.storage.scratch import check_space, free_bytes, new_target
 from rayspy.storage.sources import ArraySource, MemorySource, Part, PartsSource
 
@@ -80,11 +81,11 @@ class _Spare:
     plan: Plan
     target: PartsTarget | None
 
-    def _open(self, n_bytes: int) -> None:
+    def _open(self, n_bytes: int, packing: int = 0) -> None:
         """Make the folder if so much fits into it."""
         try:
             _check_room(n_bytes)
-            self.target = new_target()[0]
+            self.target = new_target(packing)[0]
         except OSError as error:
             self.do_without(error)
 
@@ -162,7 +163,8 @@ class OnDisk:
             self._use(new_target()[0])
 
     def _use(self, target: PartsTarget) -> None:
-        self.plan = replace(self.plan, target=target)
+        packing = pack_bytes(self.plan.n_blocks, self.plan.memory.output)
+        self.plan = replace(self.plan, target=replace(target, pack_bytes=packing))
         self._final = str(Path(target.folder).with_suffix(""))
 
     def _order(self) -> tuple[int, ...]:
@@ -178,26 +180,28 @@ class OnDisk:
         """Note a part; write it here if its worker cannot see the folder."""
         part = receipt.part
         if part is None:
-            if not Path(self._folder()).is_dir():
-                raise PathError(self._folder(), exists=False, hint=REMOVED)
+            target = self._writing()
+            if not Path(target.folder).is_dir():
+                raise PathError(target.folder, exists=False, hint=REMOVED)
             self._tell(receipt.host)
             start, _ = self._place(receipt.block)
-            part = write_part(self._folder(), start, _value(receipt).transpose(self._order()))
+            part = target.write(start, _value(receipt).transpose(self._order()))
         self._parts.append(part)
 
     def _tell(self, host: str) -> None:
         if not self._warned:
             self._warned = True
+            folder = Path(self._writing().folder).parent
             message(
                 self.plan.name,
-                f"the scratch folder {Path(self._folder()).parent} is not visible on {host}: results come "
+                f"the scratch folder {folder} is not visible on {host}: results come "
                 "back over the network; set RAYSPY_TMPDIR to a folder that all nodes share to avoid that",
             )
 
-    def _folder(self) -> str:
+    def _writing(self) -> PartsTarget:
         if self.target is None:
             raise RuntimeError("no folder yet")
-        return self.target.folder
+        return self.target
 
     def persist(self) -> None:
         """Everything is on disk anyway."""
@@ -214,7 +218,7 @@ class OnDisk:
         shape = tuple(self.plan.result_shape[axis] for axis in self._order())
         dtype = self.plan.output.dtype
         ordered = tuple(sorted(self._parts, key=lambda part: part.start))
-        PartsTarget(self._folder()).commit(self._final, shape, dtype, ordered)
+        self._writing().commit(self._final, shape, dtype, ordered)
         keep = StoredArray(self._final)
         return {"": PartsSource(self._final, shape, dtype, ordered, keep, identity=identity)}
 
@@ -233,10 +237,12 @@ class Assembled(_Spare):
 
     def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
         """Read the finished blocks of an earlier run."""
-        self.target = target
+        self.target = replace(target, pack_bytes=self._packing())
+        itemsize = self.array.dtype.itemsize
+        found = {(p.start, p.shape): p for p in find_parts(target.folder, itemsize)}
         for i in allowed:
             start, place = self._place(i)
-            part = find_part(target.folder, start, self.array[place].shape, self.array.dtype.itemsize)
+            part = found.get((start, self.array[place].shape))
             if part is not None:
                 self.array[place] = read_part(target.folder, part, self.array.dtype)
                 self._done.add(i)
@@ -246,6 +252,9 @@ class Assembled(_Spare):
         block = self.plan.blocks[i]
         start, shape = self.plan.block_start(block), self.plan.block_shape(block)
         return start, tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
+
+    def _packing(self) -> int:
+        return pack_bytes(self.plan.n_blocks, self.array.nbytes)
 
     def begin(self) -> None:
         """The array is there already."""
@@ -268,7 +277,7 @@ class Assembled(_Spare):
     def persist(self) -> None:
         """Write what is there, and from now on what comes."""
         if self.target is None:
-            self._open(self.array.nbytes)
+            self._open(self.array.nbytes, self._packing())
             for i in sorted(self._done):
                 self._write(i)
 
@@ -355,9 +364,11 @@ class Reduced(_Spare):
         if self.in_memory:
             return
         check_space(self.plan.memory.output, f"the result of {self.plan.name}")
+        n_parts = self.plan.n_blocks if self.plan.ends_in_blocks else self.plan.blocks.per_group
         for result in self.results.values():
             if result.target is None:
-                result.target, result.final = new_target()
+                n_bytes = int(result.spec.rows.sum()) * result.spec.row_bytes
+                result.target, result.final = new_target(pack_bytes(n_parts, n_bytes))
 
     def abandon(self) -> None:
         """Remove the folders of results."""
@@ -368,7 +379,7 @@ class Reduced(_Spare):
     def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
         """Read the states and the blocks of an earlier run."""
         self.begin()
-        self.target = target
+        self.target = replace(target, pack_bytes=self._packing())
         blocks, byte, done = self.plan.blocks, np.dtype(np.uint8), set[int]()
         latest = {part.start[0]: part for part in sorted(find_parts(_states(target), 1), key=_merged)}
         for k, part in latest.items():
@@ -383,6 +394,10 @@ class Reduced(_Spare):
         for k in list(self._ranges):
             self._merge(k)
         return done
+
+    def _packing(self) -> int:
+        """Blocks whose states are merged go one by one, which those in packs cannot."""
+        return pack_bytes(self.plan.n_blocks, self.plan.memory.output) if self.plan.ends_in_blocks else 0
 
     def add(self, receipt: Receipt) -> None:
         """Take one block."""
@@ -448,7 +463,7 @@ class Reduced(_Spare):
     def persist(self) -> None:
         """Write what is there, and from now on what comes; ranges that are finished are made again."""
         if self.target is None:
-            self._open(0)
+            self._open(0, self._packing())
             for k, one in self._ranges.items():
                 self._write_state(k)
                 for group, value in one.waiting.items():

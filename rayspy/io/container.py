@@ -52,14 +52,15 @@ from rayspy.io.readers.syncopy import is_syncopy, load_object
 from rayspy.io.switch import recover, under_construction
 from rayspy.progress import Progress
 from rayspy.storage.faults import reason
+from rayspy.storage.packs import pack_bytes
 from rayspy.storage.parts import (
     MALFORMED,
+    PartsTarget,
     open_parts,
     read_json,
     refuse_link,
     write_json,
     write_meta,
-    write_part,
 )
 from rayspy.storage.region import pieces
 from rayspy.storage.sources import META, ArraySource, MemorySource, Part, PartsSource, read_all
@@ -208,15 +209,15 @@ def _told(function: str, n_steps: int, intro: str) -> Iterator[Step]:
 
 
 def _n_steps(data: BaseData) -> int:
-    """Parts to write, and files to make checksums of: as many, and the trial definition."""
+    """Parts to write, and files to make checksums of: about as many, and the trial definition."""
     sources = [data.source, *attached_arrays(data).values()]
-    return 2 * sum(_n_parts(source) for source in sources) + 2 * len(sources)
+    return sum(_n_parts_and_files(source) for source in sources) + 2 * len(sources)
 
 
-def _n_parts(source: ArraySource) -> int:
+def _n_parts_and_files(source: ArraySource) -> int:
     if isinstance(source, PartsSource):
-        return len(source.parts)
-    return sum(1 for _ in pieces(source.shape, source.dtype.itemsize, _PART_BYTES))
+        return len(source.parts) + len({part.file for part in source.parts})
+    return 2 * sum(1 for _ in pieces(source.shape, source.dtype.itemsize, _PART_BYTES))
 
 
 def _write_object(data: BaseData, folder: Path, replaced: Path, step: Step) -> None:
@@ -347,12 +348,14 @@ def _write_parts(source: ArraySource, folder: Path, replaced: Path) -> Iterator[
     with source.reader() as read:
         if isinstance(source, PartsSource):
             link = source.keep is not None or Path(source.folder) == replaced.resolve()
-            for part in source.parts:
-                _take_over(Path(source.folder) / part.file, folder / part.file, link)
-                yield part
+            for name in dict.fromkeys(part.file for part in source.parts):
+                _take_over(Path(source.folder) / name, folder / name, link)
+            yield from source.parts
             return
+        n_bytes = math.prod(source.shape) * source.dtype.itemsize
+        target = PartsTarget(str(folder), pack_bytes(n_bytes // _PART_BYTES, n_bytes))
         for region in pieces(source.shape, source.dtype.itemsize, _PART_BYTES):
-            yield write_part(str(folder), tuple(s.start for s in region), read(region))
+            yield target.write(tuple(s.start for s in region), read(region))
 
 
 def _take_over(original: Path, copy: Path, link: bool) -> None:

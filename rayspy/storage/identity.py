@@ -7,6 +7,7 @@ Files are told by path and by what they were when they were opened (see
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from rayspy.storage.sources import (
     ConcatSource,
     Hdf5Source,
     MemorySource,
+    Part,
     PartsSource,
     RawSource,
 )
@@ -105,12 +107,16 @@ def _identity_of_parts(source: PartsSource) -> tuple[Any, ...]:
         return (source.identity,)
     if source.keep is None:
         return (source.folder, source.stamp)
-    return tuple(_digest_of_file(f"{source.folder}/{part.file}") for part in source.parts)
+    digests = ((part.start, part.shape, _digest_of_part(source, part)) for part in source.parts)
+    return source.dtype.str, *digests
 
 
-def _digest_of_file(path: str) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:  # noqa: PTH123 - a plain string
-        while chunk := file.read(_CHUNK):
+def _digest_of_part(source: PartsSource, part: Part) -> str:
+    """Digest of the numbers of a part, wherever they are in whichever file."""
+    digest, left = hashlib.blake2b(digest_size=16), math.prod(part.shape) * source.dtype.itemsize
+    with open(f"{source.folder}/{part.file}", "rb") as file:  # noqa: PTH123 - a plain string
+        file.seek(part.offset)
+        while chunk := file.read(min(_CHUNK, left)):
             digest.update(chunk)
+            left -= len(chunk)
     return digest.hexdigest()

@@ -52,22 +52,22 @@ def rescue(session: Path, resume: Path) -> None:
 
 
 def keep(folder: Path, resume: Path) -> bool:
-    """Move a marked array to where a later run finds it; the one with more parts wins."""
+    """Move a marked array to where a later run finds it; the one with more in it wins."""
     found = read_mark(folder)
     if found is None or Path(found.key).name != found.key:
         return False
     place = resume / found.key
     with contextlib.suppress(OSError):
         resume.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if place.exists() and _n_files(place) < _n_files(folder):
+        if place.exists() and _n_bytes(place) < _n_bytes(folder):
             shutil.rmtree(place, ignore_errors=True)
         folder.rename(place)
         return True
     return False
 
 
-def _n_files(folder: Path) -> int:
-    return sum(1 for _ in folder.rglob("*.arrow"))
+def _n_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*.arrow"))
 
 
 def any_left(resume: Path) -> bool:

@@ -1,8 +1,9 @@
-"""Arrays as folders: Arrow tensors, one file per part, plus ``meta.json``.
+"""Arrays as folders: Arrow tensors, one file per part or many in a pack, plus ``meta.json``.
 
 A part is written under a temporary name and renamed, so a part that is there
-is complete. Arrow tensors have no complex type: complex numbers are stored
-with a trailing axis of length 2, and ``meta.json`` says so.
+is complete; for packs see `rayspy.storage.packs`. Arrow tensors have no complex
+type: complex numbers are stored with a trailing axis of length 2, and
+``meta.json`` says so.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from numpy.typing import NDArray
 
 from rayspy.errors import DamagedDataError, PathError
 from rayspy.storage.faults import told
+from rayspy.storage.packs import PACK, append_part, parts_of_pack, tensor_of
 from rayspy.storage.region import overlap
 from rayspy.storage.sources import META, Part, PartsSource, folder_stamp, is_storable
 
 FORMAT = "rayspy-array"
-VERSION = 1
+VERSION = 2
+_WITHOUT_PACKS = 1
+"""What arrays without packs say, so that every rayspy can read them."""
 
 
 def part_name(start: tuple[int, ...], shape: tuple[int, ...]) -> str:
@@ -53,11 +57,10 @@ def write_part(folder: str, start: tuple[int, ...], array: NDArray[Any]) -> Part
     name = part_name(start, array.shape)
     final = f"{folder}/{name}"
     temporary = f"{final}.{os.getpid()}.tmp"
-    stored = array.view(array.real.dtype).reshape(*array.shape, 2) if array.dtype.kind == "c" else array
     try:
         with told(final):
             with pa.OSFile(temporary, "wb") as file:
-                pa.ipc.write_tensor(pa.Tensor.from_numpy(stored), file)
+                pa.ipc.write_tensor(tensor_of(array), file)
             offset = Path(temporary).stat().st_size - array.nbytes
             Path(temporary).replace(final)
     except BaseException:
@@ -74,12 +77,13 @@ def find_parts(folder: str, itemsize: int) -> list[Part]:
     """Finished parts in a folder that has no description yet."""
     if not Path(folder).is_dir():
         return []
-    return [part for path in sorted(Path(folder).iterdir()) if (part := _part_of_file(path, itemsize))]
-
-
-def find_part(folder: str, start: tuple[int, ...], shape: tuple[int, ...], itemsize: int) -> Part | None:
-    """One finished part, None if it is not there."""
-    return _part_of_file(Path(folder, part_name(start, shape)), itemsize)
+    found: list[Part] = []
+    for path in sorted(Path(folder).iterdir()):
+        if path.name.startswith(PACK):
+            found.extend(parts_of_pack(path, itemsize))
+        elif part := _part_of_file(path, itemsize):
+            found.append(part)
+    return found
 
 
 def _part_of_file(path: Path, itemsize: int) -> Part | None:
@@ -94,15 +98,17 @@ def _part_of_file(path: Path, itemsize: int) -> Part | None:
 
 def read_part(folder: str, part: Part, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Read one part."""
-    flat = np.fromfile(f"{folder}/{part.file}", dtype, offset=part.offset)
+    flat = np.fromfile(f"{folder}/{part.file}", dtype, math.prod(part.shape), offset=part.offset)
     return flat.reshape(part.shape)
 
 
 def write_meta(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[Part]) -> None:
     """Write the description of an array of parts into its folder."""
+    parts = tuple(parts)
+    packed = any(part.file.startswith(PACK) for part in parts)
     meta = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if packed else _WITHOUT_PACKS,
         "shape": list(shape),
         "dtype": dtype.newbyteorder("<").str if dtype.byteorder != "|" else dtype.str,
         "complex_as_last_axis": dtype.kind == "c",
@@ -111,15 +117,15 @@ def write_meta(folder: str, shape: tuple[int, ...], dtype: np.dtype[Any], parts:
             for p in parts
         ],
     }
-    write_json(Path(folder) / META, meta)
+    write_json(Path(folder) / META, meta, indent=None if packed else 1)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
     """Write JSON under a temporary name and rename it."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with told(path):
-            temporary.write_text(json.dumps(content, indent=1))
+            temporary.write_text(json.dumps(content, indent=indent))
             temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -215,14 +221,18 @@ def refuse_link(path: Path) -> None:
 
 
 def _check_sizes(base: Path, dtype: np.dtype[Any], parts: tuple[Part, ...]) -> None:
+    ends: dict[str, int] = {}
     for part in parts:
-        path = base / part.file
+        end = part.offset + math.prod(part.shape) * dtype.itemsize
+        ends[part.file] = max(end, ends.get(part.file, 0))
+    for name, needed in ends.items():
+        path = base / name
         refuse_link(path)
         if not path.is_file():
             raise DamagedDataError(f"{path} is missing")
-        needed = part.offset + math.prod(part.shape) * dtype.itemsize
         size = path.stat().st_size
-        if size != needed:
+        packed = name.startswith(PACK)  # may end with a part that was cut off
+        if size < needed or (size > needed and not packed):
             raise DamagedDataError(f"{path} is truncated or altered: it has {size} bytes instead of {needed}")
 
 
@@ -231,9 +241,13 @@ class PartsTarget:
     """A folder under construction; workers write parts into ``folder``."""
 
     folder: str
+    pack_bytes: int = 0
+    """See `rayspy.storage.packs.pack_bytes`."""
 
     def write(self, start: tuple[int, ...], array: NDArray[Any]) -> Part:
         """Write one part."""
+        if self.pack_bytes:
+            return append_part(self.folder, start, array, self.pack_bytes)
         return write_part(self.folder, start, array)
 
     def is_visible(self) -> bool:

@@ -317,13 +317,19 @@ def new_name() -> Path:
     return session().folder / f"array-{secrets.token_hex(6)}"
 
 
-def new_target() -> tuple[PartsTarget, str]:
-    """Make a folder under construction; returns it and the name it gets when done."""
+def new_target(pack_bytes: int = 0) -> tuple[PartsTarget, str]:
+    """Make a folder under construction; returns it and the name it gets when done.
+
+    Parameters
+    ----------
+    pack_bytes : int
+        See `rayspy.storage.packs.pack_bytes`.
+    """
     final = new_name()
     building = final.with_suffix(".wip")
     with told(building, _OTHER_FOLDER):
         building.mkdir(mode=0o700)
-    return PartsTarget(str(building)), str(final)
+    return PartsTarget(str(building), pack_bytes), str(final)
 
 
 def sessions() -> list[tuple[Path, int, bool]]:

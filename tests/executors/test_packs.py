@@ -1,0 +1,166 @@
+"""A result of very many blocks has few files, and is gone on with like any other."""
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import rayspy as spy
+from rayspy.errors import DamagedDataError
+from rayspy.executors.driver import run_plan
+from rayspy.frontends.compute import plan_for, selected
+from rayspy.methods.copying import Copying
+from rayspy.storage import packs
+from rayspy.storage.identity import fingerprint
+from rayspy.storage.parts import META, PartsTarget, find_parts, open_parts, read_part
+from rayspy.storage.sources import read_all
+from tests.executors import test_resume as resuming
+from tests.executors.test_resume import go_on, leftovers, run
+
+calls = resuming.calls
+N, SAMPLES = 1500, 4
+
+
+@pytest.fixture
+def packed(monkeypatch):
+    """Arrays of more than five parts are packed, some ten parts to a pack."""
+    monkeypatch.setattr(packs, "_MOST_PARTS", 5)
+    monkeypatch.setattr(packs, "_LEAST_BYTES", 9000)
+
+
+def files_in(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def many_blocks(parallel):
+    x = np.random.default_rng(0).standard_normal((N * SAMPLES, 2)).astype(np.float32)
+    edges = np.arange(N + 1) * SAMPLES
+    data = spy.AnalogData(x, samplerate=100.0)
+    data.trialdefinition = np.column_stack([edges[:-1], edges[1:], np.zeros(N)])
+    with spy.config.using(block_bytes=32, inmemory_bytes=10, num_cpus=2):
+        plan = plan_for("copy", data, Copying(), selected(data, None))
+        assert plan.n_blocks == N
+        source, _ = run_plan(plan, parallel)
+    return x, source
+
+
+@pytest.mark.parametrize("parallel", [False, None])
+def test_a_result_of_many_blocks_has_few_files(parallel):
+    x, source = many_blocks(parallel)
+    assert len(files_in(source.folder)) <= 1 + 2
+    np.testing.assert_array_equal(read_all(source), x)
+    with source.reader() as read:
+        np.testing.assert_array_equal(read((slice(5, 4001), slice(1, 2))), x[5:4001, 1:])
+    np.testing.assert_array_equal(read_all(open_parts(source.folder)), x)
+
+
+def test_packs_are_full_before_there_are_too_many():
+    n_bytes = 16 * 10**12
+    assert n_bytes / packs.pack_bytes(10**6, n_bytes) <= 1000
+    assert packs.pack_bytes(1000, n_bytes) == 0
+    assert packs.pack_bytes(10**6, 10**6) == 64 * 2**20
+
+
+def test_saved_packs_load_and_damage_is_found(tmp_path, packed):
+    with spy.config.using(block_bytes=500, inmemory_bytes=10, num_cpus=1):
+        result = spy.selectdata(resuming.data_of(), latency=[-1, -0.5])
+    expected = result.data[:]
+    spy.save(result, filename=str(tmp_path / "x.analog"))
+    names = files_in(tmp_path / "x.analog")
+    assert sum(name.startswith("pack-") for name in names) in (1, 2, 3)
+    assert not any(name.startswith("part-") for name in names)
+    np.testing.assert_array_equal(spy.load(str(tmp_path / "x.analog")).data[:], expected)
+    pack = next((tmp_path / "x.analog").glob("pack-*"))
+    whole = pack.read_bytes()
+    for k in (0, 300, len(whole) // 2, len(whole) - 1):
+        pack.write_bytes(whole[:k] + bytes([whole[k] ^ 1]) + whole[k + 1 :])
+        with pytest.raises(DamagedDataError, match="checksum"):
+            spy.load(str(tmp_path / "x.analog"), checksum=True)
+    pack.write_bytes(whole[:-1])
+    with pytest.raises(DamagedDataError, match="truncated"):
+        spy.load(str(tmp_path / "x.analog"), checksum=False)
+    with pytest.raises(DamagedDataError, match="truncated"):
+        open_parts(tmp_path / "x.analog")
+
+
+@pytest.mark.parametrize("way", ["disk", "memory"])
+def test_only_what_was_not_finished_is_computed(way, calls, packed):
+    with pytest.raises(KeyboardInterrupt):
+        run(way, calls)
+    (left,) = leftovers()
+    assert len(list(left.glob("*.arrow"))) == 2
+    go_on(calls)
+    resumed = run(way, calls)
+    assert len(list(calls.iterdir())) == 30 - 12
+    with spy.config.using(resume=False):
+        np.testing.assert_array_equal(resumed, run(way, calls))
+
+
+@pytest.mark.parametrize("left_of_it", [0, 1, 100, 300, 975])
+def test_what_a_writer_was_killed_at_does_not_count(left_of_it, calls, packed):
+    with pytest.raises(KeyboardInterrupt):
+        run("disk", calls)
+    (left,) = leftovers()
+    pack = min(left.glob("pack-*"), key=lambda path: path.stat().st_size)
+    last = max(packs.parts_of_pack(pack, 4), key=lambda part: part.offset)
+    end = last.offset + 720
+    begin = end - 976  # header and numbers
+    pack.write_bytes(pack.read_bytes()[: begin + left_of_it])
+    go_on(calls)
+    resumed = run("disk", calls)
+    assert len(list(calls.iterdir())) == 30 - 11
+    with spy.config.using(resume=False):
+        np.testing.assert_array_equal(resumed, run("disk", calls))
+
+
+def test_nothing_is_appended_behind_a_part_that_failed(tmp_path, monkeypatch):
+    target = PartsTarget(str(tmp_path), 2**20)
+    target.write((0, 0), np.full((1, 50), 1.0))
+
+    def half(tensor, file):
+        write(pa.Tensor.from_numpy(np.zeros(30)), file)
+        raise OSError(28, "No space left on device")
+
+    write = pa.ipc.write_tensor
+    with monkeypatch.context() as patch:
+        patch.setattr(pa.ipc, "write_tensor", half)
+        with pytest.raises(spy.errors.ScratchSpaceError):
+            target.write((1, 0), np.full((1, 50), 2.0))
+    target.write((2, 0), np.full((1, 50), 3.0))
+    assert len(files_in(tmp_path)) == 2
+    found = {part.start: read_part(str(tmp_path), part, np.dtype(float)) for part in find_parts(tmp_path, 8)}
+    assert {start: set(values.ravel()) for start, values in found.items()} == {(0, 0): {1.0}, (2, 0): {3.0}}
+
+
+@pytest.mark.parametrize("dtype", ["i1", "f4", "c8", ">f8"])
+def test_every_thread_has_a_pack_of_its_own(dtype, tmp_path):
+    building, array = tmp_path / "x.wip", (np.arange(60) * (1 + 2j)).astype("c8").reshape(20, 3)
+    array = array if dtype == "c8" else array.real.astype(dtype)
+    building.mkdir()
+    target = PartsTarget(str(building), 2**20)
+    parts = []
+
+    def write(rows):
+        parts.extend(target.write((k, 0), array[k : k + 1]) for k in rows)
+
+    threads = [threading.Thread(target=write, args=(range(k, 20, 2),)) for k in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = find_parts(str(building), array.dtype.itemsize)
+    assert sorted(found, key=str) == sorted(parts, key=str)
+    target.commit(str(tmp_path / "x"), array.shape, array.dtype, sorted(parts, key=lambda p: p.start))
+    assert len(files_in(tmp_path / "x")) == 2 + 1
+    assert json.loads((tmp_path / "x" / META).read_text())["version"] == 2
+    source = open_parts(tmp_path / "x", keep=len)
+    np.testing.assert_array_equal(read_all(source), array)
+    other = tmp_path / "y.wip"
+    other.mkdir()
+    again = [PartsTarget(str(other), 10).write((k, 0), array[k : k + 1]) for k in range(20)]
+    assert len(files_in(other)) == 20
+    PartsTarget(str(other)).commit(str(tmp_path / "y"), array.shape, array.dtype, again)
+    assert fingerprint(open_parts(tmp_path / "y", keep=len)) == fingerprint(source)
