@@ -9,7 +9,7 @@ import pickle
 import socket
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ _PLANS_KEPT = 4
 """Plans a worker process remembers."""
 _plans: collections.OrderedDict[str, Plan] = collections.OrderedDict()
 _running: collections.Counter[str] = collections.Counter()
+_stopped: collections.deque[str] = collections.deque(maxlen=100)
+"""Runs that were ended last."""
 _guard = threading.Lock()
 
 
@@ -50,32 +52,53 @@ def unpickle_plan(pickled: bytes) -> Plan:
     return plan
 
 
-def run_one(plan: StoredPlan | Plan, block: int, payload: Any = None) -> Outcome:
-    """Run one block; an error comes back as a value, with its traceback."""
+def run_some(
+    plan: StoredPlan | Plan, blocks: Sequence[int], payload: Any = None, run_id: str = ""
+) -> list[Outcome]:
+    """Run blocks up to the first that fails; its error comes back as a value, with its traceback.
+
+    Parameters
+    ----------
+    plan : StoredPlan or Plan
+        The plan.
+    blocks : sequence of int
+        Numbers of the blocks.
+    payload : ndarray, optional
+        Input of the only block.
+    run_id : str
+        Name of the run, for `stop_here`.
+    """
+    done: list[Outcome] = []
     try:
         found = plan.fetch() if isinstance(plan, StoredPlan) else plan
-        with _counted(found.id):
-            return run_block(found, block, payload)
+        with _counted(run_id):
+            for block in blocks:
+                if run_id in _stopped:
+                    break
+                done.append(run_block(found, block, payload))
     except Exception as error:
-        return _failure(error)
+        done.append(_failure(error))
+    return done
 
 
 @contextlib.contextmanager
-def _counted(plan_id: str) -> Iterator[None]:
+def _counted(run_id: str) -> Iterator[None]:
     with _guard:
-        _running[plan_id] += 1
+        _running[run_id] += 1
     try:
         yield
     finally:
         with _guard:
-            _running[plan_id] -= 1
-            if not _running[plan_id]:
-                del _running[plan_id]
+            _running[run_id] -= 1
+            if not _running[run_id]:
+                del _running[run_id]
 
 
-def running_here(plan_id: str) -> int:
-    """How many blocks of a plan run in this process now."""
-    return _running[plan_id]
+def stop_here(run_id: str) -> int:
+    """Let no further block of a run begin in this process; returns how many run now."""
+    if run_id not in _stopped:
+        _stopped.append(run_id)
+    return _running[run_id]
 
 
 def _failure(error: Exception) -> _Failure:

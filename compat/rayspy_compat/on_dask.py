@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import queue
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from rayspy.config import config
 from rayspy.errors import ParallelError, WorkerError
 from rayspy.executors.base import Collect
 from rayspy.planning.plan import Plan
-from rayspy_compat.blocks import Outcome, run_one, running_here, unpickle_plan
+from rayspy_compat.blocks import Outcome, run_some, stop_here, unpickle_plan
 from rayspy_compat.client import Workers, ask, describe_cluster, wake, workers_now
 from rayspy_compat.flow import Flow, Lost
 
@@ -67,7 +68,8 @@ class _OnDask:
     executor: DaskExecutor
     _done: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _inputs: dict[Any, Any] = field(default_factory=dict)
-    _outcomes: dict[Any, Outcome] = field(default_factory=dict)
+    _outcomes: dict[Any, list[Outcome]] = field(default_factory=dict)
+    _run_id: str = field(default_factory=lambda: secrets.token_hex(8))
     _nudge: Any = None
     _room: int = 0
     _next_look: float = 0.0
@@ -106,28 +108,28 @@ class _OnDask:
 
     # -- blocks out
 
-    def submit(self, blocks: Sequence[int]) -> dict[Any, int]:
+    def submit(self, tasks: Sequence[tuple[int, ...]]) -> dict[Any, tuple[int, ...]]:
         """Submit one graph."""
         from dask._task_spec import Task
 
         attempt = time.monotonic_ns()
-        keys = [f"rayspy-block-{self.plan.id}-{i}-{attempt}" for i in blocks]
-        inputs = [payload for few in _few(blocks) for payload in self._payloads(few)]
+        keys = [f"rayspy-block-{self.plan.id}-{blocks[0]}-{attempt}" for blocks in tasks]
+        inputs = [payload for few in _few(tasks) for payload in self._payloads(few)]
         graph = {
-            key: Task(key, run_one, self._plan, i, payload)
-            for key, i, payload in zip(keys, blocks, inputs, strict=True)
+            key: Task(key, run_some, self._plan, blocks, payload, self._run_id)
+            for key, blocks, payload in zip(keys, tasks, inputs, strict=True)
         }
         futures = self._client.get(graph, keys, sync=False)
         for future, payload in zip(futures, inputs, strict=True):
             self._inputs[future] = payload
             future.add_done_callback(self._done.put)
-        return dict(zip(futures, blocks, strict=True))
+        return dict(zip(futures, tasks, strict=True))
 
-    def _payloads(self, blocks: Sequence[int]) -> Sequence[Any]:
-        """Inputs of some blocks, sent to the workers in one go."""
+    def _payloads(self, tasks: Sequence[tuple[int, ...]]) -> Sequence[Any]:
+        """Inputs of some tasks of one block, sent to the workers in one go."""
         if not self.plan.needs_payload:
-            return [None] * len(blocks)
-        arrays = [self.plan.payload(i) for i in blocks]
+            return [None] * len(tasks)
+        arrays = [self.plan.payload(blocks[0]) for blocks in tasks]
         while True:
             try:
                 sent: Sequence[Any] = self._client.scatter(
@@ -153,8 +155,8 @@ class _OnDask:
                 self._outcomes.update(zip(few, self._client.gather(few, asynchronous=False), strict=True))
         return done
 
-    def outcome(self, reference: Any) -> Outcome:
-        """Fetch what a block returned."""
+    def outcome(self, reference: Any) -> list[Outcome]:
+        """Fetch what a task returned."""
         self._inputs.pop(reference, None)
         if reference in self._outcomes:
             return self._outcomes.pop(reference)
@@ -168,9 +170,9 @@ class _OnDask:
         self._check_open()
         raise Lost(f"its task was {reference.status}")
 
-    def _fetch(self, reference: Any) -> Outcome:
+    def _fetch(self, reference: Any) -> list[Outcome]:
         try:
-            outcome: Outcome = self._client.gather([reference], asynchronous=False)[0]
+            outcome: list[Outcome] = self._client.gather([reference], asynchronous=False)[0]
             return outcome
         except Exception as error:
             self._check_open()
@@ -193,6 +195,6 @@ class _OnDask:
 
     def _still_running(self) -> bool:
         with contextlib.suppress(Exception):
-            counts = self._client.run(running_here, self.plan.id, on_error="ignore", asynchronous=False)
+            counts = self._client.run(stop_here, self._run_id, on_error="ignore", asynchronous=False)
             return any(counts.values())
         return False

@@ -19,7 +19,7 @@ from rayspy.executors.base import Collect
 from rayspy.executors.ray_actors import release_actors
 from rayspy.planning.plan import Plan
 from rayspy.progress import waiting
-from rayspy_compat.blocks import Outcome, StoredPlan, run_one
+from rayspy_compat.blocks import Outcome, StoredPlan, run_some
 from rayspy_compat.flow import Flow, Lost
 
 _LOOK_SECONDS = 1.0
@@ -119,9 +119,9 @@ class _OnRay:
 
     # -- blocks out
 
-    def submit(self, blocks: Sequence[int]) -> dict[Any, int]:
+    def submit(self, tasks: Sequence[tuple[int, ...]]) -> dict[Any, tuple[int, ...]]:
         """Submit one graph."""
-        graph, keys, sizes = self._graph(blocks)
+        graph, keys, sizes = self._graph(tasks)
         references = contextvars.Context().run(
             self._get,
             graph,
@@ -135,20 +135,20 @@ class _OnRay:
             rerun_exceptions_locally=False,
         )
         self._payloads.update(zip(references, sizes, strict=True))
-        return dict(zip(references, blocks, strict=True))
+        return dict(zip(references, tasks, strict=True))
 
-    def _graph(self, blocks: Sequence[int]) -> tuple[dict[str, Any], list[str], list[int]]:
+    def _graph(self, tasks: Sequence[tuple[int, ...]]) -> tuple[dict[str, Any], list[str], list[int]]:
         from dask._task_spec import DataNode, Task, TaskRef
 
         graph: dict[str, Any] = {}
         keys, sizes = [], []
-        for i in blocks:
-            key, payload, size = f"rayspy-{self.plan.id}-{i}", None, 0
+        for blocks in tasks:
+            key, payload, size = f"rayspy-{self.plan.id}-{blocks[0]}", None, 0
             if self.plan.needs_payload:
-                array = self.plan.payload(i)
+                array = self.plan.payload(blocks[0])
                 payload, size = TaskRef(f"{key}-input"), int(array.nbytes)
                 graph[payload.key] = DataNode(payload.key, self._ray.put(array))
-            graph[key] = Task(key, run_one, self._plan, i, payload)
+            graph[key] = Task(key, run_some, self._plan, blocks, payload)
             keys.append(key)
             sizes.append(size)
         return graph, keys, sizes
@@ -167,11 +167,11 @@ class _OnRay:
         done = self._ray.wait(everything, num_returns=len(everything), timeout=0, fetch_local=False)[0]
         return list(done)
 
-    def outcome(self, reference: Any) -> Outcome:
-        """Fetch what a block returned."""
+    def outcome(self, reference: Any) -> list[Outcome]:
+        """Fetch what a task returned."""
         self._payloads.pop(reference, None)
         try:
-            result: Outcome = self._ray.get(reference)
+            result: list[Outcome] = self._ray.get(reference)
             return result
         except self._ray.exceptions.RayError as error:
             cluster.check_ray()

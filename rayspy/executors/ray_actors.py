@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rayspy.executors.base import Collect
     from rayspy.planning.plan import Plan, Receipt
 
-__all__ = ["RayExecutor", "release_actors"]
+__all__ = ["RayExecutor", "blocks_per_task", "release_actors"]
 
 RunBlock = Callable[..., "Receipt"]
 
@@ -38,7 +38,7 @@ _TASKS_PER_SECOND = 200
 """What one driver hands out and takes back with ease; it manages some 500 to 800."""
 _MOST_BLOCKS = 256
 """No task has more blocks than this."""
-_TASK_BYTES = 64 * 2**20
+TASK_BYTES = 64 * 2**20
 """No more results than this come back with one task."""
 _PLANS_KEPT = 4
 """Plans an actor remembers."""
@@ -456,7 +456,7 @@ class _Run:
         n = 1
         if not self._plan.needs_payload:
             n = blocks_per_task(len(self._team), self._seconds, len(self._queue))
-            n = max(1, min(n, _TASK_BYTES // max(1, self._value_bytes)))
+            n = max(1, min(n, TASK_BYTES // max(1, self._value_bytes)))
         blocks = [self._queue.popleft()]
         while self._queue and len(blocks) < n and not self._alone.intersection((blocks[0], self._queue[0])):
             blocks.append(self._queue.popleft())

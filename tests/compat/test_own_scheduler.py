@@ -5,15 +5,17 @@ import time
 import numpy as np
 import psutil
 import pytest
-from rayspy_compat import attach, probe
+from rayspy_compat import attach, on_dask, probe
 
 import rayspy as spy
 from rayspy import cluster
 from rayspy.errors import ParallelError
 from rayspy.planning.memory import Memory
+from rayspy.storage.sources import read_all
 from tests.compat.conftest import dask_client, distributed, wait_until
 from tests.compat.test_attach import slow_plan
 from tests.executors.test_matrix import make
+from tests.executors.test_packs import SAMPLES, files_in, many_blocks
 
 
 def refuse(*args, **kwargs):
@@ -47,6 +49,19 @@ def test_an_error_is_what_it_was(client, own_scheduler):
     with pytest.raises(ZeroDivisionError, match="deliberate") as caught:
         choice.executor.run(plan, range(plan.n_blocks), lambda receipt: None)
     assert any("Traceback" in note and "odd" in note for note in caught.value.__notes__)
+
+
+def test_short_blocks_go_several_at_a_time_into_packs(client, own_scheduler, monkeypatch, tmp_path):
+    tasks, submit = [], on_dask._OnDask.submit
+    monkeypatch.setattr(
+        on_dask._OnDask, "submit", lambda self, found: tasks.extend(found) or submit(self, found)
+    )
+    with client.as_current():
+        x, source = many_blocks(None, tmp_path)
+    assert sorted(block for blocks in tasks for block in blocks) == list(range(len(x) // SAMPLES))
+    assert len(tasks) < len(x) // SAMPLES // 3
+    assert len(files_in(source.folder)) <= 1 + 2
+    np.testing.assert_array_equal(read_all(source), x)
 
 
 def test_a_killed_worker_costs_nothing_but_time(client, own_scheduler):

@@ -35,10 +35,11 @@ def files_in(folder):
     return sorted(path.name for path in Path(folder).iterdir())
 
 
-def many_blocks(parallel):
+def many_blocks(parallel, folder):
     x = np.random.default_rng(0).standard_normal((N * SAMPLES, 2)).astype(np.float32)
     edges = np.arange(N + 1) * SAMPLES
-    data = spy.AnalogData(x, samplerate=100.0)
+    x.tofile(folder / "x.dat")
+    data = spy.AnalogData(spy.raw_binary(folder / "x.dat", "float32", 2), samplerate=100.0)
     data.trialdefinition = np.column_stack([edges[:-1], edges[1:], np.zeros(N)])
     with spy.config.using(block_bytes=32, inmemory_bytes=10, num_cpus=2):
         plan = plan_for("copy", data, Copying(), selected(data, None))
@@ -48,8 +49,8 @@ def many_blocks(parallel):
 
 
 @pytest.mark.parametrize("parallel", [False, None])
-def test_a_result_of_many_blocks_has_few_files(parallel):
-    x, source = many_blocks(parallel)
+def test_a_result_of_many_blocks_has_few_files(parallel, tmp_path):
+    x, source = many_blocks(parallel, tmp_path)
     assert len(files_in(source.folder)) <= 1 + 2
     np.testing.assert_array_equal(read_all(source), x)
     with source.reader() as read:
