@@ -50,19 +50,20 @@ def _look_through(file: Any, path: Path, folder: Path, seen: set[Path], depth: i
 
     named: list[tuple[str, str]] = []
 
-    def link(name: str, one: Any) -> None:
-        if isinstance(one, h5py.ExternalLink):
-            named.append((name, one.filename))
+    def link(name: bytes, info: Any) -> None:
+        if info.type == h5py.h5l.TYPE_EXTERNAL:
+            named.append((_text(name), file.get(name, getlink=True).filename))
 
-    def node(name: str, one: Any) -> None:
-        if not isinstance(one, h5py.Dataset):
+    def node(name: bytes, info: Any) -> None:
+        if info.type != h5py.h5o.TYPE_DATASET or not is_elsewhere(h5py.h5d.open(file.id, name)):
             return
+        one = file[name]
         for other in one.external or ():  # is looked for in the folder that the process runs in
-            raise _leads_out(path, name, _text(other[0]))
-        named.extend((name, other) for other in files_of(one))
+            raise _leads_out(path, _text(name), _text(other[0]))
+        named.extend((_text(name), other) for other in files_of(one))
 
-    file.visititems_links(link)
-    file.visititems(node)
+    file.id.links.visit(link, info=True)
+    h5py.h5o.visit(file.id, node, info=True)
     for name, other in named:
         target = _inside(folder, path, name, other)
         if target in seen:
@@ -73,6 +74,14 @@ def _look_through(file: Any, path: Path, folder: Path, seen: set[Path], depth: i
         if h5py.is_hdf5(target):
             with h5py.File(target, "r", locking=False) as inner:
                 _look_through(inner, target, folder, seen, depth + 1)
+
+
+def is_elsewhere(dataset: Any) -> bool:
+    """Whether the numbers of a dataset (`h5py.h5d.DatasetID`) may be in other files."""
+    import h5py
+
+    how = dataset.get_create_plist()
+    return bool(how.get_external_count()) or how.get_layout() == h5py.h5d.VIRTUAL
 
 
 def files_of(dataset: Any) -> list[str]:

@@ -92,7 +92,7 @@ def _new_stream(file: Any, name: str, path: Path, fields: list[str], notes: Note
     if trial.dtype.kind == "O":
         trials = matlab.cells(file, trial, path)
         times = [_ends(one, path) for one in matlab.cells(file, time, path)]
-        source = _cells_source(trials, len(labels), path)
+        source = _cells_source(file, trials, len(labels), path)
         lengths = [one.shape[0] for one in trials]
     else:
         pages = trial.shape[::-1]
@@ -110,7 +110,7 @@ def _new_stream(file: Any, name: str, path: Path, fields: list[str], notes: Note
     return _stream(name, source, lengths, labels, times, small, fields, path, notes)
 
 
-def _cells_source(trials: list[Any], n_channels: int, path: Path) -> DatasetsSource:
+def _cells_source(file: Any, trials: list[Any], n_channels: int, path: Path) -> DatasetsSource:
     for k, one in enumerate(trials):
         shape: tuple[int, ...] = tuple(getattr(one, "shape", ()))
         if len(shape) != 2 or shape[1] != n_channels or one.dtype.kind not in "iuf" or shape[0] == 0:
@@ -119,8 +119,8 @@ def _cells_source(trials: list[Any], n_channels: int, path: Path) -> DatasetsSou
     if not trials:
         raise damaged(path, "no trials")
     stored = np.result_type(*{one.dtype.newbyteorder("=") for one in trials})
-    names = tuple(one.name for one in trials)
-    if None in names:
+    names = tuple(name for name in hdf5.names_of(file, trials) if name is not None)
+    if len(names) < len(trials):
         raise damaged(path, "a trial is in no place that has a name")
     return DatasetsSource(str(path), names, tuple(one.shape[0] for one in trials), n_channels, stored.str)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rayspy.checks import check_bool, check_scalar
 from rayspy.data.builder import from_hdf5, from_npy
 from rayspy.errors import InvalidValueError
 from rayspy.io.readers.recording import Notes, Recording, Stream, damaged, existing
-from rayspy.storage.links import check_links, files_of
+from rayspy.storage.links import check_links, files_of, is_elsewhere
 from rayspy.storage.sources import ArraySource, Hdf5Source, open_hdf5
 
 _RATES = ("samplerate", "sampling_rate", "samplingrate", "sfreq", "fs", "rate", "SampleRate", "fsample")
@@ -105,8 +106,29 @@ def dataset_source(file: Any, dataset: Any, path: Path) -> Hdf5Source:
 
 def check_inside(dataset: Any, path: Path) -> None:
     """Refuse datasets whose numbers are in any other file, for formats that have all in one."""
-    if files_of(dataset) or Path(dataset.file.filename).resolve() != path:
+    import h5py
+
+    apart = is_elsewhere(dataset.id) and files_of(dataset)
+    name = os.fsdecode(h5py.h5f.get_name(dataset.id))
+    if apart or (name != str(path) and Path(name).resolve() != path):
         raise InvalidValueError("dataset within the file", f"{path}: {dataset.name}", "link to another file")
+
+
+def names_of(file: Any, datasets: Sequence[Any]) -> list[str | None]:
+    """Names of datasets that were found by reference; None where one has none.
+
+    HDF5 itself goes through the whole file for each of them.
+    """
+    import h5py
+
+    names: dict[int, str] = {}
+    wanted = [h5py.h5o.get_info(one.id).addr for one in datasets]
+
+    def node(name: bytes, info: Any) -> None:
+        names.setdefault(info.addr, "/" + name.decode())
+
+    h5py.h5o.visit(file.id, node, info=True)
+    return [names.get(place) for place in wanted]
 
 
 def texts(values: Any, path: Path) -> list[str]:

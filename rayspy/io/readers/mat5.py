@@ -22,10 +22,12 @@ Array = NDArray[Any]
 _TYPES = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
 }  # fmt: skip
+_STORED = {order: {kind: np.dtype(order + one) for kind, one in _TYPES.items()} for order in "<>"}
 _TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _CLASSES = {
     6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
 }  # fmt: skip
+_TAGS = {order: struct.Struct(order + "2I") for order in "<>"}
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _OBJECT, _CHAR = 1, 2, 3, 4
 _COMPLEX, _LOGICAL = 0x08, 0x02
@@ -86,7 +88,7 @@ class _Reader:
         """Type and bytes of the next element."""
         if self.rest() < 8:
             raise _BrokenError(f"{self.rest()} bytes where an element should begin")
-        kind, n = struct.unpack(self.order + "2I", self.buffer[self.at : self.at + 8])
+        kind, n = _TAGS[self.order].unpack_from(self.buffer, self.at)
         small = kind >> 16
         if small:
             kind, n, begin = kind & 0xFFFF, small, self.at + 4
@@ -104,9 +106,9 @@ class _Reader:
     def numbers(self) -> Array:
         """Numbers of the next element as they are stored."""
         kind, data = self.element()
-        if kind not in _TYPES:
+        stored = _STORED[self.order].get(kind)
+        if stored is None:
             raise _BrokenError(f"type {kind} where numbers should be")
-        stored = np.dtype(self.order + _TYPES[kind])
         if len(data) % stored.itemsize:
             raise _BrokenError(f"{len(data)} bytes of numbers of {stored.itemsize}")
         return np.frombuffer(data, stored)

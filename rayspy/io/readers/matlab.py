@@ -39,17 +39,33 @@ def cells(file: Any, dataset: Any, path: Path) -> list[Any]:
         raise damaged(path, f"{dataset.size} cells in {dataset.name}")
     if dataset.dtype.kind != "O":
         raise damaged(path, f"{dataset.name} is no cell array")
-    references = [] if "MATLAB_empty" in dataset.attrs else dataset[()].ravel()
-    found = [file[reference] for reference in references if reference]
+    references = [] if _is_empty(dataset) else dataset[()].ravel()
+    found = [_at(file, reference, path) for reference in references if reference]
     for one in found:
         if hasattr(one, "shape"):
             check_inside(one, path)
     return found
 
 
+def _at(file: Any, reference: Any, path: Path) -> Any:
+    """The same as `file[reference]`, which asks for the file anew each time."""
+    import h5py
+
+    found = h5py.h5r.dereference(reference, file.id)
+    if found is None:
+        raise damaged(path, "a cell refers to nothing")
+    return h5py.Dataset(found, readonly=True) if isinstance(found, h5py.h5d.DatasetID) else h5py.Group(found)
+
+
+def _is_empty(dataset: Any) -> bool:
+    import h5py
+
+    return bool(h5py.h5a.exists(dataset.id, b"MATLAB_empty"))
+
+
 def text(dataset: Any) -> str:
     """Text of a char array."""
-    if "MATLAB_empty" in dataset.attrs or dataset.size > 2**20:
+    if _is_empty(dataset) or dataset.size > 2**20:
         return ""
     return "".join(chr(int(code)) for code in dataset[()].ravel(order="F" if dataset.ndim < 2 else "C"))
 
@@ -66,7 +82,7 @@ def numbers(dataset: Any, path: Path) -> np.ndarray[Any, Any]:
     check_inside(dataset, path)
     if dataset.dtype.kind not in "iufb" or dataset.size > _SMALL:
         raise damaged(path, f"{dataset.name} is {dataset.dtype} of shape {dataset.shape}")
-    if "MATLAB_empty" in dataset.attrs:
+    if _is_empty(dataset):
         return np.empty((0, 0))
     return np.asarray(dataset[()]).T
 
