@@ -10,7 +10,7 @@ from rayspy.checks import check_bool, check_choice, check_integer, check_path
 from rayspy.data.analog import AnalogData
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.io.read import open_recording, read
-from rayspy.io.readers import tdt
+from rayspy.io.readers import nwb, tdt
 from rayspy.io.readers.fieldtrip import structures, words
 from rayspy.io.readers.recording import Recording, Stream, to_data
 from rayspy.io.writers import whole
@@ -69,10 +69,12 @@ def load_nwb(
     ----------
     filename : path
         The file.
-    memuse, validate
-        For scripts written for Syncopy; nothing depends on them.
+    memuse : number, optional
+        For scripts written for Syncopy; nothing depends on it.
     container : str, optional
         Save everything in this container, with the names as tags.
+    validate : bool
+        Whether the file has to follow the schema of NWB, which pynwb checks.
     default_spike_data_samplerate : float, optional
         Hz of the samples of spikes; that of the fastest series if left out.
 
@@ -80,9 +82,19 @@ def load_nwb(
     -------
     dict of str to AnalogData or SpikeData
         By the names of the series; ``spikes`` has the units.
+
+    Raises
+    ------
+    DamagedDataError
+        The file does not follow the schema, and `validate` asks for it.
+    MissingPackageError
+        `validate` needs pynwb.
     """
     check_path(filename, "filename")
+    check_bool(validate, "validate")
     found = read(filename, format="nwb", spike_samplerate=default_spike_data_samplerate)
+    if validate:
+        nwb.check_schema(filename)
     if not isinstance(found, dict):
         recording = open_recording(filename, "nwb")
         found = {next((stream.name for stream in recording.streams), "spikes"): found}

@@ -174,6 +174,22 @@ def test_links_to_other_files_are_not_followed(tmp_path):
         spy.read(tmp_path / "x.mat")
 
 
+@pytest.mark.parametrize(
+    "place", ["data", "data/trial", "data/time", "data/label", "data/elec", "data/fsample"]
+)
+def test_structures_are_in_one_file(tmp_path, place):
+    """Also where the other one is beside it, and trials are pages of one array."""
+    trials = np.stack([TRIALS[0], TRIALS[0] + 1])
+    one = struct(trial=trials, time=np.arange(100)[None] / 500 - 0.1, trialinfo=None)
+    for name in "xy":
+        write(tmp_path / f"{name}.mat", True, {"data": one})
+    with h5py.File(tmp_path / "y.mat", "r+") as file:
+        del file[place]
+        file[place] = h5py.ExternalLink("x.mat", place)
+    with pytest.raises(InvalidValueError, match="link to another file"):
+        spy.read(tmp_path / "y.mat")
+
+
 # -- EEGLAB -----------------------------------------------------------------------------------
 
 EPOCHS = RNG.normal(size=(3, 50, 4)).astype("f4")

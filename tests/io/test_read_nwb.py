@@ -1,13 +1,20 @@
 """NWB files of pynwb, and plain HDF5, NumPy and raw binary files."""
 
 import datetime
+import sys
 
 import h5py
 import numpy as np
 import pytest
 
 import rayspy as spy
-from rayspy.errors import DamagedDataError, InvalidTypeError, InvalidValueError, PathError
+from rayspy.errors import (
+    DamagedDataError,
+    InvalidTypeError,
+    InvalidValueError,
+    MissingPackageError,
+    PathError,
+)
 
 RNG = np.random.default_rng(6)
 STORED = RNG.integers(-3000, 3000, size=(600, 4)).astype("i2")
@@ -109,6 +116,22 @@ def test_nwb_that_does_not_fit(tmp_path):
         file["acquisition/more"] = h5py.ExternalLink("/etc/passwd", "x")
     with pytest.raises(InvalidValueError, match="links to other files"):
         spy.read(path)
+
+
+def test_validation_is_that_of_pynwb(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.nwb")
+    assert set(spy.load_nwb(path, validate=True)) == {"raw", "lfp", "wheel"}
+    with h5py.File(path, "r+") as file:
+        del file["session_description"]
+        del file["acquisition/raw/data"].attrs["unit"]
+    assert set(spy.load_nwb(path)) == {"raw", "lfp", "wheel"}
+    with pytest.raises(DamagedDataError, match=r"x\.nwb.*schema.*session_description"):
+        spy.load_nwb(path, validate=True)
+    with pytest.raises(InvalidTypeError, match="validate"):
+        spy.load_nwb(path, validate="yes")
+    monkeypatch.setitem(sys.modules, "pynwb", None)
+    with pytest.raises(MissingPackageError, match="pip install pynwb"):
+        spy.load_nwb(path, validate=True)
 
 
 def test_hdf5_and_npy(tmp_path):

@@ -36,7 +36,7 @@ def open_fieldtrip(path: Any, include_fields: Any = None) -> Recording:
     ----------
     path : path
         The file. Trials of format 7.3 are read where they are; of older formats, all
-        is loaded.
+        is loaded. Links to other files are not followed: MATLAB writes none.
     include_fields : sequence of str, optional
         Further fields that go into ``.info``.
     """
@@ -87,6 +87,8 @@ def _new_format(path: Path, fields: list[str], notes: Notes) -> list[Stream]:
 def _new_stream(file: Any, name: str, path: Path, fields: list[str], notes: Notes) -> Stream:
     struct = file[name]
     trial, time = struct["trial"], struct["time"]
+    for one in (trial, time):
+        hdf5.check_inside(one, path)
     labels = matlab.texts(file, struct["label"], path)
     source: ArraySource
     if trial.dtype.kind == "O":

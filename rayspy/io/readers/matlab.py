@@ -74,6 +74,7 @@ def texts(file: Any, dataset: Any, path: Path) -> list[str]:
     """Texts of a cell array of char arrays, or of one char array."""
     if dataset.dtype.kind == "O":
         return [text(one) if hasattr(one, "shape") else "" for one in cells(file, dataset, path)]
+    check_inside(dataset, path)
     return [text(dataset)]
 
 
@@ -93,6 +94,7 @@ def plain(file: Any, node: Any, path: Path, depth: int = 0) -> Any:
         return None
     if is_struct(node):
         return {key: plain(file, node[key], path, depth + 1) for key in node}
+    check_inside(node, path)
     kind = node.attrs.get("MATLAB_class", b"")
     if node.dtype.kind == "O":
         return [plain(file, one, path, depth + 1) for one in cells(file, node, path)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rayspy.io.readers.recording import (
     Stream,
     damaged,
     existing,
+    required,
     rounded_rate,
     unique_names,
 )
@@ -62,6 +64,33 @@ def open_nwb(path: Any, spike_samplerate: float | None = None, outside: bool = F
     fastest = max(streams, key=lambda stream: stream.samplerate, default=None)
     spikes = partial(_spikes, full, fastest, spike_samplerate, outside) if units else None
     return Recording(str(full), "NWB", streams, notes, spikes)
+
+
+def check_schema(path: Any) -> None:
+    """Refuse an NWB file in which pynwb finds something that the schema does not allow.
+
+    Raises
+    ------
+    DamagedDataError
+        The message has what pynwb says, the first few of it.
+    MissingPackageError
+        pynwb is not installed.
+    """
+    try:
+        import pynwb
+    except ImportError:
+        raise required("pynwb", "validate=True") from None
+    full = existing(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with pynwb.NWBHDF5IO(str(full), "r", load_namespaces=True) as io:
+                problems = [str(problem) for problem in pynwb.validate(io=io)]
+        except Exception as error:  # pynwb raises whatever comes up in files that do not fit
+            raise damaged(full, f"pynwb cannot validate it: {error}") from error
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise damaged(full, f"it does not follow the schema of NWB: {'; '.join(problems[:3])}{more}")
 
 
 def _streams(file: Any, found: dict[str, Any], path: Path, notes: Notes) -> list[Stream]:
