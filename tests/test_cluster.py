@@ -18,9 +18,10 @@ import psutil
 import pytest
 
 from rayspy import cluster
+from rayspy.cluster import head
 from rayspy.errors import ParallelError
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 
 
 def in_python(code, **environ):
@@ -95,6 +96,19 @@ def test_description(local_ray):
     assert local_ray.dashboard.startswith("http://127.0.0.1:")
     assert pickle.loads(pickle.dumps(local_ray)) == local_ray
     assert cluster.start_local_ray() == cluster.connect_existing() == cluster.describe()
+
+
+def test_nothing_is_waited_for_that_is_not_needed(local_ray):
+    (node,) = ray.nodes()
+    assert {node["MetricsAgentPort"], node["MetricsExportPort"], node["DashboardAgentListenPort"]} == {-1}
+    assert node["RuntimeEnvAgentPort"] in head._PORTS
+    running = " ".join(word for process in cluster.ray_processes() for word in process.cmdline())
+    assert "/monitor.py" in running
+    assert "/log_monitor.py" not in running
+
+
+def test_workers_are_no_nicer_than_this_process(local_ray):
+    assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
 
 
 def test_token_is_private(local_ray):
@@ -322,7 +336,7 @@ def failing(no_ray, monkeypatch):
 
     def attempt(code, seconds=20.0, dashboard=False):
         head = "import json, os, subprocess, sys, time\noptions = json.loads(sys.argv[1])\n" + code
-        monkeypatch.setattr(cluster.start, "_HEAD", (sys.executable, "-S", "-c", head))
+        monkeypatch.setattr(cluster.start, "NODE", (sys.executable, "-S", "-c", head))
         monkeypatch.setattr(cluster.start, "_ATTEMPT_SECONDS", seconds)
         environ = dict(os.environ)
         with pytest.raises(ParallelError) as caught:

@@ -29,6 +29,7 @@ from rayspy.cluster.folders import claim_folder as claim_folder
 from rayspy.cluster.folders import remove_folder as remove_folder
 from rayspy.cluster.start import ATTEMPTS as ATTEMPTS
 from rayspy.cluster.start import MIN_STORE as MIN_STORE
+from rayspy.cluster.start import NODE as NODE
 from rayspy.cluster.start import retry_ray as retry_ray
 from rayspy.cluster.start import start_local_ray as start_local_ray
 from rayspy.cluster.start import store_size as store_size

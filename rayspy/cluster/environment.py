@@ -31,6 +31,9 @@ _NO_METRICS = {
     "DASHBOARD_METRIC_PORT": "65536",
 }
 """Autoscaler and dashboard have no switch for their metrics: no port has that number, they go on without."""
+_ON_BUSY_MACHINES = {"RAY_worker_niceness": "0", "RAY_agent_register_timeout_ms": "120000"}
+"""Ray's workers get as much of a CPU as threads and Dask's workers: it would give them a thirtieth beside
+other work. A call that needs another environment waits for the agent that makes it, longer than 30 s."""
 STARTED_BY_US = "RAYSPY_RAY"
 """Address of a Ray whose nodes were all started by `start_local_ray` or `rayspy.launch`."""
 
@@ -62,7 +65,7 @@ def node_environment(folder: Path) -> dict[str, str]:
     temporary.mkdir(mode=0o700, exist_ok=True)
     return {
         **worker_environment(),
-        **{name: os.environ.get(name, value) for name, value in _NO_METRICS.items()},
+        **{name: os.environ.get(name, value) for name, value in (_NO_METRICS | _ON_BUSY_MACHINES).items()},
         FOLDER: str(folder),
         "TMPDIR": str(temporary),
     }

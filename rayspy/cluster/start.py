@@ -36,7 +36,8 @@ _PAUSES = (1.0, 3.0)
 """Before the second and the third attempt."""
 _LOOK_SECONDS = 0.05
 _PROCESS_LOOK_SECONDS = 0.5
-_HEAD = (sys.executable, "-P", str(Path(__file__).with_name("head.py")))
+NODE = (sys.executable, "-P", str(Path(__file__).with_name("head.py")))
+"""Begins a command line that starts a node of Ray."""
 _DASHBOARD_PATIENCE = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "30"}
 _DASHBOARD_MEMORY = 4 * 2**30
 """The dashboard takes about 1 GB; it is left out where less than this is available."""
@@ -224,7 +225,7 @@ def _start_head(folder: Path, options: dict[str, Any]) -> subprocess.Popen[bytes
     local = _STAY_ON_LOOPBACK if options["_node_ip_address"] == _LOOPBACK else {}
     with (folder / "out").open("wb") as out:
         return subprocess.Popen(
-            [*_HEAD, json.dumps(asked)],
+            [*NODE, json.dumps(asked)],
             env={**os.environ, **_DASHBOARD_PATIENCE, **env.node_environment(folder), **local},
             stdin=subprocess.PIPE,
             stdout=out,
@@ -258,7 +259,7 @@ def _why_gone(local: state.LocalRay, gone: set[str]) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             local.head.wait(_PROCESS_LOOK_SECONDS)
             return _last_words(local.folder)
-    busy = ", as happens where all CPUs are busy: it gives its agents 15 s" if "raylet" in gone else ""
+    busy = ", as happens where all CPUs are busy" if "raylet" in gone else ""
     return f"its {' and '.join(sorted(gone))} ended while it was started{busy}"
 
 

@@ -110,7 +110,7 @@ def ray_command(spec: NodeSpec, folder: Path) -> list[str]:
     if spec.label:
         options["resources"] = json.dumps({spec.label: 1})
     named = [f"--{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "ray.scripts.scripts", "start", *named, "--block", "--disable-usage-stats"]
+    return [*cluster.NODE, "start", *named, "--block", "--disable-usage-stats"]
 
 
 def run_node(spec: NodeSpec, say: Callable[[str], None]) -> int:

@@ -23,7 +23,7 @@ import psutil
 
 LIMIT = 180.0 + 15.0
 """Stated for a start, and a moment for importing and tidying."""
-FAULTS = ["port", *(f"{how} {what}" for what in ("gcs_server", "raylet", "dashboard.py", "log_monitor.py")
+FAULTS = ["port", *(f"{how} {what}" for what in ("gcs_server", "raylet", "dashboard.py", "agent.py")
                     for how in ("kill", "stop", "pause", "kill-first"))]  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def hit(process: psutil.Process, how: str, count: int) -> None:
     elif how in ("stop", "pause"):
         process.suspend()
         if how == "pause":
-            threading.Timer(8.0, process.resume).start()
+            threading.Timer(20.0, process.resume).start()
 
 
 def child(fault: str) -> None:

@@ -55,7 +55,7 @@ def test_the_token_is_on_no_command_line(remote):
     spy.freqanalysis(make(False))
     token = nodes._token()
     lines = command_lines()
-    assert any("scripts" in line and "--address" in line for line in lines)
+    assert any("head.py" in line and "--address" in line for line in lines)
     assert not any(token in line for line in lines)
 
 
