@@ -62,3 +62,74 @@ def test_a_forked_process_leaves_the_parents_ray_alone() -> None:
     by_parent = "touched"
     assert [line.split(":")[0] for line in lines] == ["refused", "parent", by_parent]
     assert "spawn" in lines[0]
+
+
+WITH_RAY = """
+import os, sys, time
+import rayspy as spy
+from rayspy import cluster
+spy.config.dashboard = False
+cluster.start_local_ray(num_cpus=1)
+import ray
+data = spy.white_noise(nTrials=2, nSamples=50, seed=1)
+wanted = spy.freqanalysis(data).data[()]
+kept = ray.put(3)
+child = os.fork()
+if child == 0:
+    assert (spy.freqanalysis(data).data[()] == wanted).all()
+    print("computed", end="", flush=False)
+    sys.exit(3)
+deadline = time.monotonic() + 60
+while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < deadline:
+    time.sleep(0.05)
+if not ended[0]:
+    os.kill(child, 9)
+print("", os.waitstatus_to_exitcode(ended[1]), len(ray.nodes()), ray.get(kept), flush=True)
+assert (spy.freqanalysis(data).data[()] == wanted).all()
+"""
+
+
+def test_a_forked_process_ends_like_any_other_and_the_parents_ray_goes_on() -> None:
+    environment = {**os.environ, "RAYSPY_LOG_LEVEL": "ERROR", "RAYSPY_PROGRESS": "0"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITH_RAY],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        timeout=240,
+    )
+    assert (done.returncode, done.stdout) == (0, "computed 3 1 3\n"), done.stderr
+
+
+WITH_DASK = """
+import os, sys, time
+import distributed
+import rayspy as spy
+from rayspy_compat.client import running_client
+data = spy.white_noise(nTrials=2, nSamples=50, seed=1)
+wanted = spy.freqanalysis(data, parallel=False).data[()]
+client = distributed.Client(n_workers=1, processes=False, dashboard_address=":0")
+assert running_client() is client
+child = os.fork()
+if child == 0:
+    assert (spy.freqanalysis(data).data[()] == wanted).all()
+    print("computed", flush=True)
+    os._exit(3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), client.submit(int).result(60), flush=True)
+client.close()
+"""
+
+
+def test_a_forked_process_leaves_the_parents_dask_client_alone() -> None:
+    environment = {**os.environ, "RAYSPY_LOG_LEVEL": "WARNING", "RAYSPY_PROGRESS": "0"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITH_DASK],
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        timeout=240,
+    )
+    assert (done.returncode, done.stdout) == (0, "computed\n3 0\n"), done.stderr
+    assert "cannot be used from both" in done.stderr

@@ -12,7 +12,7 @@ from typing import Any
 
 from rayspy.config import config
 from rayspy.errors import ParallelError
-from rayspy.progress import message
+from rayspy.progress import message, warn
 
 _LOOK_SECONDS = 0.1
 """How often the scheduler is asked while there is no worker."""
@@ -20,6 +20,12 @@ _LINE_SECONDS = 2
 """How often a line is logged meanwhile."""
 _ANSWER_SECONDS = 15.0
 """How long the scheduler may take to answer."""
+
+
+FORKED = (
+    "the Dask client of the process that this one was forked off cannot be used from both: local threads "
+    "are used instead; start processes with multiprocessing.get_context('spawn'), or make a client in them"
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,17 @@ def running_client() -> Any | None:
     if find is None or _inside_a_task():
         return None
     client = find()
+    if client is not None and _is_of_the_parent(client):
+        warn("check_workers_available", FORKED)
+        return None
     return None if client is None or client.status in ("closed", "closing") else client
+
+
+def _is_of_the_parent(client: Any) -> bool:
+    """Whether the thread that a client's event loop runs in is none of this process, which was forked off."""
+    loop = getattr(getattr(client, "loop", None), "asyncio_loop", None)
+    thread = getattr(loop, "_thread_id", None)
+    return thread is not None and thread not in sys._current_frames()
 
 
 def _inside_a_task() -> bool:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from rayspy.cluster import find
+from rayspy.cluster import find, state
 from rayspy.cluster.environment import refresh_ray_environment
 from rayspy.cluster.tell import ClusterInfo, describe, first_line
 from rayspy.errors import ParallelError
@@ -46,6 +46,7 @@ def connect_existing(address: str | None = None, *, temp_dir: str | None = None)
             f"cannot connect to Ray at '{address}': {first_line(error)}; if that Ray uses tokens, set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from error
+    state.connected()
     info = describe()
     n = len(info.nodes)
     message(

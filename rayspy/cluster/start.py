@@ -201,6 +201,7 @@ def _connect(address: str, folder: Path) -> None:
         ray.init(
             address=address, _temp_dir=_sessions(folder), log_to_driver=False, logging_level=logging.CRITICAL
         )
+    state.connected()
 
 
 @contextlib.contextmanager
