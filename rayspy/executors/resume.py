@@ -82,8 +82,9 @@ class Journal:
         with contextlib.suppress(OSError):
             root = scratch.scratch_root()
             scratch.rescue_from_dead(root)
-            if leftovers.any_left(root / leftovers.RESUME):
-                self.key = key_of(self.sink.plan)
+            plan = self.sink.plan
+            if leftovers.any_left(root / leftovers.RESUME, plan.name, plan.n_blocks):
+                self.key = key_of(plan)
                 target = PartsTarget(str(scratch.new_name()) + ".wip")
                 if self.key and leftovers.claim(root / leftovers.RESUME, self.key, Path(target.folder)):
                     return target

@@ -70,10 +70,11 @@ def _n_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*.arrow"))
 
 
-def any_left(resume: Path) -> bool:
-    """Whether there is anything to go on with."""
+def any_left(resume: Path, name: str, n_blocks: int) -> bool:
+    """Whether there may be something that a call of this name goes on with; its key takes longer to find."""
     try:
-        return next(resume.iterdir(), None) is not None
+        marks = (read_mark(folder) for folder in resume.iterdir())
+        return any(left is None or (left.name, left.n_blocks) == (name, n_blocks) for left in marks)
     except OSError:
         return False
 

@@ -129,6 +129,17 @@ def test_anything_changed_starts_afresh(way, calls):
     assert len(leftovers()) == 1
 
 
+def test_what_other_calls_left_costs_no_key(calls, monkeypatch):
+    """Which takes as long as reading all data."""
+    with pytest.raises(KeyboardInterrupt):
+        run("disk", calls)
+    go_on(calls)
+    monkeypatch.setattr("rayspy.executors.resume.key_of", lambda plan: pytest.fail("a key was made"))
+    with spy.config.using(resume_after=1000):
+        spy.freqanalysis(data_of(), parallel=False)
+    assert len(leftovers()) == 1
+
+
 def test_an_error_of_a_block_leaves_nothing(calls):
     for way in WAYS:
         with pytest.raises(ZeroDivisionError):

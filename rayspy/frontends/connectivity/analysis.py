@@ -100,7 +100,9 @@ def connectivityanalysis(
         'mtmfft', or complex spectra ``freqanalysis(output="fourier", keeptapers=True)``,
         also resolved in time.
     method : str or list of str
-        What to compute; a list gives a dictionary of results. See Notes.
+        What to compute; a list gives a dictionary of results from one read. See Notes.
+        Measures of cross spectra alone (coh, csd, granger ...) may differ in the seventh
+        digit beside others, since their sums are made faster.
     keeptrials : bool
         'csd' and 'corr': results of single trials. All others are measures over trials.
     output : str
@@ -396,6 +398,7 @@ def _measured(
     apart, omit = settings["observations"] == "tapers", settings["nan"] == "omit"
     sums = PairSums(estimators, n_channels, apart, keeps_sums=jackknife, omit=omit)
     method = for_pairs(spectra.method, n_channels, len(sums.pairs))
+    sums = replace(sums, group=getattr(method, "group", 1))
     plan = make_plan(_NAME, method, data.source, spec, index, sums)
     results = objects_of((yield plan), data)
     n: Any = sums.n_observations(plan.output)

@@ -57,9 +57,33 @@ class Pairs:
         order = np.argsort(keys)
         return n, keys[order], order
 
+    @cached_property
+    def squares(self) -> tuple[Array, Array]:
+        """Pairs two by two, as `add_products` takes them, in the order of pairs."""
+        return _squares(self.first, self.second)
+
     def diagonal(self, i: Array) -> Array:
         """Where channels are paired with themselves."""
         return self.find(i, i)[0]
+
+
+_WORTH_FOUR = 3
+"""Four products at once take about as long as two."""
+
+
+def _squares(first: Array, second: Array) -> tuple[Array, Array]:
+    """Pairs as squares (square, 4) of channels i, i2, j, j2, and where their pairs are."""
+    n = int(max(first.max(), second.max())) // 2 + 1
+    keys, at, members = np.unique((first // 2) * n + second // 2, return_index=True, return_inverse=True)
+    channels = np.column_stack([2 * (keys // n), 2 * (keys // n) + 1, 2 * (keys % n), 2 * (keys % n) + 1])
+    places = np.full((len(keys), 4), -1)
+    places[members, 2 * (first % 2) + second % 2] = np.arange(len(first))
+    whole = (places >= 0).sum(axis=1) >= _WORTH_FOUR
+    single = np.flatnonzero(~whole[members])
+    alone = np.column_stack([single, np.full((len(single), 3), -1)])
+    channels = np.concatenate([channels[whole], np.column_stack([first, first, second, second])[single]])
+    order = np.argsort(np.concatenate([at[whole], single]), kind="stable")
+    return channels[order], np.concatenate([places[whole], alone])[order]
 
 
 def tiled(i: Array, j: Array, tile: int = 8) -> Pairs:
@@ -86,7 +110,7 @@ def empty_sums(names: tuple[str, ...], n_pairs: int, n_bins: int) -> Sums:
 _NOTHING = {name: np.zeros((0, 1), dtype) for name, dtype in DTYPES.items()}
 
 
-def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False) -> None:
+def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False, group: int = 1) -> None:
     """Add observations to sums, in place.
 
     Parameters
@@ -99,13 +123,31 @@ def add(sums: Sums, z: Array, pairs: Pairs, apart: bool = False) -> None:
         Of which pairs.
     apart : bool
         Every taper of every trial is an observation.
+    group : int
+        Where cross spectra alone are wanted, those of so many trials are summed in
+        single precision first. Bits do not depend on how many trials come at a time, if
+        these are multiples of it.
     """
-    from rayspy.kernels.loops.pairs import add_pairs
+    from rayspy.kernels.loops.pairs import add_pairs, add_products
 
-    spectra, units = separated(z, apart)
-    wanted = [sums.get(name, _NOTHING[name]) for name in DTYPES]
-    n_bins = z.shape[1] * z.shape[3]
-    add_pairs(spectra, pairs.first, pairs.second, units, 1.0 / spectra.shape[3], n_bins, *wanted)
+    spectra, units = separated(z)
+    if apart:
+        spectra, group = _apart(spectra), group * z.shape[2] if group > 1 else 1
+    args = units, 1.0 / spectra.shape[3], z.shape[1] * z.shape[3]
+    if set(sums) & set(DTYPES) == {"cross"}:
+        squares, places = pairs.squares
+        add_products(spectra, squares, places, *args, group, sums["cross"])
+    else:
+        wanted = [sums.get(name, _NOTHING[name]) for name in DTYPES]
+        add_pairs(spectra, pairs.first, pairs.second, *args, *wanted)
+
+
+def group_of(n_tapers: int, at_once: int) -> int:
+    """Power of two of trials, at most `at_once`, whose cross spectra are summed in single precision."""
+    from rayspy.kernels.loops.pairs import BINS, OBSERVATIONS, TILE, TILE_BYTES
+
+    fit = TILE_BYTES // (2 * TILE * n_tapers * 8 * BINS)
+    return 1 << (max(1, min(OBSERVATIONS, fit, at_once)).bit_length() - 1)
 
 
 ALONE = ("first alone", "second alone")
@@ -151,7 +193,7 @@ _SKIPPED, _SEEN = 8, 256
 """To see how large a channel is, one of so many rows is enough; at least so many are looked at."""
 
 
-def separated(z: Array, apart: bool = False) -> tuple[Array, Array]:
+def separated(z: Array) -> tuple[Array, Array]:
     """Spectra in the order of the loops (run, channel, observation, taper, 2, bin), and units of channels.
 
     Channels are scaled by powers of two so that products of four numbers can be
@@ -165,7 +207,13 @@ def separated(z: Array, apart: bool = False) -> tuple[Array, Array]:
     width = -(-n_times * n_freq // (n_runs * WHOLE)) * WHOLE
     out = np.empty((n_runs, n_channels, n, n_tapers, 2, width), np.float32)
     separate(z, (1.0 / units).astype(z.real.dtype), out)
-    return out.reshape(n_runs, n_channels, n * n_tapers, 1, 2, width) if apart else out, units
+    return out, units
+
+
+def _apart(spectra: Array) -> Array:
+    """Every taper as an observation."""
+    n_runs, n_channels, n, n_tapers, parts, width = spectra.shape
+    return spectra.reshape(n_runs, n_channels, n * n_tapers, 1, parts, width)
 
 
 def _units(rows: Array) -> Array:
@@ -208,7 +256,8 @@ def leave_out_coherence(
     """
     from rayspy.kernels.loops.pairs import leave_out, own_power
 
-    spectra, units = separated(z, apart)
+    spectra, units = separated(z)
+    spectra = _apart(spectra) if apart else spectra
     weight = 1.0 / spectra.shape[3]
     rest = np.empty((spectra.shape[1], spectra.shape[2], cross.shape[1]))
     own_power(spectra, rest)

@@ -4,8 +4,8 @@ Spectra are laid out (run of bins, channel, observation, taper, part, bin), so t
 bins lie side by side and a run of them is found without a computation; the parts
 are the real and the imaginary one. Pairs come in the order of tiles of channels,
 so that the spectra of a tile stay in the processor's cache. Products are single
-precision, sums double; every observation is added to the sums by itself, so that
-their bits do not depend on how many come at a time.
+precision, sums double; where products are all that is wanted, their sums over a group
+of trials are single precision.
 """
 
 from __future__ import annotations
@@ -110,6 +110,114 @@ def _products(x: Array, y: Array, u: Array, v: Array) -> None:
 
 
 @compiled
+def _four_products(x: Array, x2: Array, y: Array, y2: Array, sums: Array) -> None:
+    """Like `_products`, to the last bit, of two channels with two channels, since fetching takes longest.
+
+    Sums (8, bin) are those of x with y, x with y2, x2 with y, x2 with y2, real and imaginary parts.
+    """
+    w = sums.shape[1]
+    for f in range(w):
+        a, b, c, d = x[0, 0, f], x[0, 1, f], x2[0, 0, f], x2[0, 1, f]
+        p, q, r, s = y[0, 0, f], y[0, 1, f], y2[0, 0, f], y2[0, 1, f]
+        sums[0, f], sums[1, f] = a * p + b * q, b * p - a * q
+        sums[2, f], sums[3, f] = a * r + b * s, b * r - a * s
+        sums[4, f], sums[5, f] = c * p + d * q, d * p - c * q
+        sums[6, f], sums[7, f] = c * r + d * s, d * r - c * s
+    for k in range(1, len(x)):
+        for f in range(w):
+            a, b, c, d = x[k, 0, f], x[k, 1, f], x2[k, 0, f], x2[k, 1, f]
+            p, q, r, s = y[k, 0, f], y[k, 1, f], y2[k, 0, f], y2[k, 1, f]
+            sums[0, f] += a * p + b * q
+            sums[1, f] += b * p - a * q
+            sums[2, f] += a * r + b * s
+            sums[3, f] += b * r - a * s
+            sums[4, f] += c * p + d * q
+            sums[5, f] += d * p - c * q
+            sums[6, f] += c * r + d * s
+            sums[7, f] += d * r - c * s
+
+
+@compiled
+def add_products(
+    z: Array,
+    squares: Array,
+    places: Array,
+    units: Array,
+    weight: float,
+    n_bins: int,
+    group: int,
+    cross: Array,
+) -> None:
+    """Add cross spectra of observations, which are means over tapers of X_i conj(X_j), to sums of pairs.
+
+    Parameters
+    ----------
+    z : ndarray of float32, shape (run, channel, observation, taper, 2, bin)
+        Scaled spectra.
+    squares : ndarray of int, shape (square, 4)
+        Channels i, i2, j, j2: two by two, or i = i2 and j = j2.
+    places : ndarray of int, shape (square, 4)
+        Pair of i and j, i and j2, i2 and j, i2 and j2; -1: not wanted.
+    units : ndarray of double, shape (channel,)
+        What one scaled unit of each channel is.
+    weight : float
+        One over the number of tapers.
+    n_bins : int
+        Number of bins.
+    group : int
+        So many observations are summed in single precision.
+    cross : ndarray of complex128, shape (pair, bin)
+        The sums.
+    """
+    n, width, n_tapers = z.shape[2], z.shape[5], z.shape[3]
+    some, sums = np.empty((8, width), np.float32), np.empty((8, width))
+    fit = TILE_BYTES // (2 * TILE * n_tapers * 8 * width)
+    together = max(1, min(OBSERVATIONS, fit) // group) * group
+    for run in range(len(z)):
+        low = run * width
+        high = min(low + width, n_bins)
+        for begin in range(0, n, together):
+            end = min(begin + together, n)
+            for square in range(len(squares)):
+                i, i2, j, j2 = squares[square]
+                single = i == i2 and j == j2
+                for k in range(4):
+                    if places[square, k] >= 0:
+                        _fetch(cross[places[square, k], low:high], sums[2 * k], sums[2 * k + 1])
+                for t in range(begin, end, group):
+                    stop = min(t + group, end)
+                    shape = ((stop - t) * n_tapers, 2, width)
+                    x, y = z[run, i, t:stop].reshape(shape), z[run, j, t:stop].reshape(shape)
+                    if single:
+                        _products(x, y, some[0], some[1])
+                    else:
+                        x2, y2 = z[run, i2, t:stop].reshape(shape), z[run, j2, t:stop].reshape(shape)
+                        _four_products(x, x2, y, y2, some)
+                    for k in range(1 if single else 4):
+                        unit = weight * (units[i if k < 2 else i2] * units[j2 if k % 2 else j])
+                        for f in range(width):
+                            sums[2 * k, f] += some[2 * k, f] * unit
+                            sums[2 * k + 1, f] += some[2 * k + 1, f] * unit
+                for k in range(4):
+                    if places[square, k] >= 0:
+                        _store(sums[2 * k], sums[2 * k + 1], cross[places[square, k], low:high])
+
+
+@compiled
+def _fetch(row: Array, re: Array, im: Array) -> None:
+    """Separate real and imaginary parts."""
+    for f in range(len(row)):
+        re[f], im[f] = row[f].real, row[f].imag
+
+
+@compiled
+def _store(re: Array, im: Array, row: Array) -> None:
+    """Put real and imaginary parts together."""
+    for f in range(len(row)):
+        row[f] = complex(re[f], im[f])
+
+
+@compiled
 def add_pairs(
     z: Array,
     first: Array,
@@ -125,20 +233,15 @@ def add_pairs(
 ) -> None:
     """Add what observations contribute to the sums of pairs.
 
-    The cross spectrum of an observation is the mean over its tapers of X_i conj(X_j).
+    Every observation is added by itself, so that bits do not depend on how many come
+    at a time, and what is small beside the spectra keeps its digits.
 
     Parameters
     ----------
-    z : ndarray of float32, shape (run, channel, observation, taper, 2, bin)
-        Scaled spectra.
+    z, units, weight, n_bins
+        As in `add_products`.
     first, second : ndarray of int, shape (pair,)
         Channels i and j of each pair.
-    units : ndarray of double, shape (channel,)
-        What one scaled unit of each channel is.
-    weight : float
-        One over the number of tapers.
-    n_bins : int
-        Number of bins.
     cross, phase : ndarray of complex128, shape (pair, bin)
         Sums of the cross spectra, and of those divided by their magnitude.
     absolute, square : ndarray of double, shape (pair, bin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from rayspy.kernels.connectivity.sums import group_of
 from rayspy.methods.base import Work
 from rayspy.methods.spectral.mtmfft import Mtmfft
 
@@ -36,8 +37,18 @@ class PairSpectra(Mtmfft):
     @property
     def lanes(self) -> int:
         """Lines of a few trials."""
+        return self.n_channels * self._at_once
+
+    @property
+    def _at_once(self) -> int:
+        """Power of two of trials."""
         size = self.taper.n_tapers * len(self.freq) * self.n_channels * 8
-        return self.n_channels * max(1, min(_TOGETHER, _BYTES // size))
+        return 1 << (max(1, min(_TOGETHER, _BYTES // size)).bit_length() - 1)
+
+    @property
+    def group(self) -> int:
+        """Trials whose products are summed together."""
+        return group_of(self.taper.n_tapers, self._at_once)
 
     def work(self, length: int, itemsize: int) -> Work:
         """Pairs weigh, compared to a transform."""

@@ -41,6 +41,8 @@ class PairSums(Reduction):
     omit : bool
         Pairs are without the trials in which one of their channels has NaN; how many they have is a
         result, too.
+    group : int
+        Trials that come at a time are multiples of this number, or the last ones.
     """
 
     name: ClassVar[str] = "pairs"
@@ -50,6 +52,7 @@ class PairSums(Reduction):
     apart: bool = False
     keeps_sums: bool = False
     omit: bool = False
+    group: int = 1
 
     @property
     def omits(self) -> bool:
@@ -123,8 +126,8 @@ class PairSums(Reduction):
             kernels.add_present(state, z[low:high], self.pairs, present[low], self.apart)
 
     def add(self, state: State, results: Array, trials: range) -> None:
-        """Add trials one by one."""
-        kernels.add(state, _with_tapers(results), self.pairs, self.apart)
+        """Add a few trials."""
+        kernels.add(state, _with_tapers(results), self.pairs, self.apart, self.group)
 
     def merge(self, state: State, later: State) -> None:
         """Add."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rayspy.kernels.connectivity import measures
-from rayspy.kernels.connectivity.sums import DTYPES, add, all_pairs, empty_sums, tiled, trial_sums
+from rayspy.kernels.connectivity.sums import DTYPES, add, all_pairs, empty_sums, group_of, tiled, trial_sums
 
 NAMES = tuple(DTYPES)
 N_TRIALS, N_CHANNELS, RATE, LENGTH = 24, 4, 256.0, 128
@@ -58,17 +58,46 @@ def test_bits_do_not_depend_on_how_many_come_at_a_time(cuts: list[int]) -> None:
         np.testing.assert_array_equal(parts[name], whole[name])
 
 
-def test_bits_do_not_depend_on_which_pairs_and_bins_are_wanted() -> None:
-    z = spectra()
-    whole, pairs = summed(z), all_pairs(10)
+@pytest.mark.parametrize("cuts", [[4, 8], [8]])
+def test_bits_of_groups_do_not_depend_on_how_many_groups_come_at_a_time(cuts: list[int]) -> None:
+    z, pairs = spectra(n=11), all_pairs(10)
+    whole, parts, single = (empty_sums(("cross",), 55, 300) for _ in range(3))
+    add(whole, z, pairs, group=4)
+    for part in np.split(z, cuts):
+        add(parts, part, pairs, group=4)
+    add(single, z, pairs)
+    np.testing.assert_array_equal(parts["cross"], whole["cross"])
+    assert (whole["cross"] != single["cross"]).any()
+    scale = np.abs(single["cross"]).max(axis=0)
+    assert (np.abs(whole["cross"] - single["cross"]) < 1e-6 * scale).all()
+
+
+@pytest.mark.parametrize(
+    ("n_tapers", "at_once", "wanted"), [(1, 16, 16), (3, 16, 16), (7, 16, 4), (99, 16, 1), (1, 4, 4)]
+)
+def test_groups_are_powers_of_two_that_fit(n_tapers: int, at_once: int, wanted: int) -> None:
+    assert group_of(n_tapers, at_once) == wanted
+
+
+def test_products_alone_have_the_bits_that_they_have_beside_others() -> None:
+    z = spectra(n=7)
+    np.testing.assert_array_equal(summed(z, names=("cross",))["cross"], summed(z)["cross"])
+
+
+@pytest.mark.parametrize(("names", "group"), [(NAMES, 1), (("cross",), 1), (("cross",), 4)])
+def test_bits_do_not_depend_on_which_pairs_and_bins_are_wanted(names: Any, group: int) -> None:
+    z, pairs = spectra(), all_pairs(10)
+    whole = empty_sums(names, 55, 300)
+    add(whole, z, pairs, group=group)
     few = tiled([7, 1, 2], [3, 9, 2])
     assert sorted(zip(few.first.tolist(), few.second.tolist(), strict=True)) == sorted(
         [(3, 7), (1, 9), *((k, k) for k in (1, 2, 3, 7, 9))]
     )
-    got = summed(z[:, :, :, 20:90], few)
+    got = empty_sums(names, len(few), 140)
+    add(got, z[:, :, :, 20:90], few, group=group)
     places, mirrored = pairs.find(few.first, few.second)
     assert not mirrored.any()
-    for name in NAMES:
+    for name in names:
         wanted = whole[name].reshape(55, 2, 150)[places][:, :, 20:90].reshape(len(few), -1)
         np.testing.assert_array_equal(got[name], wanted)
 
