@@ -24,6 +24,8 @@ _TELL_BYTES = 16 * 2**20
 """unless they have so many bytes to read and write."""
 _BAR_DELAY = 0.5
 """Runs shorter than this, in seconds, show no bar."""
+_SILENCE = 1.5
+"""A call that has shown nothing for so many seconds says that it is at work."""
 IMPORTANT = 25
 """Syncopy's level between INFO and WARNING."""
 
@@ -95,6 +97,8 @@ def _in_file(stream: Any) -> bool:
 
 def message(function: str, text: str, level: int = logging.INFO) -> None:
     """Log ``rayspy <function> LEVEL: text``."""
+    if logger().isEnabledFor(level):
+        _shows()
     logger().log(level, "rayspy <%s> %s: %s", function, logging.getLevelName(level), text)
 
 
@@ -244,16 +248,90 @@ def _columns() -> int | None:
 @contextmanager
 def _counting(text: str) -> Iterator[None]:
     """One line in the terminal, taken away at the end; messages go above it."""
-    from tqdm import tqdm
+    _shows()
+    began, bar = time.monotonic(), _line(text)
 
-    began = time.monotonic()
-    bar = tqdm(bar_format="{desc}", desc=text, file=sys.stderr, leave=False, ncols=_columns())
-    ticker = _Ticker(lambda: bar.set_description_str(f"{text} {time.monotonic() - began:.0f} s"), 1.0, 1.0)
+    def tick() -> None:
+        _shows()
+        bar.set_description_str(f"{text} {time.monotonic() - began:.0f} s")
+
+    ticker = _Ticker(tick, 1.0, 1.0)
     try:
         yield
     finally:
         ticker.stop()
         bar.close()
+
+
+def _line(text: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(bar_format="{desc}", desc=text, file=sys.stderr, leave=False, ncols=_columns())
+
+
+# --- when there is nothing else to say ---------------------------------------------------------------------
+
+_shown = 0.0
+"""When something was shown."""
+
+
+@contextmanager
+def at_work(function: str) -> Iterator[None]:
+    """Show a line in the terminal that counts the seconds of a ``with`` block when nothing else is shown.
+
+    That is so e.g. while libraries are imported.
+    """
+    global _life
+    if _life is not None or not _on_screen() or not logger().isEnabledFor(logging.INFO):
+        yield
+        return
+    life = _life = _Life(function)
+    ticker = _Ticker(life.look, _SILENCE, _SILENCE / 3)
+    try:
+        yield
+    finally:
+        ticker.stop()
+        _life = None
+        life.hide()
+
+
+class _Life:
+    """The line that a call shows when nothing else is shown."""
+
+    def __init__(self, function: str) -> None:
+        self._text = f"rayspy <{function}>: working .."
+        self._began = time.monotonic()
+        self._lock = threading.RLock()
+        self._line: Any = None
+
+    def look(self) -> None:
+        """Show it, if it is time."""
+        now = time.monotonic()
+        with self._lock:
+            if now - max(_shown, self._began) < _SILENCE:
+                return
+            if self._line is None:
+                self._line = _line(self._text)
+            self._line.set_description_str(f"{self._text} {now - self._began:.0f} s")
+
+    def hide(self) -> None:
+        """Take it away for something else."""
+        with self._lock:
+            line, self._line = self._line, None
+            if line is not None:
+                line.close()
+
+
+_life: _Life | None = None
+
+
+def _shows() -> None:
+    """Something else is about to be shown."""
+    global _shown
+    _shown = time.monotonic()
+    life = _life
+    if life is not None:
+        life.hide()
 
 
 # --- progress ----------------------------------------------------------------------------------------------
@@ -326,6 +404,7 @@ class Progress:
             message(self.function, self.line())
 
     def _update_bar(self) -> None:
+        _shows()
         if self._bar is None:
             self._bar = _bar_class()(
                 total=self.n_blocks,

@@ -43,13 +43,11 @@ def test_lines_in_a_log_file():
     assert all(re.fullmatch(pattern, line) for line in lines[1:-1])
 
 
-@pytest.mark.parametrize("columns", [120, 0])
-def test_a_bar_in_a_terminal(columns):
+def on_terminal(code, columns=120):
+    """What a program shows on a pseudo-terminal."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=follower, stderr=follower, stdin=follower
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=follower, stderr=follower, stdin=follower)
     os.close(follower)
     shown = b""
     while True:
@@ -62,12 +60,55 @@ def test_a_bar_in_a_terminal(columns):
         shown += chunk
     os.close(leader)
     assert process.wait(60) == 0
-    text = shown.decode()
+    return shown.decode()
+
+
+@pytest.mark.parametrize("columns", [120, 0])
+def test_a_bar_in_a_terminal(columns):
+    text = on_terminal(PROGRAM, columns)
     assert "rayspy <freqanalysis>:" in text
     assert re.search(r"\d+/10 blocks", text)
     assert " 0/10 blocks" in text
     assert "MB/s" in text
     assert text.count("in between") == 1
+
+
+SILENT = """
+import time
+from rayspy import progress
+from rayspy.frontends.call import frontend_without_cfg
+
+progress._SILENCE = 0.2
+end = time.monotonic() + 20
+
+def wait():
+    while progress._life is not None and progress._life._line is None and time.monotonic() < end:
+        time.sleep(0.01)
+
+@frontend_without_cfg
+def slow():
+    wait()
+    progress.message("slow", "it begins")
+    wait()
+    time.sleep(0.3)
+    raise KeyError
+
+try:
+    slow()
+except KeyError:
+    print("over", flush=True)
+"""
+
+
+def test_a_call_is_never_silent_for_long():
+    before, after = on_terminal(SILENT).split("rayspy <slow> INFO: it begins")
+    assert "rayspy <slow>: working .." in before
+    assert "rayspy <slow>: working .." in after
+    assert re.search(r" {20}\r\s*over", after)  # the line is gone
+    done = subprocess.run(
+        [sys.executable, "-c", SILENT], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr == "rayspy <slow> INFO: it begins\n"
 
 
 @pytest.mark.parametrize(("n_bytes", "level"), [(2, "DEBUG"), (2**24, "INFO")])

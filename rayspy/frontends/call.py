@@ -20,6 +20,7 @@ from rayspy.executors.driver import run_results, where
 from rayspy.frontends.calling import Arguments, arguments_of_many, arguments_of_one, cut_short, recorded
 from rayspy.frontends.missing import NanTrials
 from rayspy.planning.plan import Plan
+from rayspy.progress import at_work
 from rayspy.storage.sources import ArraySource
 
 P = ParamSpec("P")
@@ -228,8 +229,9 @@ def _frontend(function: Callable[P, Call[R]], arguments: Arguments) -> Callable[
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            call, given = planned(args, kwargs)
-            return run(call, _settings_in(given, signature), given.get("parallel"))
+            with at_work(function.__name__):
+                call, given = planned(args, kwargs)
+                return run(call, _settings_in(given, signature), given.get("parallel"))
         except KeyboardInterrupt as error:
             __tracebackhide__ = True  # IPython heeds that
             raise cut_short(function.__name__, error) from None

@@ -1,5 +1,6 @@
-"""The manual's script beside busy loops: ``python -m tests.chaos.manual [typed|file|alias|log ...]``.
+"""The manual's scripts beside busy loops: ``python -m tests.chaos.manual [typed|file|alias ...]``.
 
+With ``slurm-`` before the way it is the script for SLURM, on a SLURM of three hosts (as root).
 Run on a pseudo-terminal; prints how long nothing was shown between the first and the
 last line of ours, and whether the numbers are those of one local thread.
 """
@@ -19,7 +20,10 @@ import termios
 import time
 from pathlib import Path
 
+from tests.slurm import hosts
+
 SIZE = os.environ.get("RAYSPY_MANUAL", "nTrials=5_000, nChannels=32")
+SIZE_ON_SLURM = os.environ.get("RAYSPY_MANUAL", "nTrials=500, nSamples=10_000, nChannels=10")
 SCRIPT = f"""
 import dask.distributed as dd
 
@@ -37,10 +41,31 @@ data = spy.synthdata.white_noise({SIZE})
 # compute the power spectra
 spec = spy.freqanalysis(data)
 """
+ON_SLURM = f"""
+import dask.distributed as dd
+import dask_jobqueue as dj
+
+slurm_wdir = "{{wdir}}"
+n_jobs = 3
+reqMem = 2
+queue = 'debug'
+
+cluster = dj.SLURMCluster(cores=1, memory=f'{{{{reqMem}}}} GB', processes=1,
+                          local_directory=slurm_wdir, queue=queue)
+cluster.scale(n_jobs)
+client = dd.Client(cluster)
+
+import syncopy as spy
+
+data = spy.synthdata.white_noise({SIZE_ON_SLURM})
+
+# band pass filtering between 20Hz and 40Hz
+spec = spy.preprocessing(data, freq=[20, 40], filter_type='bp')
+"""
 CHECK = """
 print("CLO" + "SING")
 client.close(); cluster.close()
-alone = spy.freqanalysis(data, parallel=False)
+alone = spy.{call}, parallel=False)
 print("SAME", all((a == b).all() for a, b in zip(spec.trials, alone.trials)))
 """
 
@@ -55,23 +80,23 @@ def guarded(script: str) -> str:
 def command(way: str, folder: Path) -> tuple[list[str], str]:
     """Command line, and what is typed."""
     script = folder / "manual.py"
-    if way == "typed":
-        return [sys.executable, "-i", "-c", "import rayspy_compat; rayspy_compat.install_as_syncopy()"], (
-            SCRIPT + CHECK + "exit()\n"
-        )
-    script.write_text(guarded(SCRIPT + CHECK) if way == "file" else SCRIPT + CHECK)
-    return (
-        [sys.executable, str(script)]
-        if way == "file"
-        else [sys.executable, "-m", "rayspy_compat", str(script)]
-    ), ""
+    text = ON_SLURM.format(wdir=folder) if way.startswith("slurm-") else SCRIPT
+    text += CHECK.format(call=text.splitlines()[-1].removeprefix("spec = spy.").removesuffix(")"))
+    if way.endswith("typed"):
+        alias = "import rayspy_compat; rayspy_compat.install_as_syncopy()"
+        return [sys.executable, "-i", "-c", alias], text + "exit()\n"
+    if way == "slurm-file":  # its workers are jobs, which do not import the script
+        text = text.replace("import syncopy as spy", "import rayspy as spy")
+    script.write_text(guarded(text) if way == "file" else text)
+    plain = [sys.executable, str(script)]
+    return plain if way.endswith("file") else [sys.executable, "-m", "rayspy_compat", str(script)], ""
 
 
 def watch(leader: int, process: subprocess.Popen[bytes], typed: str) -> tuple[str, float, str]:
     """What was shown, the longest silence after our first line and before our last one, and where it was."""
     shown, last, worst, where = "", time.monotonic(), 0.0, ""
     ours = False
-    todo = [line for line in typed.splitlines() if line.strip()]
+    todo = typed.splitlines()
     while True:
         ready = select.select([leader], [], [], 0.1)[0]
         now = time.monotonic()
@@ -84,7 +109,7 @@ def watch(leader: int, process: subprocess.Popen[bytes], typed: str) -> tuple[st
                 worst, where = now - last, shown[-100:] + " >>> " + chunk[:60]
             ours = "rayspy <" in shown[-3000:] + chunk and "CLOSING" not in shown + chunk
             shown, last = shown + chunk, now
-        if todo and shown.endswith(">>> "):
+        if todo and shown.endswith((">>> ", "... ")):
             os.write(leader, (todo.pop(0) + "\n").encode())
             shown += " "
         if process.poll() is not None and not ready:
@@ -93,8 +118,11 @@ def watch(leader: int, process: subprocess.Popen[bytes], typed: str) -> tuple[st
 
 
 def once(way: str) -> bool:
-    """Run the script in one way."""
-    with tempfile.TemporaryDirectory(prefix="m", dir="/tmp") as name:
+    """Run a script in one way."""
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="m", dir="/tmp"))
+        if way.startswith("slurm-"):
+            stack.enter_context(hosts.started())
         words, typed = command(way, Path(name))
         leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
