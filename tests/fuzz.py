@@ -1,7 +1,7 @@
 """Files that were forged or damaged: whatever is read must end in an error of ours, or in what was written.
 
 A case is a seed: it picks a target, damages its files and uses them. ``python -m tests.fuzz 20000`` runs so
-many cases, ``python -m tests.fuzz 1 --first SEED`` one of them.
+many cases, ``python -m tests.fuzz 1 --first SEED`` one of them; seeds of a test are those of its targets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import random
+import resource
 import shutil
 import sys
 import tempfile
@@ -26,9 +27,12 @@ import numpy as np
 
 import rayspy as spy
 from rayspy.errors import RayspyError
+from tests import fuzz_recordings as recordings
 
 MOST_BYTES = 200 * 2**20
 """Memory that a case may take."""
+MOST_ADDRESSES = 2**33
+"""Memory that a campaign may ask for, with what libraries reserve: what asks for more than all is seen."""
 ODD: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2**31, 2**62, 2**64, 10**400, 1.5, float("nan"), float("inf"), "", "x",
     "../outside/secret", "/etc/passwd", "..", "a\0b", "O", "V8", "<f8", "x" * 5000, [], {}, [[]], [1, [2]],
@@ -207,26 +211,32 @@ TARGETS: dict[str, Target] = {
 }
 
 
+def _recording(name: str) -> Target:
+    options = recordings.OPTIONS.get(name, {})
+    return Target(recordings.WRITERS[name], lambda path: recordings.used(spy.read(path, **options)))
+
+
+RECORDINGS = {name: _recording(name) for name in recordings.WRITERS}
+
+
 # -- cases --------------------------------------------------------------------------------------------------
 
 
 @cache
-def _templates() -> dict[str, dict[str, bytes]]:
-    """Files of every target by name, and the name of what is read."""
-    found = {}
-    for name, target in TARGETS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            path = target.make(Path(folder))
-            files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-            found[name] = {str(p.relative_to(folder)): p.read_bytes() for p in files}
-    return found
+def _template(name: str) -> tuple[str, dict[str, bytes]]:
+    """What of a target is read, and its files by name."""
+    target = TARGETS.get(name) or RECORDINGS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = target.make(Path(folder))
+        files = sorted(p for p in Path(folder).rglob("*") if p.is_file())
+        return str(path.relative_to(folder)), {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
-def run(seed: int, folder: Path) -> str:
+def run(seed: int, folder: Path, targets: dict[str, Target]) -> str:
     """Run one case; returns what is wrong, or ''."""
     rng = random.Random(seed)
-    name = rng.choice(sorted(TARGETS))
-    target, files = TARGETS[name], dict(_templates()[name])
+    name = rng.choice(sorted(targets))
+    target, (read, files) = targets[name], _template(name)
     shutil.rmtree(folder, ignore_errors=True)
     for file, content in files.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -234,8 +244,13 @@ def run(seed: int, folder: Path) -> str:
     outside = folder.parent / "outside"
     outside.mkdir(exist_ok=True)
     (outside / "secret").write_bytes(b"secret" * 100)
-    path = folder / Path(next(iter(files))).parts[0]
-    is_sealed = _damage(path, rng)
+    path, others = folder / read, recordings.outside_of(folder)
+    if name in RECORDINGS:
+        recordings.damage([folder / file for file in files], rng, mangled)
+        is_sealed = True
+    else:
+        is_sealed = _damage(path, rng)
+    recordings.untouched(others)
     before = _peak_from_here()
     try:
         with warnings.catch_warnings():
@@ -246,7 +261,9 @@ def run(seed: int, folder: Path) -> str:
     except RayspyError:
         pass
     except Exception:
-        return f"{name}: {traceback.format_exc(limit=-3)}"
+        return f"{name}: {traceback.format_exc(limit=-8)}"
+    if name in RECORDINGS and (found := recordings.touched(others)):
+        return f"{name}: {', '.join(found)} outside was read"
     grown = _peak() - before
     return f"{name}: {grown / 2**20:.0f} MB" if grown > MOST_BYTES else ""
 
@@ -295,11 +312,12 @@ def _peak() -> int:
     return _status("VmHWM")
 
 
-def faults(seeds: range, folder: Path) -> Iterator[str]:
+def faults(seeds: range, folder: Path, targets: dict[str, Target]) -> Iterator[str]:
     """Run cases and yield what is wrong with any of them."""
-    _templates()
+    for name in targets:
+        _template(name)
     for seed in seeds:
-        wrong = run(seed, folder / "case")
+        wrong = run(seed, folder / "case", targets)
         if wrong:
             yield f"case {seed}: {wrong}"
 
@@ -308,11 +326,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("n", type=int, help="number of cases")
     parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--only", default="", help="targets whose names begin so")
     asked = parser.parse_args()
+    every = {**TARGETS, **RECORDINGS}
+    targets = {name: target for name, target in every.items() if name.startswith(asked.only)}
     spy.set_loglevel("ERROR")
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))
     with tempfile.TemporaryDirectory() as folder:
         found = 0
-        for wrong in faults(range(asked.first, asked.first + asked.n), Path(folder)):
+        for wrong in faults(range(asked.first, asked.first + asked.n), Path(folder), targets):
             found += 1
             print(wrong, flush=True)
     print(f"{asked.n} cases, {found} faults")

@@ -6,4 +6,8 @@ from tests import fuzz
 
 
 def test_nothing_gets_in(tmp_path: Path) -> None:
-    assert not list(fuzz.faults(range(400), tmp_path))
+    assert not list(fuzz.faults(range(400), tmp_path, fuzz.TARGETS))
+
+
+def test_nothing_gets_in_with_recordings(tmp_path: Path) -> None:
+    assert not list(fuzz.faults(range(400), tmp_path, fuzz.RECORDINGS))

@@ -33,9 +33,10 @@ from rayspy.io.readers.tdt import open_tdt
 from rayspy.progress import message
 
 _UNREADABLE = (
-    ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SystemError, TypeError, ValueError
+    ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, SystemError, TypeError,
+    ValueError,
 )  # fmt: skip
-"""What readers and the libraries below them raise for files whose parts do not fit each other."""
+"""What readers raise for files whose parts do not fit each other."""
 READERS: dict[str, Callable[..., Recording]] = {
     "raw": open_raw,
     "npy": open_npy,
@@ -138,7 +139,7 @@ def read(
         found[one.name] = to_data(ready, recording)
         _tell(recording, ready)
     if recording.spikes is not None and stream in (None, "spikes"):
-        spikes = recording.spikes()
+        spikes = _spikes_of(recording)
         if spikes is not None:
             found["spikes"] = spikes
     return next(iter(found.values())) if len(found) == 1 else found
@@ -165,12 +166,24 @@ def _opened(full: Path, format: str | None, options: dict[str, Any]) -> Recordin
     check_choice(kind, "format", tuple(READERS))
     reader = READERS[kind]
     _check_options(kind, reader, options)
+    # libraries raise whatever comes up
+    unreadable: tuple[type[Exception], ...] = (Exception,) if kind in ("mne", "neo") else _UNREADABLE
     try:
         return reader(full, **options)
     except RayspyError:
         raise
-    except _UNREADABLE as error:
+    except unreadable as error:
         raise damaged(full, f"it cannot be read as {kind} ({type(error).__name__}: {error})") from error
+
+
+def _spikes_of(recording: Recording) -> SpikeData | None:
+    try:
+        return recording.spikes() if recording.spikes is not None else None
+    except RayspyError:
+        raise
+    except Exception as error:  # a library's
+        problem = f"its spikes cannot be read ({type(error).__name__}: {error})"
+        raise damaged(recording.path, problem) from error
 
 
 def read_formats() -> dict[str, list[str]]:

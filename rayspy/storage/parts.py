@@ -216,7 +216,11 @@ def _any_overlap(parts: tuple[Part, ...]) -> bool:
 
 def refuse_link(path: Path) -> None:
     """Refuse a link, which may point out of its folder."""
-    if path.is_symlink():
+    try:
+        is_link = path.is_symlink()
+    except OSError as error:  # of names that are too long
+        raise DamagedDataError(f"{path} cannot be a file: {error.strerror}") from error
+    if is_link:
         raise DamagedDataError(f"{path} is a link, which points out of its folder")
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.errors import SourceChangedError
+from rayspy.errors import DamagedDataError, SourceChangedError
 from rayspy.storage.region import Region, region_shape
 from rayspy.storage.sources import Read
 from rayspy.storage.stamps import Stamp, check_stamp, stamp_of
@@ -108,8 +108,12 @@ class ReaderSource:
         return out
 
     def _piece(self, opened: Opened, first: int, stop: int, channels: slice) -> Array:
-        with _lock:
-            array = opened.read(first, stop, channels)
+        try:
+            with _lock:
+                array = opened.read(first, stop, channels)
+        except Exception as error:  # whatever a library raises for a file that is damaged behind its header
+            check_stamp(self.path, self.stamp)
+            raise DamagedDataError(f"{self.path} cannot be read: {type(error).__name__}: {error}") from error
         check_stamp(self.path, self.stamp)
         wanted = stop - first, channels.stop - channels.start
         if array.shape != wanted:

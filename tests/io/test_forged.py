@@ -15,7 +15,7 @@ import pytest
 import rayspy as spy
 from rayspy.errors import DamagedDataError, InvalidValueError
 from rayspy.storage.npy import read_archive
-from rayspy.storage.parts import open_parts
+from rayspy.storage.parts import open_parts, refuse_link
 from rayspy.storage.tables import read_table
 from tests import fuzz
 
@@ -261,3 +261,8 @@ def test_a_copy_that_is_saved_leaves_the_original_usable(tmp_path: Path) -> None
     assert list(spy.load(tmp_path / "x").channel) == ["x", "y", "z"]
     original.save()
     np.testing.assert_array_equal(twin.data[()], before)
+
+
+def test_names_that_are_too_long_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DamagedDataError, match="too long"):
+        refuse_link(tmp_path / ("x" * 5000))

@@ -19,6 +19,7 @@ from rayspy.io.readers.recording import (
     Recording,
     Stream,
     beside,
+    check_counts,
     damaged,
     existing,
     unique_names,
@@ -149,6 +150,7 @@ def _inside(path: Path, data: Any, n_channels: int, points: int, n_trials: int) 
     shape = (n_trials, points, n_channels) if paged else (points * n_trials, n_channels)
     if data.shape != shape or data.dtype.kind not in "iuf":
         raise damaged(path, f"EEG.data has shape {data.shape[::-1]}, not {shape[::-1]}")
+    check_counts(path, channels=n_channels, trials=n_trials)
     lengths = (points,) * n_trials if paged else (points * n_trials,)
     return DatasetsSource(str(path), (data.name,), lengths, n_channels, data.dtype.str, paged)
 

@@ -16,6 +16,7 @@ from rayspy.io.readers.recording import (
     Notes,
     Recording,
     Stream,
+    check_counts,
     damaged,
     existing,
     rounded_rate,
@@ -26,6 +27,8 @@ from rayspy.storage.sources import ArraySource
 
 _NEEDED = ("trial", "time", "label")
 _DESCRIBING = ("fsample", "trialinfo", "elec", "grad", "hdr")
+_FEW = 2**16
+"""Times that are read at once."""
 _TO_METRES = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001}
 
 
@@ -100,6 +103,9 @@ def _new_stream(file: Any, name: str, path: Path, fields: list[str], notes: Note
         pages = trial.shape[::-1]
         if trial.ndim != 3 or pages[1] != len(labels):
             raise damaged(path, f"{name}.trial has shape {pages}, for {len(labels)} labels")
+        if time.size != pages[2]:
+            raise damaged(path, f"{name}.time has {time.size} times for trials of {pages[2]}")
+        check_counts(path, trials=pages[0])
         lengths = [pages[2]] * pages[0]
         times = [_ends(time, path)] * pages[0]
         source, _ = from_trials((trial[:, :, k] for k in range(pages[0])), 2, 0, equal=True)
@@ -131,7 +137,10 @@ def _ends(time: Any, path: Path) -> NDArray[np.float64]:
     """Number of times, first and last one."""
     if time.dtype.kind != "f" or time.size < 1:
         raise damaged(path, f"{time.name} holds no times")
-    flat = time[:, 0] if time.shape[0] == time.size else time[()].ravel()
+    if time.size > _FEW:
+        first, last = (0,) * time.ndim, tuple(n - 1 for n in time.shape)
+        return np.array([time.size, time[first], time[last]], np.float64)
+    flat = time[()].ravel()
     return np.array([time.size, flat[0], flat[-1]], np.float64)
 
 

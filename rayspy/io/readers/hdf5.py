@@ -13,12 +13,13 @@ import numpy as np
 from rayspy.checks import check_bool, check_scalar
 from rayspy.data.builder import from_hdf5, from_npy
 from rayspy.errors import InvalidValueError
-from rayspy.io.readers.recording import Notes, Recording, Stream, damaged, existing
+from rayspy.io.readers.recording import Notes, Recording, Stream, check_counts, damaged, existing
 from rayspy.storage.links import check_links, files_of, is_elsewhere
 from rayspy.storage.sources import ArraySource, Hdf5Source, open_hdf5
 
 _RATES = ("samplerate", "sampling_rate", "samplingrate", "sfreq", "fs", "rate", "SampleRate", "fsample")
 MOST_TEXTS = 1_000_000
+_MOST_BYTES = 2**27
 
 
 def open_hdf5_recording(
@@ -68,6 +69,7 @@ def _plain(full: Path, kind: str, source: ArraySource, samplerate: Any, channel:
         raise InvalidValueError("samplerate= in Hz, which the file does not state", "samplerate", None)
     if len(source.shape) != 2 or 0 in source.shape:
         raise InvalidValueError("non-empty array of samples x channels", str(full), f"shape {source.shape}")
+    check_counts(full, channels=source.shape[1])
     width = len(str(source.shape[1]))
     names = [f"channel{k:0{width}d}" for k in range(1, source.shape[1] + 1)] if channel is None else channel
     rate = check_scalar(np.asarray(samplerate).item(), "samplerate")
@@ -133,10 +135,23 @@ def names_of(file: Any, datasets: Sequence[Any]) -> list[str | None]:
 
 def texts(values: Any, path: Path) -> list[str]:
     """Texts of a dataset."""
-    if values.size > MOST_TEXTS:
+    if values.size > MOST_TEXTS or values.size * values.dtype.itemsize > _MOST_BYTES:
         raise damaged(path, f"{values.size} names in {values.name}")
     raw = np.atleast_1d(values[()])
     return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in raw]
+
+
+def column(table: Any, key: str, n: int, path: Path) -> Any:
+    """Values of a column of a table that has so many rows.
+
+    Raises
+    ------
+    DamagedDataError
+        It is of another length.
+    """
+    if table[key].shape != (n,) or table[key].dtype.itemsize > 16:
+        raise damaged(path, f"{table[key].name} has shape {table[key].shape}, for {n} rows")
+    return table[key][()]
 
 
 def attribute_text(value: Any) -> str:

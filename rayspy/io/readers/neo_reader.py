@@ -7,6 +7,8 @@ NeuroNexus are described; Neuralynx, Blackrock, Plexon, TDT, Intan, Spike2, Alph
 from __future__ import annotations
 
 import inspect
+import json
+import os
 import warnings
 from functools import partial
 from pathlib import Path
@@ -77,7 +79,25 @@ def _opened(path: str, reader: str | None, options: dict[str, Any]) -> tuple[Any
         if made is None:
             names = ", ".join(c.__name__.removesuffix("RawIO") for c in rawio.rawiolist)
             raise InvalidValueError(f"file that Neo reads; reader= names one of {names}", "path", path)
-        return _parsed(made, {**_place(Path(path), made), **options})
+        place = _place(Path(path), made)
+        if made.__name__ == "OpenEphysBinaryRawIO":
+            _check_oebin(Path(place["dirname"]))
+        return _parsed(made, {**place, **options})
+
+
+def _check_oebin(folder: Path) -> None:
+    """Refuse descriptions whose folders are not below their own."""
+    for file in folder.rglob("structure.oebin"):
+        try:
+            told = json.loads(file.read_text("utf-8"))
+            parts = [part for key in ("continuous", "events", "spikes") for part in told.get(key, [])]
+            names = [str(part[key]) for part in parts for key in ("folder_name", "folder") if key in part]
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            raise damaged(file, f"it is no description of a recording: {error}") from error
+        for name in names:
+            plain = Path(name.replace("\\", "/"))
+            if plain.is_absolute() or ".." in plain.parts:
+                raise InvalidValueError("folders below the description", f"{file}: folder_name", name)
 
 
 def _parsed(made: Any, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -236,7 +256,7 @@ def _source(
     raw: Any, k: int, part: tuple[int, int], n_channels: int, path: str, how: dict[str, Any]
 ) -> ArraySource:
     """Source of a stream of a segment: of ours where Neo describes the layout."""
-    described = _described(raw, k, part)
+    described = _described(raw, k, part, Path(path) if Path(path).is_dir() else Path(path).parent)
     if described is not None:
         return described
     opened = NeoReader(raw, *part, k)
@@ -246,7 +266,7 @@ def _source(
     return reader_source(opened, (n, n_channels), first.dtype, path, __name__, "open_part", options)
 
 
-def _described(raw: Any, k: int, part: tuple[int, int]) -> ArraySource | None:
+def _described(raw: Any, k: int, part: tuple[int, int], root: Path) -> ArraySource | None:
     if not raw.has_buffer_description_api():
         return None
     header = raw.header["signal_streams"][k]
@@ -254,6 +274,8 @@ def _described(raw: Any, k: int, part: tuple[int, int]) -> ArraySource | None:
     turned = layout.get("time_axis", 0) == 1
     shape = tuple(int(n) for n in layout["shape"])
     path = str(Path(layout["file_path"]).resolve())
+    if not Path(os.path.normpath(layout["file_path"])).is_relative_to(root):
+        raise InvalidValueError("recording whose files are in its folder", "path", path)
     source: ArraySource
     if layout["type"] == "raw" and layout.get("order", "C") == "C":
         stored = np.dtype(layout["dtype"])

@@ -20,6 +20,7 @@ from rayspy.io.readers.recording import (
     Notes,
     Recording,
     Stream,
+    check_counts,
     damaged,
     existing,
     required,
@@ -141,6 +142,7 @@ def _stream(file: Any, name: str, group: Any, path: Path, notes: Notes) -> Strea
     if data.ndim > 2 or 0 in data.shape:
         raise damaged(path, f"{group.name}/data has shape {data.shape}")
     n, n_channels = (data.shape[0], data.shape[1] if data.ndim == 2 else 1)
+    check_counts(path, channels=n_channels)
     source = (
         hdf5.dataset_source(file, data, path)
         if data.ndim == 2
@@ -216,6 +218,7 @@ def _channels(
     names = [f"channel{k:0{width}d}" for k in range(1, n_channels + 1)]
     if "electrodes" not in group or _ELECTRODES not in file:
         return names, {}
+    check_counts(path, channels=group["electrodes"].size, electrodes=file[_ELECTRODES]["id"].size)
     rows = np.atleast_1d(group["electrodes"][()])
     table = file[_ELECTRODES]
     ids = table["id"][()]
@@ -227,7 +230,7 @@ def _channels(
     names = unique_names([chosen[row] if chosen else f"electrode{ids[row]}" for row in rows], notes)
     info: dict[str, Any] = {}
     if {"x", "y", "z"} <= set(table):
-        places = np.column_stack([table[axis][()] for axis in "xyz"])[rows]
+        places = np.column_stack([hdf5.column(table, axis, len(ids), path) for axis in "xyz"])[rows]
         known = np.isfinite(places).all(axis=1)
         positions = {n: p.tolist() for n, p, k in zip(names, places, known, strict=True) if k}
         info = {"positions": positions, "positions_unit": "as in NWB (µm)"} if positions else {}
@@ -245,10 +248,13 @@ def _trials(
     )
     if table is None or "start_time" not in table or not 0 < table["start_time"].size < _MOST_TRIALS:
         return None
-    starts, stops = (_sample(table[key][()], rate, begin, pieces) for key in ("start_time", "stop_time"))
-    offsets = np.round(table["offset"][()] * rate) if "offset" in table else np.zeros(len(starts))
+    n_trials = table["start_time"].size
+    times = (hdf5.column(table, key, n_trials, path) for key in ("start_time", "stop_time"))
+    starts, stops = (_sample(one, rate, begin, pieces) for one in times)
+    shifts = hdf5.column(table, "offset", n_trials, path) if "offset" in table else np.zeros(n_trials)
+    offsets = np.round(shifts * rate)
     extra = sorted((key for key in table if re.fullmatch(r"trialinfo\d+", key)), key=lambda key: int(key[9:]))
-    columns = [table[key][()] for key in extra]
+    columns = [hdf5.column(table, key, n_trials, path) for key in extra]
     inside = (starts >= 0) & (stops <= n) & (starts < stops)
     if pieces is not None:
         k = np.searchsorted(pieces[:, 0], starts, side="right") - 1
@@ -277,12 +283,13 @@ def _spikes(path: Path, stream: Stream | None, wanted: float | None, outside: bo
     with hdf5.opened(path, outside) as file:
         table = file["units"]
         times, ends, ids = (table[key] for key in ("spike_times", "spike_times_index", "id"))
+        check_counts(path, units=max(ends.size, ids.size))
         stops = ends[()].astype(np.int64)
         if len(stops) != ids.size or (np.diff(stops, prepend=0) < 0).any() or (stops > times.size).any():
             raise damaged(path, "units/spike_times_index does not fit units/spike_times")
         named = "unit_name" in table
         names = hdf5.texts(table["unit_name"], path) if named else [f"unit{k}" for k in ids[()]]
-        every = times[()]
+        every = times[: max(stops, default=0)]
     begin, pieces = (0.0, None) if own or stream is None else (stream.info["starting_time"], stream.pieces)
     samples = _sample(every, rate, begin, pieces)
     last = np.inf if own or stream is None else stream.source.shape[0]

@@ -24,6 +24,8 @@ from rayspy.storage.sources import ArraySource
 
 _STEPS = 2**20
 """Samples of a trigger channel that are read at a time."""
+MOST_NAMED = 1_000_000
+"""Channels or trials of a recording."""
 Trials = NDArray[np.float64]
 
 
@@ -172,6 +174,13 @@ def required(package: str, what: str) -> MissingPackageError:
 def damaged(path: Any, problem: str) -> DamagedDataError:
     """Error for a file that cannot be what its name says."""
     return DamagedDataError(f"{path}: {problem}")
+
+
+def check_counts(path: Any, **counts: int) -> None:
+    """Refuse numbers of channels or trials that no recording has: a file of a few bytes may state any."""
+    for what, n in counts.items():
+        if n > MOST_NAMED:
+            raise damaged(path, f"it states {n} {what}")
 
 
 def whole_rows(path: Path, offset: int, row_bytes: int, notes: Notes) -> int:
