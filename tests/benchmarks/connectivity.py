@@ -23,7 +23,10 @@ from tests.benchmarks.spectra import clock
 CASES = {
     "A": {"shape": (50, 1000, 16), "settings": {"tapsmofrq": 4}, "peer_trials": 50},
     "B": {"shape": (2000, 500, 128), "settings": {"tapsmofrq": 4}, "peer_trials": 16},
+    "C": {"shape": (300, 2000, 64), "settings": {}, "peer_trials": 6},
 }
+WINDOWS = {"t_ftimwin": 0.5, "toi": 0.9, "foi": np.arange(2, 101, 2)}
+"""Of case C, which is resolved in time: one Hann window of 0.5 s every 50 ms."""
 RATE = 1000.0
 
 
@@ -37,6 +40,36 @@ def data_of(shape, seed=0):
 
 def ours(data, method, parallel=None, **settings):
     return clock(lambda: spy.connectivityanalysis(data, method=method, parallel=parallel, **settings))
+
+
+def ours_in_time(data, parallel=None):
+    """Spectra in windows, then coherence of them."""
+
+    def run():
+        spectra = spy.freqanalysis(
+            data, method="mtmconvol", taper="hann", output="fourier", keeptapers=True, parallel=parallel,
+            **WINDOWS,
+        )  # fmt: skip
+        spy.connectivityanalysis(spectra, method="coh", parallel=parallel)
+
+    return clock(run)
+
+
+def granger_of_spectral_connectivity(data, shape, tapsmofrq):
+    """All pairs of channels, each factorised by itself, as that package has it."""
+    import spectral_connectivity
+
+    n, length, channels = shape
+    x = data.data[()].reshape(n, length, channels).transpose(1, 0, 2).astype(np.float64)
+
+    def run():
+        multitaper = spectral_connectivity.Multitaper(
+            x, sampling_frequency=RATE, time_halfbandwidth_product=tapsmofrq * length / RATE
+        )
+        found = spectral_connectivity.Connectivity.from_multitaper(multitaper)
+        found.pairwise_spectral_granger_prediction()
+
+    return clock(run)
 
 
 def bare(data, shape, tapsmofrq):
@@ -84,6 +117,12 @@ def runs_of(key, options):
     case = CASES[key]
     shape, settings, few = case["shape"], case["settings"], case["peer_trials"]
     data = data_of(shape)
+    if key == "C":
+        runs = {
+            "coh in time": lambda: ours_in_time(data),
+            "coh in time, one thread": lambda: ours_in_time(data, False),
+        }
+        return runs | (syncopy_runs(options.syncopy, shape, settings, few, key) if options.syncopy else {})
     six = ["coh", "plv", "ppc", "pli", "wpli", "wpli_debiased"]
     runs = {
         "coh": lambda: ours(data, "coh", **settings),
@@ -97,6 +136,10 @@ def runs_of(key, options):
         runs["coh, jackknife"] = lambda: ours(data, "coh", jackknife=True, **settings)
         runs["granger, all channels"] = lambda: ours(data, "granger", **settings)
         runs["granger, pair by pair"] = lambda: ours(data, "granger", pairwise=True, **settings)
+        if options.spectral:
+            runs["spectral_connectivity granger, pair by pair"] = lambda: granger_of_spectral_connectivity(
+                data, shape, settings["tapsmofrq"]
+            )
     if options.mne:
         names = {"coh": "coh", "wpli_debiased": "wpli2_debiased"}
         for name, theirs in names.items():
@@ -112,6 +155,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--syncopy", help="Python of Syncopy's environment")
     parser.add_argument("--mne", action="store_true", help="compare with mne-connectivity")
+    parser.add_argument("--spectral", action="store_true", help="compare with spectral_connectivity")
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
@@ -141,6 +185,10 @@ for line in sys.stdin:
     edges = np.arange(n + 1) * length
     data.definetrial(np.column_stack([edges[:-1], edges[1:], np.zeros(n)]))
     began = time.perf_counter()
+    if ask.get("windows"):
+        windows = {**ask["windows"], "foi": np.array(ask["windows"]["foi"])}
+        settings = {"method": "mtmconvol", "taper": "hann", "output": "fourier", "keeptapers": True}
+        data = spy.freqanalysis(data, parallel=False, **settings, **windows)
     spy.connectivityanalysis(data, parallel=False, **ask["settings"])
     print(time.perf_counter() - began, file=answers, flush=True)
 """
@@ -156,8 +204,11 @@ def syncopy_runs(python, shape, settings, few, key):
         stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
 
+    windows = {**WINDOWS, "foi": WINDOWS["foi"].tolist()}
+
     def ask(**more):
         request = {"shape": (few, *shape[1:]), "settings": {**settings, **more}}
+        request["windows"] = windows if key == "C" else {}
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
         return float(process.stdout.readline()) * shape[0] / few

@@ -25,8 +25,7 @@ from rayspy.frontends.spectral.checks import (
 )
 from rayspy.frontends.spectral.request import Given, lengths_of
 from rayspy.methods.base import Method
-from rayspy.methods.connectivity.spectra import PairSpectra
-from rayspy.methods.copying import Copying
+from rayspy.methods.connectivity.spectra import GivenSpectra, PairSpectra
 from rayspy.methods.spectral.mtmfft import Mtmfft, Taper
 
 
@@ -229,7 +228,10 @@ def _given_spectra(data: SpectralData, selection: Selection, given: Given, whole
         )
     n_times = int(lengths[0])
     n_fft = _length_of(freq, data.samplerate, n_times) if whole else None
-    return Spectra(Copying(), selection, freq, len(selection.labels("taper")), n_times, n_fft)
+    n_tapers, n_channels = len(selection.labels("taper")), len(selection.labels("channel"))
+    size = n_times * n_tapers * len(freq) * n_channels * data.source.dtype.itemsize
+    method = GivenSpectra(n_channels, n_tapers, size)
+    return Spectra(method, selection, freq, n_tapers, n_times, n_fft)
 
 
 def _length_of(freq: NDArray[np.float64], samplerate: float | None, n_times: int) -> int:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rayspy.kernels.connectivity.sums import group_of
 from rayspy.methods.base import Work
+from rayspy.methods.copying import Copying
 from rayspy.methods.spectral.mtmfft import Mtmfft
 
 _TOGETHER = 16
@@ -41,9 +42,7 @@ class PairSpectra(Mtmfft):
 
     @property
     def _at_once(self) -> int:
-        """Power of two of trials."""
-        size = self.taper.n_tapers * len(self.freq) * self.n_channels * 8
-        return 1 << (max(1, min(_TOGETHER, _BYTES // size)).bit_length() - 1)
+        return _at_once(self.taper.n_tapers * len(self.freq) * self.n_channels * 8)
 
     @property
     def group(self) -> int:
@@ -54,3 +53,35 @@ class PairSpectra(Mtmfft):
         """Pairs weigh, compared to a transform."""
         weight = 1.0 + _OF_PAIRS * self.n_pairs / self.n_channels
         return replace(super().work(length, itemsize), weight=weight)
+
+
+@dataclass(frozen=True)
+class GivenSpectra(Copying):
+    """Fourier coefficients that are there already.
+
+    Attributes
+    ----------
+    n_channels, n_tapers : int
+        Their numbers.
+    trial_bytes : int
+        Size of a trial.
+    """
+
+    n_channels: int
+    n_tapers: int
+    trial_bytes: int
+
+    @property
+    def lanes(self) -> int:
+        """Lines of a few trials."""
+        return self.n_channels * _at_once(self.trial_bytes)
+
+    @property
+    def group(self) -> int:
+        """Trials whose products are summed together."""
+        return group_of(self.n_tapers, _at_once(self.trial_bytes))
+
+
+def _at_once(trial_bytes: int) -> int:
+    """Power of two of trials."""
+    return 1 << (max(1, min(_TOGETHER, _BYTES // trial_bytes)).bit_length() - 1)
