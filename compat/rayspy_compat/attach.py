@@ -121,7 +121,7 @@ def slots(workers: Workers, memory: Memory) -> int:
         largest = max(worker.memory for worker in workers.workers)
         raise MemoryBudgetError(
             f"a block needs {memory.per_worker / 1e6:.1f} MB, the Dask workers are limited to "
-            f"{largest / 1e6:.1f} MB each; lower chan_per_worker or spy.config.block_bytes, or start workers "
+            f"{largest / 1e6:.1f} MB each; {memory.advice}, lower spy.config.block_bytes, or start workers "
             "with more memory"
         )
     return n

@@ -93,7 +93,7 @@ class RayNodes:
         if largest is not None and memory.per_worker > largest:
             raise MemoryBudgetError(
                 f"a block needs {memory.per_worker / 1e6:.1f} MB, the largest Ray node in a Dask worker has "
-                f"{largest / 1e6:.1f} MB; lower chan_per_worker or spy.config.block_bytes, or start workers "
+                f"{largest / 1e6:.1f} MB; {memory.advice}, lower spy.config.block_bytes, or start workers "
                 "with more memory"
             )
 

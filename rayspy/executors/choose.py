@@ -99,8 +99,7 @@ def _fitting_actors(memory: Memory, info: cluster.ClusterInfo, name: str) -> int
     if memory.per_worker > largest > 0:
         raise MemoryBudgetError(
             f"{name} needs {memory.per_worker / 1e9:.2f} GB per worker, the largest node of this Ray has "
-            f"{largest / 1e9:.2f} GB; lower chan_per_worker (fewer channels at a time), select fewer "
-            "trials, channels or a shorter latency, or add nodes with more memory"
+            f"{largest / 1e9:.2f} GB; {memory.advice}, or add nodes with more memory"
         )
     wanted_at_most: int | None = config.num_cpus
     return wanted_at_most

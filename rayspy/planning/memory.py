@@ -20,6 +20,16 @@ class Memory:
     """Largest peak of one worker, for one block at a time."""
     driver: int
     """What the calling process holds: results that stay in memory, or the accumulator."""
+    all_channels: bool = False
+    """Every block needs all channels."""
+
+    @property
+    def advice(self) -> str:
+        """What makes blocks smaller."""
+        if self.all_channels:
+            return "select fewer channels, frequencies or a shorter latency (every block needs all channels)"
+        fewer = "lower chan_per_worker (fewer channels at a time)"
+        return f"{fewer}, select fewer trials, channels or a shorter latency"
 
 
 def affordable_workers(memory: Memory, wanted: int, name: str) -> int:
@@ -37,8 +47,7 @@ def affordable_workers(memory: Memory, wanted: int, name: str) -> int:
         needed = -(-(memory.per_worker + memory.driver) // 10**6)
         raise MemoryBudgetError(
             f"{name} needs {_megabytes(memory.per_worker)} per worker and {_megabytes(memory.driver)} in the "
-            f"calling process, the memory budget is {_megabytes(budget)}; lower chan_per_worker (fewer "
-            "channels at a time), select fewer trials, channels or a shorter latency, or raise "
+            f"calling process, the memory budget is {_megabytes(budget)}; {memory.advice}, or raise "
             f'spy.config.memory_budget (RAYSPY_MEMORY_BUDGET) to "{needed}MB"'
         )
     return int(min(wanted, fitting))

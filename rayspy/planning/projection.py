@@ -23,15 +23,15 @@ def projected(plan: Reading, input_bytes: int, output_bytes: int) -> Memory:
     peak = max(block_peak(plan, block) for block in _extreme_blocks(plan))
     if plan.reduction is None:
         in_memory = output_bytes if output_bytes <= config.inmemory_bytes else 0
-        return Memory(input_bytes, output_bytes, peak, in_memory)
+        return Memory(input_bytes, output_bytes, peak, in_memory, plan.crosses_channels)
     results = sum(int(spec.rows.sum()) * spec.row_bytes for spec in plan.results.values())
     in_memory = results if results <= config.inmemory_bytes else 0
     if plan.ends_in_blocks:
-        return Memory(input_bytes, results, peak, in_memory)
+        return Memory(input_bytes, results, peak, in_memory, plan.crosses_channels)
     one_range = state_bytes(plan.reduction.state(plan.each(plan.blocks[0])))
     in_flight = _RANGES_IN_FLIGHT if plan.blocks.ranges_first else plan.blocks.per_group
     states = one_range * min(in_flight, plan.blocks.per_group)
-    return Memory(input_bytes, results, peak, 2 * states + in_memory)
+    return Memory(input_bytes, results, peak, 2 * states + in_memory, plan.crosses_channels)
 
 
 def _extreme_blocks(plan: Reading) -> list[Block]:

@@ -172,6 +172,12 @@ def test_too_much_memory_is_refused_with_what_helps():
         pytest.raises(spy.errors.MemoryBudgetError, match="chan_per_worker"),
     ):
         affordable_workers(memory, 4, "freqanalysis")
+    with (
+        spy.config.using(memory_budget="20MB"),
+        pytest.raises(spy.errors.MemoryBudgetError, match="every block needs all channels") as caught,
+    ):
+        spy.connectivityanalysis(noise(120, 400, 100), method="granger")
+    assert "chan_per_worker" not in str(caught.value)
     with spy.config.using(memory_budget="7GB"):
         assert affordable_workers(memory, 4, "freqanalysis") == 2
 

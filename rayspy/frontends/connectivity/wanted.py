@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.checks import check_array, check_integer, is_whole
-from rayspy.errors import InvalidTypeError, InvalidValueError
+from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError
+from rayspy.limits import memory_budget
 from rayspy.methods.connectivity.entries import Entries, listed, matrix
 from rayspy.methods.connectivity.estimators import Band
 
@@ -23,10 +24,12 @@ def check_pairs(channelcmb: Any, channel: Labels) -> Entries:
     ------
     InvalidTypeError, InvalidValueError
         It has another form, or names a channel that there is not.
+    MemoryBudgetError
+        There are too many pairs.
     """
     if channelcmb is None:
         every = np.arange(len(channel))
-        return matrix(every, every, channel)
+        return _matrix(every, every, channel)
     if not isinstance(channelcmb, list):
         raise InvalidTypeError(channelcmb, "channelcmb", "list [senders, receivers] or list of tuples;")
     if not channelcmb:
@@ -38,7 +41,23 @@ def check_pairs(channelcmb: Any, channel: Labels) -> Entries:
     if len(channelcmb) != 2:
         raise InvalidValueError("two lists, [senders, receivers]", "channelcmb", f"{len(channelcmb)} entries")
     senders, receivers = channelcmb
-    return matrix(_side(senders, channel, "senders"), _side(receivers, channel, "receivers"), channel)
+    return _matrix(_side(senders, channel, "senders"), _side(receivers, channel, "receivers"), channel)
+
+
+_PAIR_BYTES = 100
+"""What the list of pairs takes for each, while they are sorted."""
+
+
+def _matrix(senders: NDArray[np.int64], receivers: NDArray[np.int64], channel: Labels) -> Entries:
+    """Every sender with every receiver, unless the list of pairs alone is too much."""
+    n, budget = len(senders) * len(receivers), memory_budget()
+    if n * _PAIR_BYTES > budget:
+        raise MemoryBudgetError(
+            f"{n:.1e} pairs of channels take {n * _PAIR_BYTES / 1e9:.1f} GB by themselves, the budget is "
+            f"{budget / 1e9:.2f} GB; name the channels or pairs that are wanted with channelcmb= or "
+            "select={'channel': ...}, or raise spy.config.memory_budget"
+        )
+    return matrix(senders, receivers, channel)
 
 
 def _side(side: Any, channel: Labels, name: str) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rayspy as spy
-from rayspy.errors import InvalidTypeError, InvalidValueError, RayspyError
+from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, RayspyError
 
 RNG = np.random.default_rng(0)
 NAMES = ["a", "b", "c"]
@@ -197,3 +197,12 @@ def test_what_has_no_effect_is_told(monkeypatch: Any, caplog: Any) -> None:
     spy.connectivityanalysis(spectra(), tapsmofrq=3, pad="nextpow2", parallel=False)
     assert "`tapsmofrq` has no effect" in caplog.text
     assert "`pad` has no effect" in caplog.text
+
+
+def test_more_pairs_than_memory_has_room_for() -> None:
+    data = spy.AnalogData([np.ones((4, 3000), np.float32)] * 2, samplerate=100.0)
+    with (
+        spy.config.using(memory_budget="50MB"),
+        pytest.raises(MemoryBudgetError, match=r"9\.0e\+06 pairs .* channelcmb="),
+    ):
+        spy.connectivityanalysis(data, method="coh")
