@@ -80,13 +80,14 @@ def begin_quickly(dashboard: bool) -> None:
             self.runtime_env_agent_port = free_port()
 
         def started(self: Any, *args: Any, **options: Any) -> None:
-            for name in agents:
-                persist(self._session_dir, self._node_id, name, -1)
+            with contextlib.suppress(Exception):  # of another release: the raylet waits as ever
+                for name in agents:
+                    persist(self._session_dir, self._node_id, name, -1)
             start(self, *args, **options)
 
         params.__init__, node.start_raylet = made, started
         if not dashboard:
-            node.start_api_server = lambda self, **options: None
+            node.start_api_server = lambda self, *args, **options: None
 
 
 def free_port() -> int:
