@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 import rayspy as spy
-from rayspy.errors import MemoryBudgetError
+from rayspy.errors import InvalidValueError, MemoryBudgetError
 from rayspy.executors import driver
 from tests.planning.test_projection import HEAVY, LIGHT
 
@@ -42,6 +42,7 @@ RESERVE = 300 * MB
 ALLOCATOR = 16 * MB
 """What memory that was given back, stacks of threads and open files may amount to."""
 KINDS = ("equal", "unequal", "single")
+FEW_CHANNELS = {*HEAVY, "granger"}
 CALLS = {
     **HEAVY,
     **LIGHT,
@@ -122,7 +123,7 @@ def several(asked: dict[str, Any]) -> None:
 
 def one(call: str, asked: dict[str, Any], group: Path | None, folder: Path) -> dict[str, Any]:
     """Run a call after a small one."""
-    function, n_channels = CALLS[call], 8 if call in HEAVY else 64
+    function, n_channels = CALLS[call], 8 if call in FEW_CHANNELS else 64
     projected = [0]
     choose = driver.choose
 
@@ -131,7 +132,11 @@ def one(call: str, asked: dict[str, Any], group: Path | None, folder: Path) -> d
         projected.append(memory.driver + choice.executor.n_workers * memory.per_worker)
         return choice
 
-    function(recording(asked["kind"], n_channels, 2, folder / "y"))
+    try:
+        with spy.config.using(inmemory_bytes=1000):  # what writes results is loaded, too
+            function(recording(asked["kind"], n_channels, 2, folder / "y"))
+    except InvalidValueError:
+        return {"fault": "not for these trials", "accepted": True}
     data = recording(asked["kind"], n_channels, asked["megabytes"], folder / "x")
     give_back()
     before = resident(group)
@@ -225,7 +230,7 @@ def main() -> None:
             for found in run({**given, "megabytes": asked.megabytes}):
                 line = f"{found['call']:15} {kind:8} {budget:7}"
                 if "fault" in found:
-                    n_wrong += 1
+                    n_wrong += not found.get("accepted", False)
                     print(f"{line} {found['fault']}", flush=True)
                     continue
                 over = found["measured"] - found["projected"] if not found["refused"] else 0

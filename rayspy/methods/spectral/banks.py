@@ -20,7 +20,9 @@ from rayspy.kernels.spectral.filterbank import (
 )
 
 KEPT_BYTES = 96 * 2**20
-"""Filters of this size are kept per process."""
+"""Filters of this size are kept per process: those in use, which are projected,"""
+_BESIDE_BYTES = 4 * 2**20
+"""and so much of those that no thread used last. Trials of many lengths would fill memory otherwise."""
 
 
 _FORWARD, _PRODUCT, _INVERSE, _PLACED, _MADE = 30, 2, 5, 15, 20
@@ -105,9 +107,12 @@ def band_edges(bank: FilterBank, members: Sequence[Sequence[int]], at_most: int,
 class _Store:
     """Banks in the order of their last use; the oldest give way to those in use."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, beside: int = _BESIDE_BYTES) -> None:
         self.limit = limit
+        self.beside = beside
         self._banks: OrderedDict[Hashable, FilterBank] = OrderedDict()
+        self._last: dict[int | None, Hashable] = {}
+        """What each thread used last."""
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], FilterBank]) -> FilterBank:
@@ -115,17 +120,30 @@ class _Store:
             if key not in self._banks:
                 self._banks[key] = make()
             self._banks.move_to_end(key)
+            self._last[threading.get_ident()] = key
             return self._banks[key]
 
     def has_room(self, bank: FilterBank, n_bytes: int) -> bool:
         """Account for a new filter of a bank; others may have to go."""
         with self._lock:
+            self._forget_unused(bank)
             while sum(b.n_bytes for b in self._banks.values()) + n_bytes > self.limit:
                 if n_bytes > self.limit or next(iter(self._banks.values())) is bank:
                     return False
                 self._banks.popitem(last=False)
             bank.n_bytes += n_bytes
             return True
+
+    def _forget_unused(self, bank: FilterBank) -> None:
+        alive = {thread.ident for thread in threading.enumerate()}
+        self._last = {thread: key for thread, key in self._last.items() if thread in alive}
+        in_use = set(self._last.values())
+        unused = [key for key, one in self._banks.items() if key not in in_use and one is not bank]
+        excess = sum(self._banks[key].n_bytes for key in unused) - self.beside
+        for key in unused:
+            if excess <= 0:
+                break
+            excess -= self._banks.pop(key).n_bytes
 
 
 _store = _Store(KEPT_BYTES)
