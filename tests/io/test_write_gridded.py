@@ -35,7 +35,7 @@ def test_xarray_reads_what_was_there(form, kind, tmp_path):
     pytest.importorskip("h5netcdf" if form == "nc" else "zarr")
     data = KINDS[kind]()
     wanted = spy.to_xarray(data)
-    with spy.config.using(block_bytes=1000):
+    with spy.config.using(block_bytes=4000):
         (spy.to_netcdf if form == "nc" else spy.to_zarr)(data, tmp_path / "result")
     path = tmp_path / f"result.{form}"
     opened = xarray.open_dataset(path, engine="h5netcdf") if form == "nc" else xarray.open_zarr(path)
@@ -47,6 +47,19 @@ def test_xarray_reads_what_was_there(form, kind, tmp_path):
             np.testing.assert_array_equal(dataset[name].values.astype(coordinate.dtype), coordinate.values)
         assert dataset.attrs["units"] == data.unit
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_one_long_trial_is_written_in_pieces(tmp_path):
+    pytest.importorskip("zarr")
+    values = np.arange(4000, dtype="f4").reshape(1000, 4)
+    for trials in ([[0, 1000, 0]], [[0, 400, 0], [400, 1000, 5]]):
+        data = spy.AnalogData(values, samplerate=100, trialdefinition=np.array(trials, dtype=float))
+        with spy.config.using(block_bytes=4 * 1600):
+            spy.to_zarr(data, tmp_path / "x", overwrite=True)
+        with xarray.open_zarr(tmp_path / "x.zarr") as dataset:
+            found = dataset["data"]
+            assert np.prod([max(sizes) for sizes in found.chunks]) == 400
+            np.testing.assert_array_equal(found.values.reshape(1000, 4), values)
 
 
 @pytest.mark.parametrize("write", [spy.to_netcdf, spy.to_zarr])

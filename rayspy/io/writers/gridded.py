@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import shutil
 from importlib.util import find_spec
@@ -16,6 +17,9 @@ from rayspy.io.readers.recording import required
 from rayspy.io.writers import whole
 from rayspy.io.writers.xarrays import to_xarray
 from rayspy.progress import waiting
+
+_ONE_BY_ONE = "synchronous"
+"""How Dask writes: one chunk after the other, so that there is never more than one in memory."""
 
 
 def to_netcdf(data: BaseData, path: Any, overwrite: bool = False) -> None:
@@ -49,8 +53,9 @@ def to_netcdf(data: BaseData, path: Any, overwrite: bool = False) -> None:
     if find_spec("h5netcdf") is None:
         raise required("h5netcdf", "to_netcdf")
     final = whole.target(path, ".nc", overwrite)
-    with whole.building(final) as (part,), waiting("to_netcdf", f"writes {dataset.nbytes / 1e6:.0f} MB"):
-        dataset.to_netcdf(part, engine="h5netcdf")
+    telling = waiting("to_netcdf", f"writes {dataset.nbytes / 1e6:.0f} MB")
+    with whole.building(final) as (part,), telling:
+        dataset.to_netcdf(part, engine="h5netcdf", compute=False).compute(scheduler=_ONE_BY_ONE)
 
 
 def to_zarr(data: BaseData, path: Any, overwrite: bool = False) -> None:
@@ -82,7 +87,8 @@ def to_zarr(data: BaseData, path: Any, overwrite: bool = False) -> None:
     part = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
     try:
         with waiting("to_zarr", f"writes {dataset.nbytes / 1e6:.0f} MB"):
-            dataset.to_zarr(part, mode="w", zarr_format=2, consolidated=True)
+            writing = dataset.to_zarr(part, mode="w", zarr_format=2, consolidated=True, compute=False)
+            writing.compute(scheduler=_ONE_BY_ONE)
         if final.exists():
             shutil.rmtree(final)
         part.rename(final)
@@ -105,11 +111,17 @@ def _folder(path: Any, overwrite: bool) -> Path:
     return full
 
 
+def _chunk(shape: tuple[int, ...], itemsize: int) -> list[int]:
+    """Shape of chunks: whole along the last axes, as far as a quarter of a block has room for them."""
+    room = max(1, config.block_bytes // (4 * itemsize))
+    inner = [math.prod(shape[k + 1 :]) for k in range(len(shape))]
+    return [max(1, min(n, room // max(1, rest))) for n, rest in zip(shape, inner, strict=True)]
+
+
 def _dataset(data: BaseData, function: str, split: bool) -> Any:
-    """One variable, or its real and imaginary part, in chunks of the size of a block along the first axis."""
+    """One variable, or its real and imaginary part, in chunks that are smaller than a block."""
     array = to_xarray(data)
-    rows = max(1, config.block_bytes // max(1, array.nbytes // max(1, array.shape[0])))
-    lazy = array.chunk({array.dims[0]: rows})
+    lazy = array.chunk(dict(zip(array.dims, _chunk(array.shape, array.dtype.itemsize), strict=True)))
     if split and array.dtype.kind == "c":
         parts = {"data_real": lazy.real, "data_imag": lazy.imag}
         return lazy.real.to_dataset(name="data_real").assign(parts).assign_attrs(array.attrs)
