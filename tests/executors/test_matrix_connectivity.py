@@ -66,10 +66,20 @@ def test_golden(name, executor, request):
         compare(case, run(case, **options))
 
 
-def test_ranges_of_frequencies_change_no_bit(monkeypatch):
-    data = make()
-    methods = ["coh", "wpli_debiased", "ppc", "csd", "pcoh"]
-    with spy.config.using(block_bytes=6000):
+@pytest.mark.parametrize(
+    ("methods", "given", "block_bytes"),
+    [
+        (["coh", "wpli_debiased", "ppc", "csd", "pcoh"], False, 6000),
+        (["coh", "pcoh"], False, 10**6),
+        (["coh", "pcoh"], True, 6000),
+        (["coh", "ppc"], True, 10**6),
+    ],
+)
+def test_ranges_of_frequencies_change_no_bit(methods, given, block_bytes, monkeypatch):
+    data = make(70)
+    if given:
+        data = spy.freqanalysis(data, output="fourier", keeptapers=True, tapsmofrq=5)
+    with spy.config.using(block_bytes=block_bytes):
         wanted = arrays(analysed(data, method=methods, parallel=False))
         monkeypatch.setattr("rayspy.planning.plan.largest_state", lambda: 4000)
         assert len(plan_of_call(analysed, data, method=methods).blocks.bands) > 2

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rayspy.kernels.connectivity.sums import group_of
-from rayspy.methods.base import Work
+from rayspy.methods.base import Kernel, Part, Work
 from rayspy.methods.copying import Copying
 from rayspy.methods.spectral.mtmfft import Mtmfft
+
+Array = NDArray[Any]
 
 _TOGETHER = 16
 """Trials, at least, whose pairs are best summed together."""
@@ -57,7 +63,7 @@ class PairSpectra(Mtmfft):
 
 @dataclass(frozen=True)
 class GivenSpectra(Copying):
-    """Fourier coefficients that are there already.
+    """Fourier coefficients that are there already; runs of frequencies are copied alone.
 
     Attributes
     ----------
@@ -67,9 +73,16 @@ class GivenSpectra(Copying):
         Size of a trial.
     """
 
+    takes_freqs: ClassVar[bool] = True
+
     n_channels: int
     n_tapers: int
     trial_bytes: int
+
+    def kernel(self, part: Part) -> Kernel:
+        """Copy."""
+        wanted = slice(None) if part.freqs is None else slice(part.freqs.start, part.freqs.stop)
+        return partial(_copied, wanted)
 
     @property
     def lanes(self) -> int:
@@ -85,3 +98,11 @@ class GivenSpectra(Copying):
 def _at_once(trial_bytes: int) -> int:
     """Power of two of trials."""
     return 1 << (max(1, min(_TOGETHER, _BYTES // trial_bytes)).bit_length() - 1)
+
+
+def _copied(wanted: slice, x: Array, out: Array | None = None) -> Array:
+    """Frequencies of spectra (trial, time, taper, freq, channel)."""
+    if out is None:
+        return x[..., wanted, :].copy()
+    np.copyto(out, x[..., wanted, :])
+    return out
