@@ -37,6 +37,8 @@ _UNREADABLE = (
     ValueError,
 )  # fmt: skip
 """What readers raise for files whose parts do not fit each other."""
+_MOST_TOLD = 500
+"""Of what a library says."""
 READERS: dict[str, Callable[..., Recording]] = {
     "raw": open_raw,
     "npy": open_npy,
@@ -173,7 +175,8 @@ def _opened(full: Path, format: str | None, options: dict[str, Any]) -> Recordin
     except RayspyError:
         raise
     except unreadable as error:
-        raise damaged(full, f"it cannot be read as {kind} ({type(error).__name__}: {error})") from error
+        text = " ".join(str(error)[:_MOST_TOLD].split())
+        raise damaged(full, f"it cannot be read as {kind} ({type(error).__name__}: {text})") from error
 
 
 def _spikes_of(recording: Recording) -> SpikeData | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import pickle
 import threading
 from collections import OrderedDict
@@ -23,6 +24,8 @@ Array = NDArray[Any]
 
 _PIECE_BYTES = 2**22
 """What is asked of a library at once that has channels in rows: turned around in the cache."""
+_HEADER_BYTES = 2**22
+"""Arrays of what travels to other processes."""
 _KEPT = 8
 """Recordings that a process keeps open."""
 _open: OrderedDict[Any, Any] = OrderedDict()
@@ -144,6 +147,26 @@ def keep(key: Any, opened: Any) -> None:
         _open.popitem(last=False)
 
 
+class _Pickler(pickle.Pickler):
+    """Refuses objects that have much of a file in arrays: a memory map is pickled as all that it maps."""
+
+    n_bytes = 0
+
+    def reducer_override(self, one: Any) -> Any:
+        """Count arrays; pickle everything as usual."""
+        if isinstance(one, np.ndarray):
+            self.n_bytes += one.nbytes
+            if self.n_bytes > _HEADER_BYTES:
+                raise pickle.PicklingError("more than a header")
+        return NotImplemented
+
+
+def _pickled(opened: Opened) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file).dump(opened)
+    return file.getvalue()
+
+
 def reader_source(
     opened: Opened,
     shape: tuple[int, ...],
@@ -159,7 +182,7 @@ def reader_source(
     Parameters
     ----------
     opened : Opened
-        What was opened; goes along with the source if it can be pickled.
+        What was opened; goes along with the source if it can be pickled and has few numbers in it.
     shape : tuple of int
         Samples x channels.
     dtype : data type
@@ -170,7 +193,7 @@ def reader_source(
         What was there before it was opened.
     """
     try:
-        header = pickle.dumps(opened)
+        header = _pickled(opened)
     except Exception:  # whatever a library's object raises: it is opened anew elsewhere
         header = b""
     plain = tuple(sorted(options.items()))

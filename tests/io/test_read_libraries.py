@@ -131,6 +131,38 @@ def test_header_travels_and_changes_are_noticed(mne, tmp_path):
         source.opened()
 
 
+class Mapped:
+    """What is open is a memory map of a file."""
+
+    def __init__(self, path):
+        self.map = np.memmap(path, "u1", "r")
+
+    def read(self, first, stop, channels):
+        return np.array(self.map[first:stop, None][:, channels])
+
+
+def test_only_headers_travel(tmp_path, monkeypatch):
+    """Not what libraries have mapped of a file, which may be larger than memory."""
+    (tmp_path / "x.bin").write_bytes(bytes(range(256)) * 64)
+    opened = Mapped(tmp_path / "x.bin")
+    made = (
+        opened,
+        (2**14, 1),
+        "u1",
+        str(tmp_path / "x.bin"),
+        "rayspy.io.readers.neo_reader",
+        "open_part",
+        {},
+    )
+    small = reading.reader_source(*made)
+    monkeypatch.setattr(reading, "_HEADER_BYTES", 2**13)
+    large = reading.reader_source(*made)
+    assert len(small.header) > 2**14
+    assert large.header == b""
+    with large.reader() as read:
+        assert read((slice(255, 257), slice(0, 1))).tolist() == [[255], [0]]
+
+
 def test_missing_library_is_named(mne, tmp_path, monkeypatch):
     saved(mne, tmp_path / "x_raw.fif")
     monkeypatch.setitem(sys.modules, "mne", None)

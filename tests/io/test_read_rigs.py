@@ -1,5 +1,6 @@
 """Files of amplifiers, written as their makers describe them, against what was written and against Neo."""
 
+import pickle
 import struct
 import warnings
 
@@ -8,6 +9,7 @@ import pytest
 
 import rayspy as spy
 from rayspy.errors import InvalidValueError
+from rayspy.storage import reading
 
 neo = pytest.importorskip("neo")
 mne = pytest.importorskip("mne")
@@ -261,6 +263,57 @@ def test_blackrock_with_events_that_neo_cannot_place(tmp_path):
     assert "left out" in " ".join(data.info["notes"])
 
 
+# -- Plexon -----------------------------------------------------------------------------------------
+
+
+def plexon(path):
+    """PLX 106: blocks of 256 samples of each channel, spikes of two units and strobed events between them."""
+    when = (2020, 1, 3, 15, 10, 0)
+    head = struct.pack("<Ii128s14id", 0x58454C50, 106, b"", 40_000, 2, 1, 3, 4, 1, *when, 0, 40_000, 8192.0)
+    head += struct.pack("<4B3H18s18s10s", 1, 1, 12, 16, 3000, 5000, 1000, b"", b"", b"")
+    head = head.ljust(7504, b"\0")
+    for k in range(2):
+        head += struct.pack("<32s32s9i", f"sig{k + 1}".encode(), b"", k + 1, 0, 0, 0, 20, 0, 0, 0, 1).ljust(
+            1020, b"\0"
+        )
+    head += struct.pack("<32si", b"Strobed", 257).ljust(296, b"\0")
+    for k in range(3):
+        head += struct.pack("<32s6i", f"FP{k + 1:02d}".encode(), k, 1000, 1, 1, 500, 0).ljust(296, b"\0")
+    blocks = []
+    for first in range(0, N, 256):
+        for k in range(3):
+            samples = STORED[first : first + 256, k].tobytes()
+            blocks.append((first * 40, struct.pack("<2HI4H", 5, 0, first * 40, k, 0, 1, 256) + samples))
+    for at, channel, unit in ((4000, 1, 1), (10_000, 2, 1), (60_000, 1, 1)):
+        waveform = np.arange(4, dtype="<i2").tobytes()
+        blocks.append((at, struct.pack("<2HI4H", 1, 0, at, channel, unit, 1, 4) + waveform))
+    for at, code in ((8000, 7), (48_000, 9)):
+        blocks.append((at, struct.pack("<2HI4H", 4, 0, at, 257, code, 0, 0)))
+    path.write_bytes(head + b"".join(block for _, block in sorted(blocks, key=lambda one: one[0])))
+
+
+def test_plexon(tmp_path):
+    plexon(tmp_path / "x.plx")
+    found = spy.read(tmp_path / "x.plx")
+    name = next(one for one in found if one != "spikes")
+    data = found[name]
+    assert (data.samplerate, list(data.channel)) == (1000, ["FP01", "FP02", "FP03"])
+    np.testing.assert_allclose(data.data[:], STORED * (5000 / (0.5 * 2**12 * 500)), rtol=1e-6)
+    names = {code: label for label, code in data.events.info["names"].items()}
+    rows = [(int(sample), names[int(code)]) for sample, code, _ in data.events.data[:]]
+    assert rows == [(200, "Strobed/7"), (1200, "Strobed/9")]
+    spikes = found["spikes"]
+    assert spikes.samplerate == 1000
+    assert [(int(s), list(spikes.unit)[int(u)]) for s, _, u in spikes.data[:]] == [
+        (100, "sig1"), (250, "sig2"), (1500, "sig1"),
+    ]  # fmt: skip
+    own = own_reading("PlexonRawIO", filename=tmp_path / "x.plx", progress_bar=False)[name]
+    np.testing.assert_allclose(
+        data.data[: N - 256], own[:-256], rtol=1e-6
+    )  # Neo 0.14 leaves the last block 0
+    np.testing.assert_array_equal(data.data[1700:, 1:], data.data[:][1700:, 1:])
+
+
 # -- TDT --------------------------------------------------------------------------------------------
 
 RATE = 25e6 / 2**12 / 6  # 1017.25 Hz
@@ -376,3 +429,55 @@ def test_persyst(tmp_path):
     raw = mne.io.read_raw_persyst(tmp_path / "x.lay", preload=True, verbose="error")
     np.testing.assert_allclose(data.data[200:333, 1:] * 1e-6, raw.get_data()[1:, 200:333].T, rtol=1e-12)
     assert data.events.data[:, [0, 2]].tolist() == [[300, 100]]
+
+
+def test_nihon_kohden(tmp_path):
+    """EEG-1100C: a block of data behind a control block; events in the log beside it."""
+    version, rate = b"EEG-1100C V01.00", 200
+    head = bytearray(0x1800 + 0x27 + 3 * 10)
+    for at, content in (
+        (0, version),
+        (0x81, version),
+        (0x91, struct.pack("<BI", 1, 0x400)),
+        (0x400 + 17, struct.pack("<BI", 1, 0x1800)),
+        (0x17FE, b"\1"),
+        (0x1800 + 0x1A, struct.pack("<HI", 0xC000 | rate, N * 10 // rate)),
+        (0x1800 + 0x26, bytes([3])),
+        *((0x1800 + 0x27 + 10 * k, bytes([code])) for k, code in enumerate((0, 4, 6))),
+    ):
+        head[at : at + len(content)] = content
+    rows = np.hstack([STORED, np.zeros((N, 1), "i2")]).astype("i4") + 0x8000
+    (tmp_path / "x.EEG").write_bytes(bytes(head) + rows.astype("<u2").tobytes())
+    log = bytearray(0x200)
+    for at, content in (
+        (0, version),
+        (0x91, struct.pack("<BI", 1, 0x100)),
+        (0x101, version),
+        (0x112, b"\1"),
+        (0x114, b"go".ljust(20, b"\0") + b"000003"),
+    ):
+        log[at : at + len(content)] = content
+    (tmp_path / "x.LOG").write_bytes(log)
+    data = spy.read(tmp_path / "x.EEG", unit="uV")
+    n = N * 10 // rate * rate // 10  # whole tenths of a second
+    assert (data.samplerate, list(data.channel)) == (rate, ["FP1", "C3", "P3"])
+    gain = (3199.902 + 3200) / 65535
+    np.testing.assert_allclose(data.data[:], STORED[:n] * gain + (32768 * gain - 3200), rtol=1e-6, atol=1e-6)
+    assert data.events.sample.tolist() == [600]
+    raw = mne.io.read_raw_nihon(tmp_path / "x.EEG", preload=True, verbose="error")
+    np.testing.assert_allclose(data.data[200:333, 1:] * 1e-6, raw.get_data()[1:, 200:333].T, rtol=1e-12)
+
+
+def test_files_too_large_for_their_header_to_travel_are_opened_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_HEADER_BYTES", 0)
+    plexon(tmp_path / "x.plx")
+    rhd(tmp_path / "x.rhd", 20_000)
+    (tmp_path / "more").mkdir()
+    neuralynx(tmp_path / "more")
+    for path in (tmp_path / "x.plx", tmp_path / "x.rhd", tmp_path / "more"):
+        found = spy.read(path)
+        data = found if not isinstance(found, dict) else next(iter(found.values()))
+        expected, source = data.data[:], pickle.dumps(data.source)
+        reading._open.clear()
+        with pickle.loads(source).reader() as read:
+            np.testing.assert_array_equal(read((slice(1500, N), slice(1, 3))), expected[1500:, 1:])

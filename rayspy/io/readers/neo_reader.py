@@ -79,7 +79,9 @@ def _opened(path: str, reader: str | None, options: dict[str, Any]) -> tuple[Any
         if made is None:
             names = ", ".join(c.__name__.removesuffix("RawIO") for c in rawio.rawiolist)
             raise InvalidValueError(f"file that Neo reads; reader= names one of {names}", "path", path)
-        place = _place(Path(path), made)
+        place: dict[str, Any] = _place(Path(path), made)
+        if "progress_bar" in inspect.signature(made).parameters:
+            place["progress_bar"] = False
         if made.__name__ == "OpenEphysBinaryRawIO":
             _check_oebin(Path(place["dirname"]))
         return _parsed(made, {**place, **options})
@@ -107,12 +109,24 @@ def _parsed(made: Any, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         raw = made(**arguments, **more)
         try:
             raw.parse_header()
+            _mend(raw)
             return raw, more
         except (ValueError, OSError, RuntimeError) as error:
             found = _asked_for(raw, {*arguments, *more}, str(error))
             if not found:
                 raise
             more |= found
+
+
+def _mend(raw: Any) -> None:
+    """Have Neo 0.14 read the last block of Plexon's signals, which it leaves 0: an empty one goes behind."""
+    if type(raw).__name__ != "PlexonRawIO":
+        return
+    found = raw._data_blocks[5]
+    for channel, blocks in found.items():
+        end = np.zeros(1, blocks.dtype)
+        end["cumsum"] = int(blocks["size"].sum()) // 2
+        found[channel] = np.concatenate([blocks, end])
 
 
 def _asked_for(raw: Any, given: set[str], text: str) -> dict[str, Any]:
