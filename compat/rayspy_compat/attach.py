@@ -91,7 +91,10 @@ class Attachment:
     def check(self) -> None:
         """Raise unless the client is still there."""
         if not self.is_open():
-            raise ParallelError("the Dask client was closed while a computation was running on its resources")
+            raise ParallelError(
+                "the Dask client was closed, or its scheduler was killed or lost, while a computation was "
+                "running on its resources; make a new client, or use parallel=False"
+            )
 
     def shown(self, name: str) -> AbstractContextManager[None]:
         """Show on the client's dashboard that something runs."""

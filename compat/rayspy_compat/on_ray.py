@@ -62,8 +62,19 @@ class DaskOnRayExecutor:
         """See `rayspy.executors.base.Executor.run`."""
         if len(blocks):
             with self.lock, self.shown(plan.name):
+                self.check_there()
                 release_actors()
                 Flow(plan, _OnRay(plan, self), collect).finish(blocks)
+
+    def check_there(self) -> None:
+        """Raise `ParallelError` if what Ray runs on is gone, or Ray with it."""
+        if self.check is not None:
+            self.check()
+        if not cluster.ray_is_connected():
+            raise ParallelError(
+                "the Ray that works for the Dask client has ended: the client was closed, or its "
+                "scheduler was killed or lost; make a new client, or use parallel=False"
+            )
 
 
 @dataclass
@@ -102,8 +113,7 @@ class _OnRay:
 
     def _look(self, now: float) -> None:
         cluster.check_ray()
-        if self.executor.check is not None:
-            self.executor.check()
+        self.executor.check_there()
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         cpus = int(sum(resources.get("CPU", 0) for resources in nodes))
         allowed = self.executor.n_workers

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,11 +62,48 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        yield temporary
-        temporary.replace(path)
+        _remove_abandoned(path)
+        with _locked(temporary):
+            yield temporary
+            temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise PathError(path, hint=error.strerror or str(error)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+_SETTLED_SECONDS = 1.0
+"""A file of this age would be locked if somebody was writing it."""
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Make a file, and show other processes that this one writes it, where the file system has locks."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes left that were writing a file of this name."""
+    unfinished = re.compile(re.escape(path.name) + r"\.[0-9a-f]{8}\.tmp")
+    for other in path.parent.iterdir():
+        if unfinished.fullmatch(other.name):
+            with contextlib.suppress(OSError):
+                _remove_unless_used(other)
+
+
+def _remove_unless_used(path: Path) -> None:
+    lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if time.time() - os.fstat(lock).st_mtime >= _SETTLED_SECONDS:
+            path.unlink()
+    finally:
+        os.close(lock)

@@ -29,9 +29,15 @@ Array = NDArray[Any]
 Read = Callable[[Region], Array]
 
 _MAPPED_BYTES = 2**26
-"""How much of a file is mapped at a time."""
-_SPARSE_FRACTION = 0.5
-"""Below this share of a row, mapping the file is cheaper than reading whole rows."""
+"""How much of a file is mapped at a time,"""
+_READ_BYTES = 2**19
+"""and how much is read where less is wanted: it should stay in the processor's cache."""
+_MOST_OF_A_ROW = 0.5
+"""From this share of a row on, whole rows are read,"""
+_SMALL_SHARE = 1 / 16
+"""and below this one they are mapped."""
+_LONG_ROW = 2**18
+"""Of rows that have more bytes, only what is wanted is read."""
 
 
 @runtime_checkable
@@ -225,35 +231,53 @@ def read_c_order(
 ) -> Array:
     """Read a region of a C-ordered array from an open file.
 
-    Whole rows are read in one go. Where only a small share of each row is
-    wanted, the rows are mapped, which moves fewer bytes; some rows at a time,
-    and each mapping is dropped again, so that a file never adds up in memory.
+    Whole rows are read in one go. Where only a share of each row is wanted, rows are
+    read some at a time, and of very long ones what is wanted. Where that share is
+    small, rows are mapped, which moves fewer bytes, again some at a time: a file never
+    adds up in memory, and whether it is still whole is looked at before each piece, as
+    one that is cut off while it is mapped ends the process.
     """
     if 0 in region_shape(region):
         return np.empty(region_shape(region), dtype)
     rows, inner = region[0], region[1:]
     row_items = math.prod(shape[1:])
-    first = offset + rows.start * row_items * dtype.itemsize
-    row_shape = (rows.stop - rows.start, *shape[1:])
     wanted = math.prod(region_shape(inner))
-    if wanted >= _SPARSE_FRACTION * row_items:
-        buffer = np.empty(row_shape, dtype)
+    first = offset + rows.start * row_items * dtype.itemsize
+    if wanted >= _MOST_OF_A_ROW * row_items:
+        buffer = np.empty((rows.stop - rows.start, *shape[1:]), dtype)
         _pread_into(descriptor, buffer, first, path)
         return buffer if wanted == row_items else buffer[(slice(None), *inner)]
-    needed = first + row_shape[0] * row_items * dtype.itemsize
-    if os.fstat(descriptor).st_size < needed:
-        raise DamagedDataError(f"{path} is truncated: {needed} bytes are needed")
     out = np.empty(region_shape(region), dtype)
     row_bytes = row_items * dtype.itemsize
-    at_once = max(1, _MAPPED_BYTES // row_bytes)
-    with open(descriptor, "rb", closefd=False) as file:
-        for row in range(0, row_shape[0], at_once):
-            n_rows = min(at_once, row_shape[0] - row)
-            begin, shape_ = first + row * row_bytes, (n_rows, *shape[1:])
-            mapped = np.memmap(file, dtype=dtype, mode="r", offset=begin, shape=shape_)
-            out[row : row + n_rows] = mapped[(slice(None), *inner)]
-            del mapped
+    if row_bytes > _LONG_ROW and len(inner) == 1:
+        for k in range(len(out)):
+            _pread_into(descriptor, out[k], first + k * row_bytes + inner[0].start * dtype.itemsize, path)
+        return out
+    mapped = wanted < _SMALL_SHARE * row_items
+    at_once = max(1, (_MAPPED_BYTES if mapped else _READ_BYTES) // row_bytes)
+    buffer = np.empty((0 if mapped else min(at_once, len(out)), *shape[1:]), dtype)
+    for k in range(0, len(out), at_once):
+        n, begin = min(at_once, len(out) - k), first + k * row_bytes
+        if mapped:
+            out[k : k + n] = _mapped(descriptor, path, dtype, (n, *shape[1:]), begin)[(slice(None), *inner)]
+        else:
+            _pread_into(descriptor, buffer[:n], begin, path)
+            out[k : k + n] = buffer[(slice(n), *inner)]
     return out
+
+
+def _mapped(
+    descriptor: int, path: str, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int
+) -> np.memmap[Any, Any]:
+    """Map some rows of an open file that has them."""
+    needed = offset + math.prod(shape) * dtype.itemsize
+    if os.fstat(descriptor).st_size < needed:
+        raise DamagedDataError(f"{path} is truncated: {needed} bytes are needed")
+    with open(descriptor, "rb", closefd=False) as file:
+        try:
+            return np.memmap(file, dtype=dtype, mode="r", offset=offset, shape=shape)
+        except ValueError as error:  # it has become shorter just now
+            raise DamagedDataError(f"{path} is truncated: {error}") from error
 
 
 @dataclass(frozen=True)

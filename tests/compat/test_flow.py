@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 from rayspy_compat import blocks as worker
 from rayspy_compat.flow import Flow, Lost
+from rayspy_compat.on_ray import DaskOnRayExecutor
 
-from rayspy.errors import WorkerError
+from rayspy.errors import ParallelError, WorkerError
 from rayspy.executors.ray_actors import _Failure
 from rayspy.planning.plan import Receipt
 
@@ -105,3 +106,10 @@ def test_a_run_that_was_stopped_begins_no_further_block(monkeypatch):
     assert [one.block for one in worker.run_some(PLAN, range(10), None, "run-1")] == [0, 1, 2]
     assert worker.stop_here("run-1") == 0
     assert [one.block for one in worker.run_some(PLAN, range(2), None, "run-2")] == [0, 1]
+
+
+def test_without_the_ray_of_a_client_it_says_what_to_do():
+    """It was "Ray is not connected; call ray.init" where the scheduler of the client had been killed."""
+    plan = SimpleNamespace(**vars(PLAN), id="1", for_workers=lambda: None)
+    with pytest.raises(ParallelError, match=r"scheduler was killed or lost; make a new client"):
+        DaskOnRayExecutor(2).run(plan, range(3), lambda one: None)

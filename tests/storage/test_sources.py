@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -230,14 +231,46 @@ def test_overlap(a: Any, b: Any) -> None:
         assert (marked == 2).sum() == marked[common].size
 
 
-@pytest.mark.parametrize("mapped", [1, 100, 700])
-def test_narrow_regions_are_mapped_some_rows_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: int
+@pytest.mark.parametrize("at_once", [1, 100, 700])
+@pytest.mark.parametrize("setting", [{}, {"_SMALL_SHARE": 1}, {"_SMALL_SHARE": 0}, {"_LONG_ROW": 1}], ids=str)
+def test_narrow_regions_are_read_some_rows_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, setting: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(sources, "_MAPPED_BYTES", mapped)
+    for name, value in {"_MAPPED_BYTES": at_once, "_READ_BYTES": at_once, **setting}.items():
+        monkeypatch.setattr(sources, name, value)
     array = np.random.default_rng(0).normal(size=(50, 10))
     (tmp_path / "x.raw").write_bytes(b"12345678" + array.tobytes())
     source = RawSource(str(tmp_path / "x.raw"), array.dtype, array.shape, offset=8)
     with source.reader() as read:
         for region in ((slice(3, 47), slice(2, 5)), (slice(0, 50), slice(9, 10)), (slice(7, 8), slice(0, 1))):
             np.testing.assert_array_equal(read(region), array[region])
+
+
+@pytest.mark.parametrize("setting", [{"_SMALL_SHARE": 1}, {"_SMALL_SHARE": 0}, {"_LONG_ROW": 1}], ids=str)
+def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: dict[str, Any]
+) -> None:
+    """It was mapped as one: this process would have ended."""
+    for name, value in {"_MAPPED_BYTES": 10**5, "_READ_BYTES": 10**5, **setting}.items():
+        monkeypatch.setattr(sources, name, value)
+    path = tmp_path / "x.raw"
+    path.write_bytes(bytes(80 * 20_000))
+    fstat, preadv, seen = os.fstat, os.preadv, []
+
+    def cut_off(function: Any) -> Any:
+        def called(*args: Any) -> Any:
+            seen.append(args)
+            if len(seen) == 10:
+                os.truncate(path, 10**4)
+            return function(*args)
+
+        return called
+
+    with path.open("rb") as file:
+        monkeypatch.setattr(os, "fstat", cut_off(fstat))
+        monkeypatch.setattr(os, "preadv", cut_off(preadv))
+        with pytest.raises(DamagedDataError, match="truncated"):
+            sources.read_c_order(
+                file.fileno(), str(path), np.dtype(float), (20_000, 10), 0, (slice(0, 20_000), slice(3, 5))
+            )
+    assert len(seen) >= 10
