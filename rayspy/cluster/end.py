@@ -192,7 +192,11 @@ def restore_sigterm(handler: Any, unless: Any = None) -> None:
 # Ray's processes have the folder in their command line, or in their environment; those with a title have lost
 # both, but have files open in the folder. It is looked for until nothing new has come for a while.
 _WHEN_WE_ARE_GONE = """
+trap '' PIPE
+exec 3>&2 2>/dev/null
 read -r _
+(echo "$1" >&3) &
+exec 3>&-
 quiet=0
 while [ $quiet -lt 4 ]; do
     quiet=$((quiet + 1))
@@ -213,15 +217,30 @@ while [ $tries -lt 10 ] && ! { rm -rf "$0" && sleep 0.2 && [ ! -e "$0" ]; }; do 
 """.replace("FOLDER", env.FOLDER)
 
 
+_GONE = (
+    "rayspy: process {} ended before its Ray did: it was killed, or Ray's library ended it because a main "
+    "process of Ray was gone. The same call goes on with the blocks that were finished, if it had run for "
+    "more than a few seconds."
+)
+
+
+def _has_stderr() -> bool:
+    """Whether there is anything to say it on."""
+    with contextlib.suppress(OSError):
+        os.fstat(2)
+        return True
+    return False
+
+
 def watch(folder: Path) -> subprocess.Popen[bytes] | None:
-    """Start a process that ends Ray when this one was killed; Ray's own agents would take a minute."""
+    """Start a process that ends Ray when this one was killed, and says so; Ray's agents take a minute."""
     if not Path("/proc/self/cmdline").exists():
         return None
     return subprocess.Popen(
-        ["/bin/sh", "-c", _WHEN_WE_ARE_GONE, str(folder)],
+        ["/bin/sh", "-c", _WHEN_WE_ARE_GONE, str(folder), _GONE.format(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=None if _has_stderr() else subprocess.DEVNULL,
         start_new_session=True,
         cwd="/",
     )

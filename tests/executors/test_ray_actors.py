@@ -521,6 +521,7 @@ def test_ctrl_c_ends_everything(tmp_path):
     assert time.perf_counter() - start < 15
     assert process.returncode in (1, 130, -signal.SIGINT)  # Ray makes it 1
     assert "KeyboardInterrupt" in errors
+    assert "ended before its Ray" not in errors
     assert not running(psutil.wait_procs(children, timeout=1)[1])
     assert not folder.exists()
 
@@ -528,7 +529,8 @@ def test_ctrl_c_ends_everything(tmp_path):
 def test_a_killed_driver_leaves_neither_processes_nor_its_folder(tmp_path):
     process, folder, children = start_script(tmp_path)
     process.kill()
-    process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=20)
+    assert f"process {process.pid} ended before its Ray did" in errors
     assert not psutil.wait_procs(children, timeout=15)[1]
     deadline = time.monotonic() + 5
     while folder.exists() and time.monotonic() < deadline:
