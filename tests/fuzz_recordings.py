@@ -32,7 +32,7 @@ SHAPES: tuple[tuple[int, ...], ...] = (
     (), (0,), (0, 3), (3,), (200,), (5, 5, 5), (2**40, 3), (3, 2**40), (2**45,)
 )  # fmt: skip
 KINDS = ("f8", "f4", "i2", "u2", "u8", "S5", "?", "c16", h5py.string_dtype(), h5py.ref_dtype)
-TEXTS = (".vhdr", ".vmrk", ".meta", ".xml", ".oebin")
+TEXTS = (".vhdr", ".vmrk", ".meta", ".xml", ".oebin", ".info", ".Tbk")
 MOST = 2**24
 """Bytes of an array that is read as a whole."""
 ODD_BYTES = (b"\x00", b"\xff", b"\x7f", b" ", b"-", b"9")
@@ -130,16 +130,22 @@ def eeglab_7_3(folder: Path) -> Path:
     return folder / "x.set"
 
 
+def syncopy(folder: Path) -> Path:
+    spy.to_syncopy(recording(), filename=folder / "x")
+    return folder / "x.analog"
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     one.__name__: one
     for one in (
         brainvision, edf, bdf, npy, raw, hdf5, nwb, fieldtrip, fieldtrip_before_7_3, eeglab,
-        eeglab_in_one_file, eeglab_7_3,
+        eeglab_in_one_file, eeglab_7_3, syncopy,
     )
 }  # fmt: skip
 if importlib.util.find_spec("neo") is not None:
     from tests.io.test_read_libraries import neuroscope, openephys, spikeglx
     from tests.io.test_read_rigs import rhd
+    from tests.io.test_read_rigs import tdt as block_of_tdt
 
     def _first(made: Callable[[Path], Any]) -> Callable[[Path], Path]:
         return lambda folder: made(folder)[0]
@@ -148,7 +154,15 @@ if importlib.util.find_spec("neo") is not None:
         rhd(folder / "x.rhd", 20_000)
         return folder / "x.rhd"
 
-    WRITERS |= {one.__name__: _first(one) for one in (neuroscope, openephys, spikeglx)} | {"intan": intan}
+    def tdt(folder: Path) -> Path:
+        made, _ = block_of_tdt(folder / "tank" / "block")
+        return Path(made)
+
+    WRITERS |= (
+        {"tdt": tdt}
+        | {one.__name__: _first(one) for one in (neuroscope, openephys, spikeglx)}
+        | {"intan": intan}
+    )
 if importlib.util.find_spec("pynwb") is None:
     del WRITERS["nwb"]
 OPTIONS: dict[str, dict[str, Any]] = {

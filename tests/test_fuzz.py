@@ -10,4 +10,4 @@ def test_nothing_gets_in(tmp_path: Path) -> None:
 
 
 def test_nothing_gets_in_with_recordings(tmp_path: Path) -> None:
-    assert not list(fuzz.faults(range(400), tmp_path, fuzz.RECORDINGS))
+    assert not list(fuzz.faults(range(500), tmp_path, fuzz.RECORDINGS))

@@ -541,7 +541,10 @@ def _find(path: Path, tag: Any, dataclass: Any) -> list[Path]:
 def _load_object(folder: Path, checksum: bool | None) -> BaseData:
     if is_syncopy(folder):
         data, more = load_object(folder, checksum)
-        _take_besides(data, more)
+        try:
+            _take_besides(data, more)
+        except MALFORMED as error:
+            raise DamagedDataError(f"{folder}.info is damaged: {error!r}") from error
         return data
     description = _checked_description(folder)
     try:

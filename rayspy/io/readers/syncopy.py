@@ -26,6 +26,11 @@ from rayspy.storage.sources import ArraySource, Hdf5Source, is_storable, read_al
 
 _LARGEST = 2**28
 _CHUNK = 2**22
+_MOST_NUMBERS = 2**24
+"""In the table of trials."""
+_UNREADABLE = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError
+)  # fmt: skip
 _STATISTICS = ("avg", "var", "cov")
 _JACKKNIFE = ("jack_var", "jack_bias")
 
@@ -58,7 +63,7 @@ def load_object(path: Path, checksum: bool | None) -> tuple[BaseData, dict[str, 
         raise DamagedDataError(f"{full} was altered: its checksum is not that in its .info file")
     try:
         return _object(full, told), _besides(told)
-    except (AttributeError, KeyError, LookupError, OSError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         if isinstance(error, RayspyError):
             raise
         raise damaged(full, f"it does not fit its .info file ({type(error).__name__}: {error})") from error
@@ -100,12 +105,19 @@ def _source(file: Any, name: str, path: Path) -> Hdf5Source:
     return Hdf5Source(str(path), name, dataset.shape, dataset.dtype.newbyteorder("="))
 
 
+def _trials(dataset: Any, path: Path) -> NDArray[np.float64]:
+    hdf5.check_inside(dataset, path)
+    if dataset.ndim != 2 or dataset.dtype.kind not in "iuf" or dataset.size > _MOST_NUMBERS:
+        raise damaged(path, f"trialdefinition is {dataset.dtype} of shape {dataset.shape}")
+    return np.asarray(dataset[()], np.float64)
+
+
 def _object(path: Path, told: dict[str, Any]) -> BaseData:
     cls = BY_NAME[told["dataclass"]]
     dims = tuple(told["dimord"])
     with hdf5.opened(path) as file:
         source: ArraySource = _source(file, "data", path)
-        trl = np.asarray(file["trialdefinition"][()], np.float64)
+        trl = _trials(file["trialdefinition"], path)
         extra = {
             name: _source(file, name, path)
             for name in (*_STATISTICS, *_JACKKNIFE, "waveform")
