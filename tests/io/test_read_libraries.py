@@ -267,6 +267,17 @@ def test_layouts_that_neo_describes_are_read_without_it(neo, tmp_path, made):
     assert float(done.stdout) == data.data[7, 1]
 
 
+@pytest.mark.parametrize("place", ["../outside", "/", "deeper/../../x"])
+def test_open_ephys_folders_lead_nowhere_else(neo, tmp_path, place):
+    folder, *_ = openephys(tmp_path / "inner")
+    description = next(folder.rglob("structure.oebin"))
+    told = json.loads(description.read_text())
+    told["continuous"][0]["folder_name"] = place
+    description.write_text(json.dumps(told))
+    with pytest.raises(InvalidValueError, match=r"structure\.oebin: folder_name"):
+        spy.read(folder)
+
+
 def test_neo_chunks_segments_events_and_spikes(neo, tmp_path):
     (tmp_path / "x.fake").write_bytes(b"x")
     raw = neo.rawio.ExampleRawIO(filename=str(tmp_path / "x.fake"))
