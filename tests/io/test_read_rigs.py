@@ -396,6 +396,44 @@ def test_tdt_with_one_file(tmp_path):
         spy.load_tdt(folder, 3, 9)
 
 
+# -- layouts that Neo describes ---------------------------------------------------------------------
+
+
+def test_raw_files_of_mcs(tmp_path):
+    """A text, then whole numbers without sign."""
+    head = (
+        "MC_DataTool binary conversion\r\nVersion 2.6.15\r\nMC_REC file = x.mcd\r\nSample rate = 25000\r\n"
+        "ADC zero = 32768\r\nEl = 0.0625µV/AD\r\nStreams = El_01;El_02;El_03\r\nEOH\r\n"
+    )
+    shifted = (STORED.astype("i4") + 32768).astype("<u2")
+    (tmp_path / "x.raw").write_bytes(head.encode("cp1252") + shifted.tobytes())
+    data = spy.read(tmp_path / "x.raw", format="neo", reader="RawMCS")
+    assert (data.samplerate, list(data.channel), data.unit) == (25_000, ["El_01", "El_02", "El_03"], "µV")
+    np.testing.assert_allclose(data.data[:], STORED * 0.0625, rtol=1e-6)
+    same_as_neo(data, own_reading("RawMCSRawIO", filename=tmp_path / "x.raw"))
+
+
+def test_elan(tmp_path):
+    """Big-endian; the last two columns are events, which are in a text, too."""
+    rows = np.hstack([STORED, np.zeros((N, 2), "i2")]).astype(">i2")
+    (tmp_path / "x.eeg").write_bytes(rows.tobytes())
+    names = ["Fp1", "Fp2", "Cz", "Num1", "Num2"]
+    columns = [
+        names, ["EEG"] * 5, ["microV"] * 3 + ["sans"] * 2, ["-3276.8"] * 5, ["3276.7"] * 5, ["-32768"] * 5,
+        ["32767"] * 5, ["passe-haut"] * 5,
+    ]  # fmt: skip
+    lines = ["V3", "info", "info", "01-02-2020 10:11:12", "", "-1", "x", "-1", f"{1 / 512}", "5"]
+    text = "\n".join([*lines, *(one for column in columns for one in column)]) + "\n"
+    (tmp_path / "x.eeg.ent").write_text(text, encoding="ascii")
+    (tmp_path / "x.eeg.pos").write_text("100  7  0\n900  9  0\n", encoding="ascii")
+    data = spy.read(tmp_path / "x.eeg", format="neo", reader="Elan")
+    assert (data.samplerate, list(data.channel)) == (512, names[:3])
+    np.testing.assert_allclose(data.data[:], STORED * 0.1, rtol=1e-4, atol=1e-3)
+    assert data.events.sample.tolist() == [100, 900]
+    own = own_reading("ElanRawIO", filename=tmp_path / "x.eeg")
+    same_as_neo(data, own)
+
+
 # -- through MNE ------------------------------------------------------------------------------------
 
 
