@@ -100,8 +100,8 @@ def test_description(local_ray):
 
 def test_nothing_is_waited_for_that_is_not_needed(local_ray):
     (node,) = ray.nodes()
-    assert {node["MetricsAgentPort"], node["MetricsExportPort"], node["DashboardAgentListenPort"]} == {-1}
-    assert node["RuntimeEnvAgentPort"] in head._PORTS
+    assert node["MetricsAgentPort"] == node["MetricsExportPort"] == -1
+    assert {node["RuntimeEnvAgentPort"], node["DashboardAgentListenPort"]} <= set(head._PORTS)
     running = " ".join(word for process in cluster.ray_processes() for word in process.cmdline())
     assert "/monitor.py" in running
     assert "/log_monitor.py" not in running

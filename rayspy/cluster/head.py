@@ -51,9 +51,8 @@ def begin_quickly(dashboard: bool) -> None:
 
     It would wait for them to name their ports, give up after 15 s, which on a busy
     machine are soon over, and end. It takes a port from its command line or from a
-    file of its session, so both are there before: the runtime environment's agent
-    gets a free one, the dashboard's agent none, as if there were no such agent. It
-    writes the real ones when it is up, and the dashboard finds it by other means.
+    file of its session, so these are there before: free ones, and none for metrics,
+    which are off.
 
     Parameters
     ----------
@@ -66,23 +65,21 @@ def begin_quickly(dashboard: bool) -> None:
         names: Any = importlib.import_module("ray._raylet")
         node: Any = importlib.import_module("ray._private.node").Node
         params: Any = importlib.import_module("ray._private.parameter").RayParams
-        agents = (
-            names.METRICS_AGENT_PORT_NAME,
-            names.METRICS_EXPORT_PORT_NAME,
-            names.DASHBOARD_AGENT_LISTEN_PORT_NAME,
-        )
+        metrics = names.METRICS_AGENT_PORT_NAME, names.METRICS_EXPORT_PORT_NAME
+        listen = names.DASHBOARD_AGENT_LISTEN_PORT_NAME
         persist, make, start = names.persist_port, params.__init__, node.start_raylet
 
         def made(self: Any, *args: Any, **options: Any) -> None:
             make(self, *args, **options)
             self.no_monitor = not dashboard
             self.include_log_monitor = False
-            self.runtime_env_agent_port = free_port()
+            self.runtime_env_agent_port, self.dashboard_agent_listen_port = free_ports(2)
 
         def started(self: Any, *args: Any, **options: Any) -> None:
             with contextlib.suppress(Exception):  # of another release: the raylet waits as ever
-                for name in agents:
-                    persist(self._session_dir, self._node_id, name, -1)
+                ports = {**dict.fromkeys(metrics, -1), listen: self._ray_params.dashboard_agent_listen_port}
+                for name, port in ports.items():
+                    persist(self._session_dir, self._node_id, name, port)
             start(self, *args, **options)
 
         params.__init__, node.start_raylet = made, started
@@ -90,13 +87,16 @@ def begin_quickly(dashboard: bool) -> None:
             node.start_api_server = lambda self, *args, **options: None
 
 
-def free_port() -> int:
-    """A port that nothing listens at, as far as can be told."""
-    while True:
-        port = random.choice(_PORTS)
+def free_ports(n: int) -> list[int]:
+    """Ports that nothing listens at, as far as can be told."""
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as taken, contextlib.suppress(OSError):
             taken.bind(("", port))
-            return port
+            found.append(port)
+        if len(found) == n:
+            break
+    return found
 
 
 if __name__ == "__main__":
