@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rayspy.checks import check_bool, check_scalar
 from rayspy.config import parse_bytes
 from rayspy.errors import InvalidTypeError, InvalidValueError, ParallelError
 from rayspy.executors.reimport import end_if_imported_again
@@ -85,6 +86,9 @@ def esi_cluster_setup(
     named = _renamed(
         kwargs, n_workers=n_workers, mem_per_worker=mem_per_worker, n_workers_startup=n_workers_startup
     )
+    _check_waiting(timeout, interactive, interactive_wait, start_client)
+    if cores_per_worker is not None:
+        _check_count(cores_per_worker, "cores_per_worker")
     running = _running(start_client)
     if running is not None:
         return running
@@ -157,6 +161,7 @@ def slurm_cluster_setup(
         n_workers_startup=n_workers_startup,
         processes_per_worker=processes_per_worker,
     )
+    _check_waiting(timeout, interactive, interactive_wait, start_client)
     running = _running(start_client)
     if running is not None:
         return running
@@ -212,6 +217,8 @@ def local_cluster_setup(
     import distributed
 
     named = _renamed(kwargs, n_workers=n_workers, mem_per_worker=mem_per_worker)
+    check_bool(interactive, "interactive")
+    check_bool(start_client, "start_client")
     running = _running(start_client)
     if running is not None:
         return running
@@ -225,7 +232,7 @@ def local_cluster_setup(
         text = f"{asked} workers were asked for, {cpus} are started: one per CPU of this machine"
         warn("local_cluster_setup", text)
     memory = named["mem_per_worker"]
-    limit = "auto" if memory in (None, "auto") else _worker_bytes(memory)
+    limit = "auto" if _is_automatic(memory) else _worker_bytes(memory)
     settings = {"threads_per_worker": 1, "dashboard_address": _dashboard_address(), **kwargs}
     cluster = distributed.LocalCluster(n_workers=count, memory_limit=limit, **settings)
     message(
@@ -307,15 +314,26 @@ def _check_count(value: Any, name: str, least: int = 1) -> None:
         raise InvalidValueError(f"whole number, {least} or more", name, value)
 
 
+def _check_waiting(timeout: Any, interactive: Any, interactive_wait: Any, start_client: Any) -> None:
+    check_bool(interactive, "interactive")
+    check_bool(start_client, "start_client")
+    check_scalar(timeout, "timeout", 0)
+    check_scalar(interactive_wait, "interactive_wait", 0)
+
+
 def _check_partition(partition: str, invalid: Sequence[str]) -> None:
+    if not isinstance(invalid, (list, tuple)) or not all(isinstance(name, str) for name in invalid):
+        raise InvalidTypeError(invalid, "invalid_partitions", "list of names of partitions")
     listed = (_command("sinfo", "-h", "-o", "%P") or "").replace("*", "").split()
     offered = sorted(set(listed) - set(invalid))
-    if partition not in offered:
+    if not isinstance(partition, str) or partition not in offered:
         raise InvalidValueError(f"one of the SLURM partitions {', '.join(offered)}", "partition", partition)
 
 
 def _partition_value(partition: str, name: str) -> str | None:
     """One number from the description of a partition, e.g. ``MaxMemPerCPU``."""
+    if not isinstance(partition, str):
+        raise InvalidTypeError(partition, "partition", "name of a SLURM partition")
     described = _command("scontrol", "-o", "show", "partition", partition) or ""
     for word in described.split():
         key, _, value = word.partition("=")
@@ -327,7 +345,7 @@ def _partition_value(partition: str, name: str) -> str | None:
 def _job_memory(partition: str, wanted: str | None) -> str:
     """Memory of one job, at most what the partition allows."""
     limit = _partition_value(partition, "MaxMemPerCPU")
-    if wanted is None or wanted == "auto":
+    if _is_automatic(wanted):
         found = limit or _partition_value(partition, "DefMemPerCPU")
         if found is None:
             raise InvalidValueError(
@@ -344,6 +362,10 @@ def _job_memory(partition: str, wanted: str | None) -> str:
         )
         return f"{limit}MB"
     return wanted
+
+
+def _is_automatic(memory: Any) -> bool:
+    return memory is None or (isinstance(memory, str) and memory == "auto")
 
 
 def _worker_bytes(wanted: Any) -> int:
@@ -363,7 +385,7 @@ _LEAST_MEMORY = 100 * 10**6
 
 
 def _job_options(job_extra: Sequence[str]) -> list[str]:
-    if isinstance(job_extra, str):
+    if isinstance(job_extra, str) or not isinstance(job_extra, Sequence):
         raise InvalidTypeError(job_extra, "job_extra", "list of options of sbatch")
     for option in job_extra:
         if not isinstance(option, str) or not option.startswith("-"):

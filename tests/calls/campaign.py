@@ -17,9 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest import mock
 
 import numpy as np
 
@@ -346,11 +347,74 @@ def bases() -> list[Base]:
         Base(spy.set_loglevel, lambda: {"level": "ERROR"}),
         Base(spy.cleanup, lambda: {"interactive": False}),
         Base(spy.connect, lambda: {"job": 1, "timeout": 0.01}),
+        *(Base(_drawn(spy.singlepanelplot), given, label, (*keywords, "trials", "channel"))
+          for label, given, keywords in [
+            ("recording", _analog(trials=0), ("data", "latency", "shifted")),
+            ("spectra", lambda: {"data": spectra(), "trials": 0}, ("frequency", "logscale")),
+            ("spikes", lambda: {"data": spikes(), "trials": 0, "on_yaxis": "channel"}, ("on_yaxis", "unit")),
+        ]),
+        Base(_drawn(spy.multipanelplot), _analog(trials=0), "", ("data", "trials", "channel", "latency")),
+        Base(_drawn(spy.multipanelplot), lambda: {"data": coherence()}, "pairs", ("channel_i", "frequency")),
+        *(Base(_on_paper(f), lambda more=more: more) for f, more in [
+            (spy.esi_cluster_setup, {"partition": "part"}), (spy.slurm_cluster_setup, {"partition": "part"}),
+            (spy.local_cluster_setup, {}),
+        ]),
+        Base(spy.cluster_cleanup, dict),
+        Base(spy.to_fif, lambda: {}, keywords=("data",)),
         *(Base(_setting, lambda: {}, keywords=(name,)) for name in _settings()),
         *(Base(_assigned, lambda: {}, keywords=(name,)) for name in
           ("samplerate", "trialdefinition", "channel", "cfg", "info", "log", "mode", "selection", "data",
            "events")),
     ]  # fmt: skip
+
+
+def _drawn(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, after which no figure is left."""
+
+    @wraps(function)
+    def called(*args: Any, **keywords: Any) -> None:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+
+        try:
+            function(*args, **keywords)
+        finally:
+            pyplot.close("all")
+
+    return called
+
+
+class _Paper:
+    """A Dask cluster that is not there."""
+
+    dashboard_link = ""
+    scheduler_info: ClassVar[dict[str, Any]] = {"workers": range(10**9)}
+
+    def __init__(self, **options: Any) -> None:
+        """Take what a cluster takes."""
+
+    def scale(self, jobs: int) -> None:
+        """Start nothing."""
+
+
+def _on_paper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a SLURM and a Dask that start nothing."""
+
+    @wraps(function)
+    def called(**keywords: Any) -> Any:
+        from rayspy_compat import setups
+
+        stubs = {
+            "_command": lambda *words: "PartitionName=part MaxMemPerCPU=8000" if "show" in words else "part",
+            "_slurm_cluster": _Paper,
+            "_client_of": lambda cluster: cluster,
+        }
+        with mock.patch.multiple(setups, **stubs), mock.patch("distributed.LocalCluster", _Paper):
+            return function(**keywords)
+
+    return called
 
 
 def _single_trials() -> Any:
@@ -422,6 +486,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "statistic": ("clusterthreshold",),
     "selection": ("select",),
     "timeout": ("did not answer within",),
+    "job": ("did not answer within",),
     "freq": ("width",),
     "offset": ("bytes of data",),
     "data_path": ("path",),
