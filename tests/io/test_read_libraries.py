@@ -11,7 +11,13 @@ import pandas as pd
 import pytest
 
 import rayspy as spy
-from rayspy.errors import InvalidTypeError, InvalidValueError, MissingPackageError, SourceChangedError
+from rayspy.errors import (
+    DamagedDataError,
+    InvalidTypeError,
+    InvalidValueError,
+    MissingPackageError,
+    SourceChangedError,
+)
 from rayspy.storage import reading
 from tests.helpers import run_on
 
@@ -265,6 +271,23 @@ def test_layouts_that_neo_describes_are_read_without_it(neo, tmp_path, made):
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, input=pickle.dumps(data.source), capture_output=True, check=True)
     assert float(done.stdout) == data.data[7, 1]
+
+
+@pytest.mark.parametrize(
+    ("made", "suffix", "stated", "name"),
+    [
+        (neuroscope, ".xml", "<nChannels>{}<", "x.dat"),
+        (spikeglx, ".meta", "nSavedChans={}", "run_g0_t0.imec0.ap.bin"),
+    ],
+)
+def test_numbers_of_channels_that_no_recording_has(neo, tmp_path, made, suffix, stated, name):
+    made(tmp_path)
+    description = next(one for one in tmp_path.iterdir() if one.suffix == suffix)
+    text = description.read_text()
+    assert stated.format(4) in text
+    description.write_text(text.replace(stated.format(4), stated.format(5_000_000)))
+    with pytest.raises(DamagedDataError, match="5000000 channels"):
+        spy.read(tmp_path / name)
 
 
 @pytest.mark.parametrize("place", ["../outside", "/", "deeper/../../x"])

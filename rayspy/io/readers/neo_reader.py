@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import warnings
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,16 @@ from numpy.typing import NDArray
 from rayspy.checks import check_path
 from rayspy.data.spike import SpikeData
 from rayspy.errors import InvalidValueError
-from rayspy.io.readers.recording import Mark, Notes, Recording, Stream, damaged, required, unique_names
+from rayspy.io.readers.recording import (
+    Mark,
+    Notes,
+    Recording,
+    Stream,
+    check_counts,
+    damaged,
+    required,
+    unique_names,
+)
 from rayspy.io.spikes import spikes_from_times
 from rayspy.storage.derived import RunsSource
 from rayspy.storage.reading import reader_source
@@ -34,6 +44,7 @@ _FOLDERS = {
     ".continuous": "OpenEphys", ".rhd": "Intan", ".rhs": "Intan", ".meta": "SpikeGLX",
     **{f".ns{k}": "Blackrock" for k in range(1, 7)}, ".plx": "Plexon", ".pl2": "Plexon2",
 }  # fmt: skip
+_LARGEST_TEXT = 2**26
 _WITHIN = 0.99
 """Where the clock of a recording is off by this many samples or more, it paused."""
 
@@ -84,7 +95,20 @@ def _opened(path: str, reader: str | None, options: dict[str, Any]) -> tuple[Any
             place["progress_bar"] = False
         if made.__name__ == "OpenEphysBinaryRawIO":
             _check_oebin(Path(place["dirname"]))
+        if made.__name__ == "NeuroScopeRawIO":
+            _check_channels(Path(place["filename"]), rb"<nChannels>\s*(\d{1,20})")
+        if made.__name__ == "SpikeGLXRawIO":
+            for file in Path(place["dirname"]).rglob("*.meta"):
+                _check_channels(file, rb"nSavedChans\s*=\s*(\d{1,20})")
         return _parsed(made, {**place, **options})
+
+
+def _check_channels(file: Path, pattern: bytes) -> None:
+    """Refuse a description of more channels than there are, for each of which Neo would make an entry."""
+    with file.open("rb") as opened:
+        stated = re.search(pattern, opened.read(_LARGEST_TEXT))
+    if stated:
+        check_counts(file, channels=int(stated.group(1)))
 
 
 def _check_oebin(folder: Path) -> None:
