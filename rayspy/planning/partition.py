@@ -181,6 +181,13 @@ def trial_groups(trial_bytes: NDArray[np.int64], target: int, multiple: int = 1)
     return groups
 
 
+def _even(n: int, n_groups: int, multiple: int) -> list[tuple[int, int]]:
+    """Groups of about equal size, so that none is waited for; multiples of `multiple` if they are larger."""
+    step = -(-n // n_groups)
+    step += -step % multiple if step > multiple else 0
+    return [(first, min(first + step, n)) for first in range(0, n, step)]
+
+
 def channel_width(n_channels: int, largest_trial: int, target: int, chan_per_worker: int | None) -> int:
     """Channels per block: as asked for, else all unless single trials are much larger than a block."""
     if chan_per_worker is not None:
@@ -279,6 +286,8 @@ def partition_reduced(
     """
     target = max(block_target(int(trial_bytes.sum()), block_bytes), min(least, block_bytes))
     groups = [(0, len(trial_bytes))] if together else trial_groups(trial_bytes, target, trials_per_step)
+    if len(groups) > 1 and (trial_bytes == trial_bytes[0]).all():
+        groups = _even(len(trial_bytes), len(groups), trials_per_step)
     first, stop = np.ascontiguousarray(np.array(groups, dtype=np.int64).T)
     whole = np.full(len(first), -1, dtype=np.int64)
     runs = tuple(pairwise(bands)) if len(bands) > 2 else ()
