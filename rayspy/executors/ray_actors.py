@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rayspy.executors.base import Collect
     from rayspy.planning.plan import Plan, Receipt
 
-__all__ = ["RayExecutor", "blocks_per_task", "release_actors"]
+__all__ = ["RayExecutor", "Waiting", "blocks_per_task", "release_actors"]
 
 RunBlock = Callable[..., "Receipt"]
 
@@ -38,7 +38,7 @@ _TASKS_PER_SECOND = 200
 """What one driver hands out and takes back with ease; it manages some 500 to 800."""
 _MOST_BLOCKS = 256
 """No task has more blocks than this."""
-TASK_BYTES = 64 * 2**20
+_TASK_BYTES = 64 * 2**20
 """No more results than this come back with one task."""
 _PLANS_KEPT = 4
 """Plans an actor remembers."""
@@ -46,7 +46,7 @@ _POLL_SECONDS = 1.0
 """How often new and lost nodes are looked for."""
 _IDLE_SECONDS = 30.0
 """After this time without work the actors leave a Ray that is not ours."""
-_MAX_DEATHS = 3
+MAX_DEATHS = 3
 """How many workers may die of one block, and how many may die while they start."""
 _KILL_SECONDS = 2.0
 """How long to wait for killed actors to be gone."""
@@ -335,6 +335,74 @@ def _team_size(nodes: Sequence[dict[str, Any]], cap: int | None) -> int:
     return max(1, cpus if cap is None else min(cap, cpus))
 
 
+class Waiting:
+    """Blocks of a plan that wait for a worker, and what those that came back tell of them.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    blocks : sequence of int
+        Its blocks that are to be computed.
+    """
+
+    def __init__(self, plan: Plan, blocks: Sequence[int]) -> None:
+        self._plan = plan
+        self._queue = collections.deque(blocks)
+        self._deaths: collections.Counter[int] = collections.Counter()
+        self._alone: set[int] = set()
+        """Blocks a worker may have died of; they are sent one at a time."""
+        self._seconds, self._value_bytes = math.inf, 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def next_task(self, n_workers: int) -> tuple[int, ...]:
+        """Take the blocks that one of so many workers is given."""
+        n = 1
+        if not self._plan.needs_payload:
+            n = blocks_per_task(n_workers, self._seconds, len(self._queue))
+            n = max(1, min(n, _TASK_BYTES // max(1, self._value_bytes)))
+        blocks = [self._queue.popleft()]
+        while self._queue and len(blocks) < n and not self._alone.intersection((blocks[0], self._queue[0])):
+            blocks.append(self._queue.popleft())
+        return tuple(blocks)
+
+    def take_back(self, blocks: Sequence[int]) -> None:
+        """Let blocks be the next ones."""
+        self._queue.extendleft(reversed(blocks))
+
+    def accept(self, blocks: Sequence[int], results: Sequence[Receipt | _Failure], collect: Collect) -> None:
+        """Hand receipts to `collect`, as far as there are any; raises the error of a block that failed."""
+        for block, result in zip(blocks, results, strict=False):
+            if isinstance(result, _Failure):
+                raise result.error(self._plan.name, block)
+            known = result.seconds if math.isinf(self._seconds) else self._seconds
+            self._seconds = 0.9 * known + 0.1 * result.seconds
+            self._value_bytes = result.value_bytes
+            collect(result)
+
+    def blame(self, blocks: Sequence[int], what: str) -> None:
+        """Count the loss of a worker against the block that ran; of several they are tried one at a time.
+
+        Raises
+        ------
+        WorkerError
+            It is the `MAX_DEATHS`-th of one block; `what` says so.
+        """
+        self._alone.update(blocks)
+        if len(blocks) > 1:
+            return
+        (block,) = blocks
+        self._deaths[block] += 1
+        if self._deaths[block] >= MAX_DEATHS:
+            raise WorkerError(
+                f"block {block} of {self._plan.name}: {what}, probably because memory ran out (the plan "
+                f"needs {self._plan.memory.per_worker / 1e6:.0f} MB per worker); a smaller "
+                "`spy.config.memory_budget` or `chan_per_worker` makes the blocks smaller"
+            )
+
+
 class _Run:
     """One plan on its way through the pool."""
 
@@ -346,12 +414,8 @@ class _Run:
         self._plan = plan
         self._collect = collect
         self._cap = cap
-        self._queue = collections.deque(blocks)
+        self._waiting = Waiting(plan, blocks)
         self._team: list[_Slot] = []
-        self._deaths: collections.Counter[int] = collections.Counter()
-        self._alone: set[int] = set()
-        """Blocks a worker may have died of; they are sent one at a time."""
-        self._seconds, self._value_bytes = math.inf, 0
         self._failed_starts = 0
         self._bound = self._ray.put((plan.for_workers(), run))
         self._node_limits: dict[str, int] = {}
@@ -364,7 +428,7 @@ class _Run:
         try:
             self._pool.drop([slot for slot in self._pool.slots if slot.busy])
             self._pool.greet()
-            while self._queue or self._in_flight():
+            while self._waiting or self._in_flight():
                 cluster.check_ray()
                 self._look_at_nodes()
                 self._feed()
@@ -397,7 +461,7 @@ class _Run:
         wanted = _team_size(nodes, self._cap)
         waiting = [slot for slot in self._pool.slots if slot.hello is not None]
         self._pool.drop(waiting[: max(0, len(self._pool.slots) - max(wanted, len(self._team)))])
-        self._pool.grow(min(wanted, len(self._queue) + self._in_flight()))
+        self._pool.grow(min(wanted, len(self._waiting) + self._in_flight()))
 
     def _welcome(self, slot: _Slot) -> None:
         """Take an actor into the team when it has answered."""
@@ -424,7 +488,7 @@ class _Run:
         if slot.pid:  # it worked before this run
             return
         self._failed_starts += 1
-        if self._failed_starts >= _MAX_DEATHS:
+        if self._failed_starts >= MAX_DEATHS:
             raise ParallelError(
                 f"Ray cannot start workers, {self._failed_starts} died at once: {error}"
             ) from error
@@ -444,23 +508,13 @@ class _Run:
     def _feed(self) -> None:
         """Give every actor a block, then a second one as long as there are enough for all."""
         for depth in range(1, _IN_FLIGHT + 1):
-            if depth > 1 and len(self._queue) < len(self._team):
+            if depth > 1 and len(self._waiting) < len(self._team):
                 return
             for slot in self._team:
-                if not self._queue or self._payload_full():
+                if not self._waiting or self._payload_full():
                     return
                 if len(slot.tasks) < depth and self._node_has_room(slot):
-                    self._send(slot, self._next_blocks())
-
-    def _next_blocks(self) -> tuple[int, ...]:
-        n = 1
-        if not self._plan.needs_payload:
-            n = blocks_per_task(len(self._team), self._seconds, len(self._queue))
-            n = max(1, min(n, TASK_BYTES // max(1, self._value_bytes)))
-        blocks = [self._queue.popleft()]
-        while self._queue and len(blocks) < n and not self._alone.intersection((blocks[0], self._queue[0])):
-            blocks.append(self._queue.popleft())
-        return tuple(blocks)
+                    self._send(slot, self._waiting.next_task(len(self._team)))
 
     def _node_has_room(self, slot: _Slot) -> bool:
         if slot.tasks:
@@ -510,7 +564,7 @@ class _Run:
             return
         slot.returned += 1
         del slot.tasks[reference]
-        self._accept(blocks, results)
+        self._waiting.accept(blocks, results, self._collect)
 
     def _outcome(self, reference: Any) -> tuple[bool, Any]:
         """Return whether a task was finished, and its receipts, of which the last may be a failure."""
@@ -520,15 +574,6 @@ class _Run:
             return False, None
         except self._ray.exceptions.RayError as error:
             raise WorkerError(f"a block of {self._plan.name} failed: {error}") from error
-
-    def _accept(self, blocks: tuple[int, ...], results: list[Receipt | _Failure]) -> None:
-        for block, result in zip(blocks, results, strict=False):
-            if isinstance(result, _Failure):
-                raise result.error(self._plan.name, block)
-            known = result.seconds if math.isinf(self._seconds) else self._seconds
-            self._seconds = 0.9 * known + 0.1 * result.seconds
-            self._value_bytes = result.value_bytes
-            self._collect(result)
 
     def _bury(self, slot: _Slot) -> None:
         """Rerun the blocks of an actor that died, except those it had finished."""
@@ -540,28 +585,15 @@ class _Run:
         for reference, task in slot.tasks.items():
             found, results = self._outcome(reference)
             if found:
-                self._accept(task.blocks, results)
+                self._waiting.accept(task.blocks, results, self._collect)
             else:
                 lost.append(task.blocks)
         slot.tasks.clear()
         if lost:
             warn(self._plan.name, f"worker {slot.pid} on node {slot.node[:8]} died; its blocks run again")
-            self._blame(lost[0])
-            self._queue.extendleft(block for blocks in reversed(lost) for block in reversed(blocks))
-
-    def _blame(self, blocks: tuple[int, ...]) -> None:
-        """Count a death against the block that ran; of several they are tried one at a time."""
-        self._alone.update(blocks)
-        if len(blocks) > 1:
-            return
-        (block,) = blocks
-        self._deaths[block] += 1
-        if self._deaths[block] >= _MAX_DEATHS:
-            raise WorkerError(
-                f"block {block} of {self._plan.name}: the worker process died {_MAX_DEATHS} times, probably "
-                f"because memory ran out (the plan needs {self._plan.memory.per_worker / 1e6:.0f} MB per "
-                "worker); a smaller `spy.config.memory_budget` or `chan_per_worker` makes the blocks smaller"
-            )
+            self._waiting.blame(lost[0], f"the worker process died {MAX_DEATHS} times")
+            for blocks in reversed(lost):
+                self._waiting.take_back(blocks)
 
     def _check_patience(self) -> None:
         now = time.monotonic()

@@ -161,15 +161,21 @@ def block_target(total_bytes: int, block_bytes: int) -> int:
     return int(np.clip(total_bytes // _FEWEST_BLOCKS, min(_SMALLEST_BLOCK, block_bytes), block_bytes))
 
 
-def trial_groups(trial_bytes: NDArray[np.int64], target: int, multiple: int = 1) -> list[tuple[int, int]]:
+def trial_groups(
+    trial_bytes: NDArray[np.int64], target: int, multiple: int = 1, even: bool = False
+) -> list[tuple[int, int]]:
     """Group consecutive trials up to `target` bytes, at least one trial each.
 
-    Of trials of equal size a multiple of `multiple`, if so many are within the target.
+    Of trials of equal size a multiple of `multiple`, if so many are within the target;
+    if `even`, about as many in each group, so that none is waited for.
     """
     n = len(trial_bytes)
     if n and (trial_bytes == trial_bytes[0]).all():
         step = max(1, target // max(1, int(trial_bytes[0])))
         step -= step % multiple if step > multiple else 0
+        if even:
+            step = -(-n // -(-n // step))
+            step += -step % multiple if step > multiple else 0
         return [(first, min(first + step, n)) for first in range(0, n, step)]
     edges = np.concatenate([[0], np.cumsum(trial_bytes)])
     groups, first = [], 0
@@ -179,13 +185,6 @@ def trial_groups(trial_bytes: NDArray[np.int64], target: int, multiple: int = 1)
         groups.append((first, stop))
         first = stop
     return groups
-
-
-def _even(n: int, n_groups: int, multiple: int) -> list[tuple[int, int]]:
-    """Groups of about equal size, so that none is waited for; multiples of `multiple` if they are larger."""
-    step = -(-n // n_groups)
-    step += -step % multiple if step > multiple else 0
-    return [(first, min(first + step, n)) for first in range(0, n, step)]
 
 
 def channel_width(n_channels: int, largest_trial: int, target: int, chan_per_worker: int | None) -> int:
@@ -285,9 +284,9 @@ def partition_reduced(
         Groups are not made smaller than this for the sake of more blocks, within `block_bytes`.
     """
     target = max(block_target(int(trial_bytes.sum()), block_bytes), min(least, block_bytes))
-    groups = [(0, len(trial_bytes))] if together else trial_groups(trial_bytes, target, trials_per_step)
-    if len(groups) > 1 and (trial_bytes == trial_bytes[0]).all():
-        groups = _even(len(trial_bytes), len(groups), trials_per_step)
+    groups = (
+        [(0, len(trial_bytes))] if together else trial_groups(trial_bytes, target, trials_per_step, even=True)
+    )
     first, stop = np.ascontiguousarray(np.array(groups, dtype=np.int64).T)
     whole = np.full(len(first), -1, dtype=np.int64)
     runs = tuple(pairwise(bands)) if len(bands) > 2 else ()

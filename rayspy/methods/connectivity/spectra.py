@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from rayspy.kernels.connectivity.sums import group_of
@@ -82,7 +81,7 @@ class GivenSpectra(Copying):
     def kernel(self, part: Part) -> Kernel:
         """Copy."""
         wanted = slice(None) if part.freqs is None else slice(part.freqs.start, part.freqs.stop)
-        return partial(_copied, wanted)
+        return partial(_in_range, super().kernel(part), wanted)
 
     @property
     def lanes(self) -> int:
@@ -100,9 +99,6 @@ def _at_once(trial_bytes: int) -> int:
     return 1 << (max(1, min(_TOGETHER, _BYTES // trial_bytes)).bit_length() - 1)
 
 
-def _copied(wanted: slice, x: Array, out: Array | None = None) -> Array:
-    """Frequencies of spectra (trial, time, taper, freq, channel)."""
-    if out is None:
-        return x[..., wanted, :].copy()
-    np.copyto(out, x[..., wanted, :])
-    return out
+def _in_range(copy: Kernel, wanted: slice, x: Array, out: Array | None = None) -> Array:
+    """Copy frequencies of spectra (trial, time, taper, freq, channel)."""
+    return copy(x[..., wanted, :], out)
