@@ -218,6 +218,10 @@ class Method(ABC):
     def work(self, length: int, itemsize: int) -> Work:
         """What a call of the kernel takes that gets so many samples of this many bytes per line."""
 
+    def kept_bytes(self, n_others: int, shortest: int, longest: int) -> int:
+        """Memory of a process for what is kept of so many other lengths than the one at work."""
+        return 0
+
     def piece_rows(self, length: int) -> int | None:
         """Rows of the result per piece for a trial of this length; None: it is computed whole."""
         return None

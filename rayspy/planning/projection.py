@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from rayspy.config import config
@@ -20,7 +22,7 @@ _FIXED_BYTES = 2**19
 
 def projected(plan: Reading, input_bytes: int, output_bytes: int) -> Memory:
     """Sizes of a plan whose selected input and results per trial have so many bytes."""
-    peak = max(block_peak(plan, block) for block in _extreme_blocks(plan))
+    peak = worker_peak(plan, _extreme_blocks(plan))
     if plan.reduction is None:
         in_memory = output_bytes if output_bytes <= config.inmemory_bytes else 0
         return Memory(input_bytes, output_bytes, peak, in_memory, plan.crosses_channels)
@@ -35,7 +37,7 @@ def projected(plan: Reading, input_bytes: int, output_bytes: int) -> Memory:
 
 
 def _extreme_blocks(plan: Reading) -> list[Block]:
-    """Blocks with the most rows and with the longest trial; one of them has the largest peak."""
+    """Blocks with the most rows and with the longest trial; none takes more of anything than some of them."""
     blocks = plan.blocks
     whole = np.flatnonzero(blocks.stop_piece < 0)
     found = []
@@ -66,8 +68,31 @@ def widest_runs(blocks: Blocks, whole: Indices) -> list[int]:
     return [int(group) for group in whole[order[places]]]
 
 
+def worker_peak(plan: Reading, blocks: Iterable[Block]) -> int:
+    """Projected peak of a worker that computes such blocks one after the other.
+
+    What one block needed for its result, and another one for its kernel, is there for those
+    that follow, so that the largest of each are added.
+    """
+    each = np.array([_needs(plan, block) for block in blocks], dtype=np.int64)
+    return _FIXED_BYTES + int(each.max(axis=0).sum()) + _kept_bytes(plan)
+
+
+def _kept_bytes(plan: Reading) -> int:
+    """What the method keeps of the kinds of trials that are not computed at the moment."""
+    lengths, variants = plan.spec.lengths, plan.spec.variants
+    kinds = lengths if variants is None else np.column_stack([lengths, variants])
+    n_others = len(np.unique(kinds, axis=0)) - 1
+    return plan.method.kept_bytes(n_others, int(lengths.min()), int(lengths.max())) if n_others else 0
+
+
 def block_peak(plan: Reading, block: Block) -> int:
-    """Projected peak of one block: what is read, the kernel's memory, the result, and a payload."""
+    """Projected peak of one block, in a process that computed no other."""
+    return _FIXED_BYTES + sum(_needs(plan, block))
+
+
+def _needs(plan: Reading, block: Block) -> tuple[int, int, int, int]:
+    """Memory of one block for what is read, for the kernel, for the result and for a payload."""
     kinds = {(chunk.length, chunk.n_trials): chunk for chunk in plan.chunks(block)}
     sample_bytes = plan.sample_bytes(_columns_read(plan, block))
     read = max(n_trials * length for length, n_trials in kinds) * sample_bytes
@@ -76,7 +101,7 @@ def block_peak(plan: Reading, block: Block) -> int:
     if plan.reduction is None:
         result = int(np.prod(plan.block_shape(block), dtype=np.int64)) * plan.output.dtype.itemsize
     held = max(2, 1 + copies(plan.source))
-    return _FIXED_BYTES + held * read + computed + result + _payload_bytes(plan, block)
+    return held * read, computed, result, _payload_bytes(plan, block)
 
 
 def _kernel_bytes(plan: Reading, block: Block, chunk: Chunk) -> int:

@@ -13,7 +13,7 @@ import rayspy as spy
 from rayspy.executors.driver import run_plan
 from rayspy.executors.run import run_block
 from rayspy.methods.base import Part
-from rayspy.planning.projection import block_peak
+from rayspy.planning.projection import block_peak, worker_peak
 from rayspy.storage import scratch
 from rayspy.storage.leftovers import RESUME
 from rayspy.storage.sources import read_all
@@ -236,7 +236,7 @@ def test_no_block_is_projected_to_need_more_than_a_worker_has(case, lengths):
     for block_bytes in (10_000, 100_000, 1_000_000):
         with spy.config.using(block_bytes=block_bytes):
             plan = plan_of(make(lengths, 2), **BANDS[case])
-        assert max(block_peak(plan, block) for block in plan.blocks) == plan.memory.per_worker
+        assert worker_peak(plan, plan.blocks) == plan.memory.per_worker
 
 
 def test_runs_need_less_memory_than_the_whole():

@@ -9,6 +9,7 @@ from scipy.signal.windows import dpss
 
 import rayspy as spy
 from rayspy.executors import driver
+from rayspy.kernels.loops.means import shared_bytes
 from rayspy.kernels.remember import remembered
 from rayspy.kernels.spectral import tapers
 from rayspy.methods.spectral import mtmfft
@@ -97,6 +98,24 @@ def test_small_blocks(name, tmp_path, monkeypatch):
         LIGHT[name](data)
         peak, projected = measured(LIGHT[name], data, monkeypatch)
     assert peak <= projected
+
+
+@pytest.mark.parametrize("lengths", [[*range(1000, 1200, 5)], [*range(1000, 1200, 5), *[500] * 200]])
+def test_what_stays_of_other_trials_counts(lengths, tmp_path, monkeypatch):
+    """Filters of other lengths, and memory for results that a thread uses again."""
+
+    def superlets(data):
+        return spy.freqanalysis(data, method="superlet", foi=[*range(20, 40, 2)], order_max=3)
+
+    with spy.config.using(block_bytes=2**20, inmemory_bytes=100, num_cpus=1, resume=False):
+        superlets(data_of([500, 1200], 1, None, 980))
+        peak, projected = measured(superlets, data_of(lengths, 1, tmp_path / "x.raw"), monkeypatch)
+    assert peak <= projected
+
+
+def test_few_frequencies_need_little_room():
+    few, many = (shared_bytes(2500, [2880] * 3 * n, 3, n) for n in (2, 40))
+    assert few < 5e6 < 8e6 < many
 
 
 def test_operands_count(tmp_path, monkeypatch):

@@ -57,7 +57,7 @@ def geometric_means(
         Where the result goes; see `rayspy.kernels.loops.powers.can_be_put`.
     """
     n_rows, width = out.shape[1], _width(len(lines))
-    shape = n_rows, len(lines), len(set(lengths)), max(map(len, members))
+    shape = n_rows, len(lines), len(set(lengths)), max(map(len, members)), len(members)
     at_once, _, n_done = _at_once(*shape)
     z, held, product, done = _memory(max(lengths), *shape)
     factors = np.ones(width)
@@ -83,12 +83,12 @@ def geometric_means(
 
 
 def _memory(
-    n: int, n_rows: int, n_lines: int, n_lengths: int, order: int
+    n: int, n_rows: int, n_lines: int, n_lengths: int, order: int, n_freqs: int
 ) -> tuple[Array, Array, Array, Array]:
     """Rows to transform, powers, a product of them in double precision, and results that are gathered."""
-    _, n_held, n_done = _at_once(n_rows, n_lines, n_lengths, order)
+    _, n_held, n_done = _at_once(n_rows, n_lines, n_lengths, order, n_freqs)
     size = n_rows * _width(n_lines)
-    z, more = workspace(n, _most_numbers(n_rows, n_lengths, order))
+    z, more = workspace(n, _most_numbers(n_rows, n_lengths, order, n_freqs))
     held, product, done, _ = np.split(
         more, np.cumsum([n_held * (n_rows + 1) * LANES, 2 * size, n_done * size])
     )
@@ -98,21 +98,22 @@ def _memory(
 
 
 @lru_cache(maxsize=256)
-def _at_once(n_rows: int, n_lines: int, n_lengths: int, order: int) -> tuple[int, int, int]:
+def _at_once(n_rows: int, n_lines: int, n_lengths: int, order: int, n_freqs: int) -> tuple[int, int, int]:
     """Frequencies that are made together, powers that are held for them, and results that are gathered."""
     repeats, factors = LANES // n_lines, min(order, _MOST_FACTORS)
     n_held = max(_MOST_FACTORS, _HELD_BYTES // (4 * n_rows * LANES))
-    at_once = 1 if repeats == 1 else max(1, n_held * repeats // factors)
+    at_once = 1 if repeats == 1 else min(n_freqs, max(1, n_held * repeats // factors))
     n_held = min(at_once * factors, at_once * factors // repeats + n_lengths)
-    return at_once, n_held, at_once * max(1, _DONE_BYTES // (4 * n_rows * _width(n_lines) * at_once))
+    n_done = at_once * max(1, _DONE_BYTES // (4 * n_rows * _width(n_lines) * at_once))
+    return at_once, n_held, min(n_freqs, n_done)
 
 
 @lru_cache(maxsize=256)
-def _most_numbers(n_rows: int, n_lengths: int, order: int) -> int:
+def _most_numbers(n_rows: int, n_lengths: int, order: int, n_freqs: int) -> int:
     """Memory for any number of lines, so that it need not grow, in numbers of single precision."""
     largest = 0
     for n_lines in range(1, LANES + 1):
-        _, n_held, n_done = _at_once(n_rows, n_lines, n_lengths, order)
+        _, n_held, n_done = _at_once(n_rows, n_lines, n_lengths, order, n_freqs)
         size = n_held * (n_rows + 1) * LANES + (n_done + 2) * n_rows * _width(n_lines)
         largest = max(largest, size)
     return largest
@@ -179,7 +180,7 @@ def _put_root(
         np.multiply(product, target, out=target, casting="same_kind")
 
 
-def shared_bytes(n_rows: int, lengths: Sequence[int], order: int) -> int:
+def shared_bytes(n_rows: int, lengths: Sequence[int], order: int, n_freqs: int) -> int:
     """Memory that `geometric_means` and the spectra of one group of lines take at most.
 
     Parameters
@@ -190,8 +191,10 @@ def shared_bytes(n_rows: int, lengths: Sequence[int], order: int) -> int:
         Length of the transform of each filter.
     order : int
         Largest number of filters of a frequency.
+    n_freqs : int
+        Frequencies.
     """
-    numbers = _most_numbers(n_rows, len(set(lengths)), order)
+    numbers = _most_numbers(n_rows, len(set(lengths)), order, n_freqs)
     return spectra_bytes(lengths, 4 * numbers) + 16 * LANES * n_rows
 
 

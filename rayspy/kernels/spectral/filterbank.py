@@ -435,11 +435,11 @@ def powers_bytes(n_rows: int, lengths: Sequence[int]) -> int:
     return shared_bytes(n_rows, lengths)
 
 
-def means_bytes(n_rows: int, lengths: Sequence[int], order: int) -> int:
-    """The same for geometric means of up to so many powers."""
+def means_bytes(n_rows: int, lengths: Sequence[int], order: int, n_freqs: int) -> int:
+    """The same for geometric means of up to so many powers at some frequencies."""
     from rayspy.kernels.loops.means import shared_bytes
 
-    return shared_bytes(n_rows, lengths, order)
+    return shared_bytes(n_rows, lengths, order, n_freqs)
 
 
 def _side_by_side(

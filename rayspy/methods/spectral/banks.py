@@ -21,7 +21,7 @@ from rayspy.kernels.spectral.filterbank import (
 
 KEPT_BYTES = 96 * 2**20
 """Filters of this size are kept per process: those in use, which are projected,"""
-_BESIDE_BYTES = 4 * 2**20
+BESIDE_BYTES = 4 * 2**20
 """and so much of those that no thread used last. Trials of many lengths would fill memory otherwise."""
 
 
@@ -107,7 +107,7 @@ def band_edges(bank: FilterBank, members: Sequence[Sequence[int]], at_most: int,
 class _Store:
     """Banks in the order of their last use; the oldest give way to those in use."""
 
-    def __init__(self, limit: int, beside: int = _BESIDE_BYTES) -> None:
+    def __init__(self, limit: int, beside: int = BESIDE_BYTES) -> None:
         self.limit = limit
         self.beside = beside
         self._banks: OrderedDict[Hashable, FilterBank] = OrderedDict()

@@ -28,12 +28,14 @@ from rayspy.kernels.spectral.mtmconvol import (
 )
 from rayspy.kernels.spectral.tapers import power_norm
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
-from rayspy.methods.spectral.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
+from rayspy.methods.spectral.banks import BESIDE_BYTES, KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.spectral.mtmfft import Taper
 from rayspy.methods.spectral.timepoints import TimePoints, points_of
 
 _PIECE_SAMPLES = 2**19
 """Windows with so many samples, all added, are a piece of a trial."""
+_ENDS_KEPT = 8
+"""Lengths of trials for which it is kept what outputs of filters lack at the ends."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,15 @@ class Mtmconvol(Method):
         return (
             (48 + 24 * (self.polyremoval == 1)) * length + 8 * row_bytes(length, n_fft) + 96 * self.n_window
         )
+
+    def kept_bytes(self, n_others: int, shortest: int, longest: int) -> int:
+        """Filters for other lengths, and what their outputs lack at the ends."""
+        if not (self.by_convolution(shortest) or self.by_convolution(longest)):
+            return 0
+        bank = _bank(self, longest, 0)
+        ends = 16 * len(bank.lengths) * min(self.n_window + 2, len(self.times.samples(longest)))
+        filters = min(BESIDE_BYTES, n_others * 8 * sum(bank.lengths))
+        return filters + min(_ENDS_KEPT - 1, n_others) * ends
 
     @property
     def _taper_bytes(self) -> int:
@@ -277,7 +288,7 @@ class _Ends:
         return complex(np.cumsum(taps)[-1]), [each.astype(np.complex64) for each in ends]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=_ENDS_KEPT)
 def _ends(method: Mtmconvol, length: int, first: int) -> _Ends:
     return _Ends(method, length, first)
 

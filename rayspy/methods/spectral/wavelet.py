@@ -33,7 +33,7 @@ from rayspy.kernels.spectral.wavelets import (
     samples_needed,
 )
 from rayspy.methods.base import InputSpec, Kernel, Method, OutputSpec, Part, Work
-from rayspy.methods.spectral.banks import KEPT_BYTES, FilterBank, band_edges, kept_bank
+from rayspy.methods.spectral.banks import BESIDE_BYTES, KEPT_BYTES, FilterBank, band_edges, kept_bank
 from rayspy.methods.spectral.timepoints import TimePoints, points_of
 
 _FILTER_BYTES = 512
@@ -152,6 +152,10 @@ class Wavelet(Method):
         line = self._line_bytes(length, itemsize, bank, beside)
         return Work(line, self._shared_bytes(bank, beside), weight=2.0)
 
+    def kept_bytes(self, n_others: int, shortest: int, longest: int) -> int:
+        """Filters for other lengths."""
+        return min(BESIDE_BYTES, n_others * 8 * sum(self.largest_bank(longest).lengths))
+
     def _line_bytes(self, length: int, itemsize: int, bank: FilterBank, beside: bool) -> int:
         """Lines in double precision, their spectra and the outputs of one filter.
 
@@ -230,7 +234,7 @@ class Superlet(Wavelet):
             return super()._shared_bytes(bank, beside) + 8 * BATCH_BYTES
         lengths, order = bank.lengths, max(map(len, self.members))
         filters = min(KEPT_BYTES, 8 * sum(lengths)) + 80 * max(lengths) + _FILTER_BYTES * len(lengths)
-        return filters + means_bytes(bank.points.n_rows, lengths, order)
+        return filters + means_bytes(bank.points.n_rows, lengths, order, len(self.foi))
 
     def _is_beside(self, bank: FilterBank, length: int) -> bool:
         whole = self.output_kind in ("pow", "abs") and has_whole_orders(self.members)
