@@ -8,6 +8,7 @@ it renames the folder, which only one can do.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -60,10 +61,17 @@ def keep(folder: Path, resume: Path) -> bool:
     with contextlib.suppress(OSError):
         resume.mkdir(mode=0o700, parents=True, exist_ok=True)
         if place.exists() and _n_bytes(place) < _n_bytes(folder):
-            shutil.rmtree(place, ignore_errors=True)
+            _remove(place)
         folder.rename(place)
         return True
     return False
+
+
+def _remove(left: Path) -> None:
+    """Remove a leftover unless somebody takes it just now: who renames it has it."""
+    going = left.with_name(f"{left.name}.{secrets.token_hex(4)}")
+    left.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
 
 
 def _n_bytes(folder: Path) -> int:
@@ -100,6 +108,6 @@ def remove_expired(resume: Path, seconds: float) -> int:
         with contextlib.suppress(OSError):
             newest = max(f.stat().st_mtime for f in (folder, *folder.iterdir()))
             if time.time() - newest >= seconds:
-                shutil.rmtree(folder, ignore_errors=True)
-                removed += not folder.exists()
+                _remove(folder)
+                removed += 1
     return removed

@@ -19,8 +19,8 @@ from rayspy.storage.stamps import Stamp, stamp_of_open
 Array = NDArray[Any]
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 UNREADABLE = (
-    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError,
-    RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError,
+    TypeError, ValueError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What the libraries raise for such files."""
 

@@ -38,11 +38,12 @@ def pack_bytes(n_parts: int, n_bytes: int) -> int:
 
 
 def tensor_of(array: NDArray[Any], start: tuple[int, ...] | None = None) -> Any:
-    """Arrow tensor of an array; `start` goes into the names of its dimensions."""
+    """Arrow tensor of a contiguous array; `start` goes into the names of its dimensions."""
     import pyarrow as pa
 
     complex_ = array.dtype.kind == "c"
-    stored = array.view(array.real.dtype).reshape(*array.shape, 2) if complex_ else array
+    # along axes of length 1 NumPy allows any stride; Arrow then takes a tensor for none that has names
+    stored = array.reshape(-1).view(array.real.dtype).reshape(*array.shape, *([2] if complex_ else []))
     names = None if start is None else [*map(str, start), *(["complex"] if complex_ else [])]
     return pa.Tensor.from_numpy(stored, dim_names=names)
 

@@ -148,7 +148,7 @@ def _new_session(root: Path) -> Session:
         lock = -1
         try:
             lock = os.open(opening / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # which somebody who looks for dead sessions has for a moment
             os.write(lock, json.dumps(_slurm_job()).encode())
             opening.rename(folder)
         except BaseException:

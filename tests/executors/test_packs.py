@@ -1,8 +1,16 @@
 """A result of very many blocks has few files, and is gone on with like any other."""
 
+import contextlib
 import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +21,12 @@ from rayspy.errors import DamagedDataError
 from rayspy.executors.driver import run_plan
 from rayspy.frontends.compute import plan_for, selected
 from rayspy.methods.copying import Copying
+from rayspy.storage import leftovers as kept
 from rayspy.storage import packs
 from rayspy.storage.identity import fingerprint
 from rayspy.storage.parts import META, PartsTarget, find_parts, open_parts, read_part
 from rayspy.storage.sources import read_all
+from tests.executors import killed_packs
 from tests.executors import test_resume as resuming
 from tests.executors.test_resume import go_on, leftovers, run
 
@@ -100,6 +110,56 @@ def test_only_what_was_not_finished_is_computed(way, calls, packed):
         np.testing.assert_array_equal(resumed, run(way, calls))
 
 
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("way", ["disk", "memory"])
+def test_parts_of_some_channels(way, n, calls, packed):
+    with pytest.raises(KeyboardInterrupt):
+        run(way, calls, chan_per_worker=n)
+    (left,) = leftovers()
+    assert {name.partition("-")[0] for name in files_in(left)} == {"pack", "resume.json"}
+    go_on(calls)
+    resumed = run(way, calls, chan_per_worker=n)
+    assert len(list(calls.iterdir())) == 30 * -(-3 // n) - 12
+    np.testing.assert_array_equal(resumed, read_all(resuming.data_of().source))
+
+
+@dataclass(frozen=True)
+class Filling(Copying):
+    """Somebody else fills the disk in between."""
+
+    disk: str
+    name: ClassVar[str] = "filling"
+
+    def kernel(self, part):
+        return self._copy
+
+    def _copy(self, x, out=None):
+        with Path(self.disk, f"{time.monotonic_ns()}").open("wb") as file, contextlib.suppress(OSError):
+            file.write(bytes(2**16))
+        np.copyto(out, x)
+        return out
+
+
+@pytest.mark.parametrize("way", ["disk", "memory"])
+def test_a_disk_that_is_full_while_packing(way, small_disk, packed, caplog):
+    data = resuming.data_of()
+    limit = 100 if way == "disk" else 2**20
+    told = spy.config.using(
+        scratch_dir=str(small_disk), block_bytes=720, inmemory_bytes=limit, resume_after=0
+    )
+    (small_disk / "others").mkdir()
+    with told:
+        plan = plan_for("filling", data, Filling(str(small_disk / "others")), selected(data, None))
+        if way == "disk":
+            with pytest.raises(spy.errors.ScratchSpaceError, match="no space left to write"):
+                run_plan(plan, False)
+        else:
+            np.testing.assert_array_equal(read_all(run_plan(plan, False)[0]), read_all(data.source))
+            assert caplog.text.count("cannot be gone on with") == 1
+        assert len(list((small_disk / "others").iterdir())) > 10
+        assert not list(small_disk.rglob("pack-*"))
+
+
 @pytest.mark.parametrize("left_of_it", [0, 1, 100, 300, 975])
 def test_what_a_writer_was_killed_at_does_not_count(left_of_it, calls, packed):
     with pytest.raises(KeyboardInterrupt):
@@ -165,3 +225,58 @@ def test_every_thread_has_a_pack_of_its_own(dtype, tmp_path):
     assert len(files_in(other)) == 20
     PartsTarget(str(other)).commit(str(tmp_path / "y"), array.shape, array.dtype, again)
     assert fingerprint(open_parts(tmp_path / "y", keep=len)) == fingerprint(source)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "c16"])
+def test_axes_of_length_1_with_any_stride(dtype, tmp_path):
+    """Which is what transposing and a new axis leave; the place of such a part was lost."""
+    rows = np.arange(6).astype(dtype)
+    odd = [rows[np.newaxis], rows[:, np.newaxis, np.newaxis].transpose(1, 2, 0), rows[::-1][np.newaxis]]
+    target = PartsTarget(str(tmp_path), 2**20)
+    written = [target.write((7, *range(array.ndim - 1)), array) for array in odd]
+    found = find_parts(str(tmp_path), rows.itemsize)
+    assert found == written
+    for part, array in zip(found, odd, strict=True):
+        np.testing.assert_array_equal(read_part(str(tmp_path), part, rows.dtype), array)
+
+
+def test_killed_processes(tmp_path):
+    """Really, at moments that are chosen and at any: nothing that was finished is computed again."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    script = [sys.executable, "-m", killed_packs.__name__, str(tmp_path)]
+    done = subprocess.run(script, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    stories = [json.loads(line) for line in done.stdout.splitlines()]
+    wanted = [[way, moment] for way in killed_packs.WAYS for moment in killed_packs.moments(way)]
+    assert [told["story"] for told in stories] == wanted, done.stderr
+    for told in stories:
+        (way, moment), finished, computed = told["story"], told["finished"], told["computed"]
+        n = killed_packs.WAYS[way]
+        assert told["same"], (way, moment, done.stderr)
+        assert told["left"] == [], (way, moment)
+        if moment == "before the mark":
+            assert computed == [n]
+        elif moment == "two at once":
+            assert computed[0] <= n - min(finished), told
+        else:  # parts that two threads were writing may be whole
+            assert 0 <= n - sum(finished) - computed[0] <= 2 * len(finished), told
+
+
+def test_who_renames_a_leftover_has_it(calls, monkeypatch, tmp_path):
+    """A run that ends removes what an earlier one left of less, unless a third one just goes on with that."""
+    with pytest.raises(KeyboardInterrupt):
+        run("disk", calls)
+    (left,) = leftovers()
+    before, more, taken = files_in(left), tmp_path / "more", tmp_path / "taken"
+    shutil.copytree(left, more)
+    (more / "part-0+1.arrow").write_bytes(bytes(100))
+    remove, claimed = shutil.rmtree, []
+
+    def take_and_remove(folder, **how):
+        claimed.append(kept.claim(left.parent, left.name, taken))
+        remove(taken if claimed[-1] and Path(folder) == left else folder, **how)  # it was opened before
+
+    monkeypatch.setattr(shutil, "rmtree", take_and_remove)
+    assert kept.keep(more, left.parent)
+    assert claimed
+    assert not any(claimed) or files_in(taken) == before
+    assert len(files_in(left)) == len(before) + 1

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -256,6 +258,24 @@ def test_sessions_that_are_just_being_made_are_kept() -> None:
     for folder in young:
         age(folder, 100)
     assert remove_dead_sessions() == 3
+
+
+def test_somebody_who_looks_at_a_session_that_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And has its lock for a moment."""
+    opened, looking = os.open, []
+
+    def look_first(path: Any, flags: int, *mode: int, **how: Any) -> int:
+        lock = opened(path, flags, *mode, **how)
+        if str(path).endswith("owner.lock") and flags & os.O_CREAT and not looking:
+            other = opened(path, os.O_RDWR)
+            fcntl.flock(other, fcntl.LOCK_EX)
+            looking.append(threading.Timer(0.1, os.close, [other]))
+            looking[0].start()
+        return lock
+
+    monkeypatch.setattr(os, "open", look_first)
+    assert session().folder.is_dir()
+    looking[0].join()
 
 
 def test_other_folders_are_not_touched() -> None:

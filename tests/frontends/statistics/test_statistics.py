@@ -385,9 +385,13 @@ def test_saved_and_loaded(tmp_path):
     with pytest.raises(PathError):
         result.save(path)
     result.save(path, overwrite=True)
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DamagedDataError):
-        spy.StatData.load(path)
+    whole = path.read_bytes()
+    flags = whole.index(b"PK\x01\x02") + 8
+    locked = whole[:flags] + bytes([whole[flags] | 1]) + whole[flags + 1 :]
+    for damaged in (whole[:500], locked):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedDataError):
+            spy.StatData.load(path)
     assert [p.name for p in tmp_path.iterdir()] == ["test.stat"]
 
 
