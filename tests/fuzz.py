@@ -22,11 +22,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 import rayspy as spy
 from rayspy.errors import RayspyError
+from rayspy.io import container
+from rayspy.storage import packs
+from rayspy.storage.sources import TABLE
 from tests import fuzz_recordings as recordings
 
 MOST_BYTES = 200 * 2**20
@@ -143,6 +147,14 @@ def _container(folder: Path) -> Path:
     return folder / "x.analog"
 
 
+def _packed(folder: Path) -> Path:
+    """With a table of parts: sealed, only checks of structure are left."""
+    with mock.patch.object(packs, "_MOST_PARTS", 1), mock.patch.object(container, "_PART_BYTES", 100):
+        recording().save(filename=folder / "x")
+    assert (folder / "x.analog" / TABLE).is_file()
+    return folder / "x.analog"
+
+
 def _spikes(folder: Path) -> Path:
     rows = np.array([[1, 0, 0], [3, 1, 0], [3, 1, 1], [9, 0, 2]])
     data = spy.SpikeData(rows, samplerate=10, trialdefinition=np.array([[0, 5, 0], [5, 10, 0]], dtype=float))
@@ -203,6 +215,7 @@ def _same_recording(data: Any) -> bool:
 TARGETS: dict[str, Target] = {
     "container": Target(_container, lambda path: _used(spy.load(path, checksum=True)), _same_recording),
     "unchecked": Target(_container, lambda path: _used(spy.load(path, checksum=False))),
+    "packed": Target(_packed, lambda path: _used(spy.load(path, checksum=True)), _same_recording),
     "spikes": Target(_spikes, lambda path: _used(spy.load(path))),
     "spectra": Target(_spectra, lambda path: _used(spy.load(path))),
     "npy": Target(_npy, lambda path: _used(spy.AnalogData(path))),

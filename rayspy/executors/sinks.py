@@ -28,7 +28,7 @@ from rayspy.storage.leases import StoredArray
 from rayspy.storage.packs import pack_bytes
 from rayspy.storage.parts import PartsTarget, find_parts, part_name, read_part, write_part
 from rayspy.storage.scratch import check_space, free_bytes, new_target
-from rayspy.storage.sources import ArraySource, MemorySource, Part, PartsSource
+from rayspy.storage.sources import ArraySource, MemorySource, Part, Parts, PartsBuilder, PartsSource
 
 Array = NDArray[Any]
 
@@ -138,8 +138,11 @@ class OnDisk:
 
     plan: Plan
     _final: str = ""
-    _parts: list[Part] = field(default_factory=list)
+    _parts: PartsBuilder = field(init=False)
     _warned: bool = False
+
+    def __post_init__(self) -> None:
+        self._parts = PartsBuilder(len(self._order()))
 
     @property
     def target(self) -> PartsTarget | None:
@@ -149,12 +152,15 @@ class OnDisk:
     def restore(self, target: PartsTarget, allowed: set[int]) -> set[int]:
         """Take the finished parts of an earlier run over."""
         self._use(target)
-        wanted = {self._place(i): i for i in allowed}
-        itemsize = self.plan.output.dtype.itemsize
-        found = {(p.start, p.shape): p for p in find_parts(target.folder, itemsize)}
-        done = {wanted[place]: part for place, part in found.items() if place in wanted}
-        self._parts.extend(done.values())
-        return set(done)
+        n_dims = len(self._order())
+        wanted, places = np.array(sorted(allowed), np.int64), PartsBuilder(n_dims)
+        for i in wanted.tolist():
+            places.append(Part("", *self._place(i), 0))
+        found = Parts.of(find_parts(target.folder, self.plan.output.dtype.itemsize), n_dims)
+        ours, theirs = _in_both(places.parts().rows[:, 2:], found.rows[:, 2:])
+        for k in theirs.tolist():
+            self._parts.append(found[k])
+        return set(wanted[ours].tolist())
 
     def begin(self) -> None:
         """Make the folder; refuse if there is no room for the result."""
@@ -217,10 +223,18 @@ class OnDisk:
         """Describe the parts, give the folder its final name and open it."""
         shape = tuple(self.plan.result_shape[axis] for axis in self._order())
         dtype = self.plan.output.dtype
-        ordered = tuple(sorted(self._parts, key=lambda part: part.start))
+        ordered = self._parts.parts().ordered()
         self._writing().commit(self._final, shape, dtype, ordered)
         keep = StoredArray(self._final)
         return {"": PartsSource(self._final, shape, dtype, ordered, keep, identity=identity)}
+
+
+def _in_both(rows: NDArray[np.int64], others: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Numbers of rows that are in both arrays, in each of them; dictionaries of a million take too much."""
+    kind = np.dtype((np.void, rows.shape[1] * rows.itemsize))
+    one, other = (np.ascontiguousarray(some).view(kind).ravel() for some in (rows, others))
+    _, ours, theirs = np.intersect1d(one, other, return_indices=True)
+    return ours, theirs
 
 
 @dataclass
@@ -300,7 +314,10 @@ class _Filled:
     array: Array | None = None
     target: PartsTarget | None = None
     final: str = ""
-    parts: list[Part] = field(default_factory=list)
+    parts: PartsBuilder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = PartsBuilder(len(self.spec.stored))
 
     def put(self, place: tuple[slice, ...], values: Array) -> None:
         """Take what belongs to a place, in the engine's order."""
@@ -319,7 +336,7 @@ class _Filled:
             if self.array is None:
                 raise RuntimeError("no range was finished")
             return _in_memory(self.array, self.spec.stored, keep)
-        ordered = tuple(sorted(self.parts, key=lambda part: part.start))
+        ordered = self.parts.parts().ordered()
         self.target.commit(self.final, self.spec.shape, self.spec.dtype, ordered)
         stored = StoredArray(self.final)
         return PartsSource(self.final, self.spec.shape, self.spec.dtype, ordered, stored, identity=identity)

@@ -63,7 +63,16 @@ from rayspy.storage.parts import (
     write_meta,
 )
 from rayspy.storage.region import pieces
-from rayspy.storage.sources import META, ArraySource, MemorySource, Part, PartsSource, read_all
+from rayspy.storage.sources import (
+    META,
+    TABLE,
+    ArraySource,
+    MemorySource,
+    Part,
+    PartsBuilder,
+    PartsSource,
+    read_all,
+)
 from rayspy.storage.tables import read_table
 
 FORMAT = "rayspy-object"
@@ -216,7 +225,7 @@ def _n_steps(data: BaseData) -> int:
 
 def _n_parts_and_files(source: ArraySource) -> int:
     if isinstance(source, PartsSource):
-        return len(source.parts) + len({part.file for part in source.parts})
+        return len(source.parts) + len(source.parts.files)
     return 2 * sum(1 for _ in pieces(source.shape, source.dtype.itemsize, _PART_BYTES))
 
 
@@ -305,14 +314,20 @@ def _read_event_table(table: dict[str, Any]) -> EventData:
 
 
 def _write_array(source: ArraySource, folder: Path, replaced: Path, step: Step) -> None:
-    parts = []
+    parts = PartsBuilder(len(source.shape))
     for part in _write_parts(source, folder, replaced):
         parts.append(part)
         step(math.prod(part.shape) * source.dtype.itemsize)
     if isinstance(source, PartsSource) and Path(source.folder) == replaced.resolve():
-        _take_over(replaced / META, folder / META, link=True)  # what other objects know of it stays true
+        for name in descriptions(replaced):  # what other objects know of it stays true
+            _take_over(replaced / name, folder / name, link=True)
     else:
-        write_meta(str(folder), source.shape, source.dtype, parts)
+        write_meta(str(folder), source.shape, source.dtype, parts.parts())
+
+
+def descriptions(folder: Path) -> list[str]:
+    """Names of the files that describe an array."""
+    return [META, *([TABLE] if (folder / TABLE).is_file() else [])]
 
 
 def attached_arrays(data: BaseData) -> dict[str, ArraySource]:
@@ -348,7 +363,7 @@ def _write_parts(source: ArraySource, folder: Path, replaced: Path) -> Iterator[
     with source.reader() as read:
         if isinstance(source, PartsSource):
             link = source.keep is not None or Path(source.folder) == replaced.resolve()
-            for name in dict.fromkeys(part.file for part in source.parts):
+            for name in source.parts.files:
                 _take_over(Path(source.folder) / name, folder / name, link)
             yield from source.parts
             return
@@ -591,7 +606,7 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
 def _listed_parts(folder: Path, listed: dict[str, Any], name: str = "") -> PartsSource:
     """Open an array all of whose files are in the list of the object, which has their checksums."""
     source = open_parts(folder / name)
-    for used in (META, *(part.file for part in source.parts), *(() if name else (_TRIALS,))):
+    for used in (*descriptions(folder / name), *source.parts.files, *(() if name else (_TRIALS,))):
         if str(Path(name, used)) not in listed:
             raise DamagedDataError(f"{folder / name / used} is not listed in {folder / _DESCRIPTION}")
     return source
@@ -625,7 +640,7 @@ def _check_files(
             plain = not parents or (len(parents) == 1 and parents[0] in attached and ".." not in parents)
             if not plain or any((folder / part).is_symlink() for part in (*parents, name)):
                 raise DamagedDataError(f"{name!r} in {folder / _DESCRIPTION} points out of the folder")
-            known = Path(name).name in (META, _TRIALS, _MODELS)
+            known = Path(name).name in (META, TABLE, _TRIALS, _MODELS)
             compare = everything or known
             _check_file(folder / name, entry, compare)
             step(int(entry["bytes"]) if compare else 0)

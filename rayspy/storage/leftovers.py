@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rayspy.errors import DamagedDataError, PathError
 from rayspy.storage.parts import read_json, write_json
-from rayspy.storage.sources import META
+from rayspy.storage.sources import META, TABLE
 
 MARK = "resume.json"
 RESUME = "resume"
@@ -93,7 +93,8 @@ def claim(resume: Path, key: str, folder: Path) -> bool:
         (resume / key).rename(folder)
     except OSError:
         return False
-    (folder / META).unlink(missing_ok=True)
+    for described in (META, TABLE):
+        (folder / described).unlink(missing_ok=True)
     for unfinished in folder.rglob("*.tmp"):
         unfinished.unlink(missing_ok=True)
     return True

@@ -7,9 +7,10 @@ stays open in between, so that it can travel to any worker.
 
 from __future__ import annotations
 
+import array as arrays
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
@@ -455,6 +456,77 @@ class Part:
         return tuple(slice(a, a + n) for a, n in zip(self.start, self.shape, strict=True))
 
 
+class Parts:
+    """Pieces of an array, as rows of numbers, as a million objects would take some hundred megabytes.
+
+    Parameters
+    ----------
+    files : tuple of str
+        Names of files.
+    rows : ndarray of int64
+        For each part the number of its file, its offset, start and shape.
+    """
+
+    def __init__(self, files: tuple[str, ...], rows: NDArray[np.int64]) -> None:
+        self.files = files
+        self.rows = rows
+
+    @classmethod
+    def of(cls, parts: Iterable[Part], n_dims: int) -> Parts:
+        """The same parts as rows."""
+        if isinstance(parts, Parts):
+            return parts
+        gathered = PartsBuilder(n_dims)
+        for part in parts:
+            gathered.append(part)
+        return gathered.parts()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, k: int) -> Part:
+        file, offset, *place = self.rows[k].tolist()
+        n_dims = len(place) // 2
+        return Part(self.files[file], tuple(place[:n_dims]), tuple(place[n_dims:]), offset)
+
+    def __iter__(self) -> Iterator[Part]:
+        return (self[k] for k in range(len(self)))
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Index of the first element of each."""
+        return self.rows[:, 2 : 1 + self.rows.shape[1] // 2]
+
+    @property
+    def shapes(self) -> NDArray[np.int64]:
+        """Shape of each."""
+        return self.rows[:, 1 + self.rows.shape[1] // 2 :]
+
+    def ordered(self) -> Parts:
+        """The same in the order of their first elements."""
+        return Parts(self.files, self.rows[np.lexsort(self.starts.T[::-1])]) if len(self) else self
+
+
+class PartsBuilder:
+    """Gathers parts of an array that has so many dimensions."""
+
+    def __init__(self, n_dims: int) -> None:
+        self._n_dims = n_dims
+        self._files: dict[str, int] = {}
+        self._numbers = arrays.array("q")
+
+    def append(self, part: Part) -> None:
+        """Take one more."""
+        if not len(part.start) == len(part.shape) == self._n_dims:
+            raise ValueError(f"{part} of an array with {self._n_dims} dimensions")
+        file = self._files.setdefault(part.file, len(self._files))
+        self._numbers.extend((file, part.offset, *part.start, *part.shape))
+
+    def parts(self) -> Parts:
+        """All of them."""
+        return Parts(tuple(self._files), np.array(self._numbers, np.int64).reshape(-1, 2 + 2 * self._n_dims))
+
+
 @dataclass(frozen=True, eq=False)
 class PartsSource:
     """An array stored as a folder of Arrow tensors, one file per part."""
@@ -462,7 +534,7 @@ class PartsSource:
     folder: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    parts: tuple[Part, ...]
+    parts: Parts
     keep: Any = field(default=None, repr=False)
     """Whatever must stay alive while the folder is in use; see `without_keep`."""
     stamp: tuple[int, int] | None = None
@@ -494,9 +566,23 @@ class PartsSource:
 
     @cached_property
     def _bounds(self) -> tuple[Array, Array]:
-        starts = np.array([p.start for p in self.parts], dtype=np.int64).reshape(-1, len(self.shape))
-        sizes = np.array([p.shape for p in self.parts], dtype=np.int64).reshape(-1, len(self.shape))
-        return starts, starts + sizes
+        return self.parts.starts, self.parts.starts + self.parts.shapes
+
+    @cached_property
+    def _longest(self) -> int | None:
+        """Length of the longest part along the first axis, if parts are in the order of that."""
+        if not self.shape or not len(self.parts) or (np.diff(self.parts.starts[:, 0]) < 0).any():
+            return None
+        return int(self.parts.shapes[:, 0].max())
+
+    def _near(self, low: int, high: int) -> slice:
+        """Which parts may hold something between two indices of the first axis."""
+        if self._longest is None:
+            return slice(0, len(self.parts))
+        firsts = self.parts.starts[:, 0]
+        return slice(
+            int(np.searchsorted(firsts, low - self._longest, "right")), int(np.searchsorted(firsts, high))
+        )
 
     def _check_stamp(self) -> None:
         if self.stamp is None:
@@ -512,8 +598,9 @@ class PartsSource:
         starts, stops = self._bounds
         low = np.array([s.start for s in region])
         high = np.array([s.stop for s in region])
-        hit = (starts < high).all(axis=1) & (stops > low).all(axis=1)
-        return [self.parts[i] for i in np.flatnonzero(hit)]
+        near = self._near(region[0].start, region[0].stop) if region else slice(0, len(self.parts))
+        hit = (starts[near] < high).all(axis=1) & (stops[near] > low).all(axis=1)
+        return [self.parts[near.start + i] for i in np.flatnonzero(hit).tolist()]
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
@@ -575,6 +662,8 @@ def without_keep(source: Any) -> Any:
 
 META = "meta.json"
 """File that describes a folder of parts."""
+TABLE = "parts.npy"
+"""File with the rows of `Parts`, where there are very many."""
 
 
 def folder_stamp(folder: str) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,7 +26,8 @@ from rayspy.storage import leftovers as kept
 from rayspy.storage import packs
 from rayspy.storage.identity import fingerprint
 from rayspy.storage.parts import META, PartsTarget, find_parts, open_parts, read_part
-from rayspy.storage.sources import read_all
+from rayspy.storage.region import overlap
+from rayspy.storage.sources import TABLE, Part, Parts, PartsSource, read_all
 from tests.executors import killed_packs
 from tests.executors import test_resume as resuming
 from tests.executors.test_resume import go_on, leftovers, run
@@ -61,7 +63,7 @@ def many_blocks(parallel, folder):
 @pytest.mark.parametrize("parallel", [False, None])
 def test_a_result_of_many_blocks_has_few_files(parallel, tmp_path):
     x, source = many_blocks(parallel, tmp_path)
-    assert len(files_in(source.folder)) <= 1 + 2
+    assert len(files_in(source.folder)) <= 2 + 2
     np.testing.assert_array_equal(read_all(source), x)
     with source.reader() as read:
         np.testing.assert_array_equal(read((slice(5, 4001), slice(1, 2))), x[5:4001, 1:])
@@ -215,8 +217,8 @@ def test_every_thread_has_a_pack_of_its_own(dtype, tmp_path):
     found = find_parts(str(building), array.dtype.itemsize)
     assert sorted(found, key=str) == sorted(parts, key=str)
     target.commit(str(tmp_path / "x"), array.shape, array.dtype, sorted(parts, key=lambda p: p.start))
-    assert len(files_in(tmp_path / "x")) == 2 + 1
-    assert json.loads((tmp_path / "x" / META).read_text())["version"] == 2
+    assert len(files_in(tmp_path / "x")) == 2 + 2
+    assert json.loads((tmp_path / "x" / META).read_text())["version"] == 3
     source = open_parts(tmp_path / "x", keep=len)
     np.testing.assert_array_equal(read_all(source), array)
     other = tmp_path / "y.wip"
@@ -234,7 +236,7 @@ def test_axes_of_length_1_with_any_stride(dtype, tmp_path):
     odd = [rows[np.newaxis], rows[:, np.newaxis, np.newaxis].transpose(1, 2, 0), rows[::-1][np.newaxis]]
     target = PartsTarget(str(tmp_path), 2**20)
     written = [target.write((7, *range(array.ndim - 1)), array) for array in odd]
-    found = find_parts(str(tmp_path), rows.itemsize)
+    found = list(find_parts(str(tmp_path), rows.itemsize))
     assert found == written
     for part, array in zip(found, odd, strict=True):
         np.testing.assert_array_equal(read_part(str(tmp_path), part, rows.dtype), array)
@@ -280,3 +282,110 @@ def test_who_renames_a_leftover_has_it(calls, monkeypatch, tmp_path):
     assert claimed
     assert not any(claimed) or files_in(taken) == before
     assert len(files_in(left)) == len(before) + 1
+
+
+def packed_array(folder, n=20):
+    array = np.arange(n * 3, dtype="f4").reshape(n, 3)
+    building = folder / "x.wip"
+    building.mkdir()
+    target = PartsTarget(str(building), 2**20)
+    parts = [target.write((k, c), array[k : k + 1, c : c + w]) for k in range(n) for c, w in [(0, 2), (2, 1)]]
+    target.commit(str(folder / "x"), array.shape, array.dtype, parts)
+    return folder / "x", array, parts
+
+
+def test_packs_that_are_listed_one_by_one(tmp_path):
+    """As they were in version 2."""
+    folder, array, parts = packed_array(tmp_path)
+    told = json.loads((folder / META).read_text())
+    assert told["version"] == 3
+    names = ("file", "start", "shape", "offset")
+    del told["files"]
+    told |= {"version": 2, "parts": [{name: getattr(part, name) for name in names} for part in parts]}
+    (folder / META).write_text(json.dumps(told))
+    (folder / TABLE).unlink()
+    np.testing.assert_array_equal(read_all(open_parts(folder)), array)
+
+
+FORGED = {
+    "another file": lambda rows: rows[0].__setitem__(0, 1),
+    "no file": lambda rows: rows[0].__setitem__(0, -1),
+    "before the file": lambda rows: rows[0].__setitem__(1, -8),
+    "beyond the file": lambda rows: rows[0].__setitem__(1, 2**62),
+    "before the array": lambda rows: rows[0].__setitem__(2, -1),
+    "beyond the array": lambda rows: rows[0].__setitem__(2, 2**63 - 1),
+    "too long": lambda rows: rows[0].__setitem__(4, 2**63 - 1),
+    "negative": lambda rows: rows[0].__setitem__(4, -1),
+    "twice": lambda rows: rows[2].__setitem__(slice(None), rows[0]),
+    "half over another": lambda rows: rows[1].__setitem__(3, 1),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_tables_that_were_forged(what, tmp_path):
+    folder, _, _ = packed_array(tmp_path)
+    rows = np.load(folder / TABLE)
+    FORGED[what](rows)
+    np.save(folder / TABLE, rows)
+    with pytest.raises(DamagedDataError):
+        open_parts(folder)
+
+
+def test_tables_that_are_none(tmp_path):
+    folder, _, _ = packed_array(tmp_path)
+    rows, whole = np.load(folder / TABLE), (folder / TABLE).read_bytes()
+    for other in (
+        rows[:-1],
+        rows[:, :-1],
+        rows.astype(float),
+        np.asfortranarray(rows),
+        rows[0],
+        rows.astype(object),
+    ):
+        np.save(folder / TABLE, other)
+        with pytest.raises(DamagedDataError):
+            open_parts(folder)
+    for content in (whole[:-1], whole + b"x", b"", whole[:40]):
+        (folder / TABLE).write_bytes(content)
+        with pytest.raises(DamagedDataError):
+            open_parts(folder)
+    (folder / TABLE).unlink()
+    with pytest.raises(DamagedDataError, match="missing"):
+        open_parts(folder)
+    (folder / TABLE).symlink_to("/etc/passwd")
+    with pytest.raises(DamagedDataError, match="link"):
+        open_parts(folder)
+
+
+def test_the_table_of_a_saved_object_is_always_compared(tmp_path, packed):
+    with spy.config.using(block_bytes=500, inmemory_bytes=10, num_cpus=1):
+        result = spy.selectdata(resuming.data_of(), latency=[-1, -0.5])
+    spy.save(result, filename=str(tmp_path / "x.analog"))
+    path = tmp_path / "x.analog" / TABLE
+    rows = np.load(path)
+    assert len(rows) == 30
+    np.save(path, rows[[1, 0, *range(2, 30)]])  # which is as good
+    with pytest.raises(DamagedDataError, match="checksum"):
+        spy.load(tmp_path / "x.analog", checksum=False)
+    again = spy.save(result, filename=str(tmp_path / "x.analog"), overwrite=True)
+    assert again is None
+    loaded = spy.load(tmp_path / "x.analog")
+    loaded.save(filename=str(tmp_path / "x.analog"), overwrite=True)
+    np.testing.assert_array_equal(loaded.data[:], result.data[:])
+    np.testing.assert_array_equal(spy.load(tmp_path / "x.analog").data[:], result.data[:])
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_parts_in_a_region(ordered):
+    """Found by looking near it, or at all parts where they are in no order."""
+    rng = np.random.default_rng(5)
+    edges = np.unique([0, 40, *rng.integers(1, 40, 12)])
+    parts = [Part("x", (int(a), c), (int(b - a), 2), 0) for a, b in pairwise(edges) for c in (0, 2)]
+    wanted = Parts.of(parts, 2) if ordered else Parts.of([parts[k] for k in rng.permutation(len(parts))], 2)
+    source = PartsSource("", (40, 4), np.dtype("f4"), wanted)
+    for _ in range(50):
+        a, b = sorted(rng.integers(0, 41, 2).tolist())
+        c, d = sorted(rng.integers(0, 5, 2).tolist())
+        region = slice(a, b + 1), slice(c, d + 1)
+        found = source.parts_in(region)
+        assert sorted(found, key=str) == sorted((p for p in parts if overlap(p.region, region)), key=str)

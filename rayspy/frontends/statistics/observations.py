@@ -20,7 +20,7 @@ from rayspy.methods.statistics.draws import Observations
 from rayspy.storage.leases import StoredArray
 from rayspy.storage.parts import PartsTarget
 from rayspy.storage.scratch import check_space, new_target
-from rayspy.storage.sources import MemorySource, PartsSource
+from rayspy.storage.sources import MemorySource, Parts, PartsSource
 
 Array = NDArray[Any]
 
@@ -312,9 +312,10 @@ def _stored(
         parts.append(target.write((0, edges[-1]), block))
         edges.append(edges[-1] + width)
     shape = (len(rows), space.n_points)
-    target.commit(final, shape, dtype, parts)
+    table = Parts.of(parts, len(shape))
+    target.commit(final, shape, dtype, table)
     keep = StoredArray(str(Path(final)))
-    return Observations(PartsSource(final, shape, dtype, tuple(parts), keep), tuple(edges))
+    return Observations(PartsSource(final, shape, dtype, table, keep), tuple(edges))
 
 
 def _pieces(space: Space, point_bytes: int) -> Iterator[tuple[int, int, int]]:
