@@ -34,7 +34,8 @@ class Settings:
     block_bytes: int = 16 * 2**20
     """Target size of one block."""
     inmemory_bytes: int = 64 * 2**20
-    """Arrays up to this size stay in memory, larger ones go to the scratch folder."""
+    """Arrays up to this size stay in memory, larger ones go to the scratch folder; with a `memory_budget`
+    that is given, also those above a quarter of it."""
     verify_bytes: int = 2**30
     """`load` compares checksums by itself for containers up to this size."""
     num_cpus: int | None = None

@@ -25,6 +25,8 @@ _ROOT = Path("/")
 _UNLIMITED = 2**60
 """Version 1 writes a number near 2**63 for: no limit."""
 _MEGABYTE = 2**20
+_RESULTS = 4
+"""No result in memory is larger than this part of a budget that is given."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,12 @@ def _available(root: Path, environ: Mapping[str, str] | None) -> int:
 def memory_budget() -> int:
     """Bytes that all workers of this host may use together."""
     return config.memory_budget or available_memory() // 2
+
+
+def inmemory_limit() -> int:
+    """Bytes up to which a result stays in memory: a given budget has room for some of them."""
+    budget = config.memory_budget
+    return int(config.inmemory_bytes if budget is None else min(config.inmemory_bytes, budget // _RESULTS))
 
 
 # --- limits of each kind -----------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ class OnLocalRay(Attachment):
 
     def choice(self, workers: Workers, memory: Memory) -> Choice:
         """Return Dask-on-Ray."""
-        n = affordable_workers(memory, min(slots(workers, memory), max(1, int(self.cpus))), CALL)
+        n = affordable_workers(memory, min(slots(workers, memory), max(1, int(self.cpus))), CALL, True)
         check = self.check if self.ours else None
         executor: Executor = DaskOnRayExecutor(n, check, lock=self.lock, shown=self.shown)
         return Choice(executor, self.reason)

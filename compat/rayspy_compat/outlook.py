@@ -34,7 +34,7 @@ def foresee(memory: Memory) -> Outlook | None:
         return Outlook(executor, None, f"{reason}, as soon as it has workers")
     n = attach.slots(workers, memory)
     if kind is attach.OnLocalRay:
-        n = affordable_workers(memory, min(n, _ray_cpus(workers)), attach.CALL)
+        n = affordable_workers(memory, min(n, _ray_cpus(workers)), attach.CALL, True)
     return Outlook(executor, n, reason)
 
 

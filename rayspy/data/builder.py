@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rayspy.config import config
 from rayspy.data.masked import n_masked, plain, tell_masked
 from rayspy.errors import InvalidTypeError, InvalidValueError, PathError
+from rayspy.limits import inmemory_limit
 from rayspy.storage.leases import StoredArray
 from rayspy.storage.links import check_links
 from rayspy.storage.npy import describe_npy
@@ -58,7 +59,7 @@ class StackWriter:
         self._pending.append(array)
         self._pending_bytes += array.nbytes
         self._length += array.shape[self._axis]
-        limit = config.inmemory_bytes if self._target is None else config.block_bytes
+        limit = inmemory_limit() if self._target is None else config.block_bytes
         if self._pending_bytes > limit:
             self._spill()
 
@@ -123,7 +124,7 @@ def from_array(array: Array, ndim: int, axis: int) -> ArraySource:
     masked = n_masked(array)
     tell_masked(masked)
     array = array if masked else np.asarray(array)
-    if array.nbytes <= config.inmemory_bytes:
+    if array.nbytes <= inmemory_limit():
         array = plain(array)
         return MemorySource(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
     check_space(array.nbytes, "the data set")

@@ -58,7 +58,7 @@ def choose(parallel: bool | None, memory: Memory, name: str) -> Choice:
         info = cluster.connect_existing()
         return Choice(_ray_executor(_fitting_actors(memory, info, name)), reason)
     if parallel:
-        n = affordable_workers(memory, usable_cpus(), name)
+        n = affordable_workers(memory, usable_cpus(), name, elsewhere=True)
         try:
             cluster.start_local_ray(num_cpus=usable_cpus())
         except ParallelError as error:
@@ -94,7 +94,7 @@ def _fitting_actors(memory: Memory, info: cluster.ClusterInfo, name: str) -> int
     """
     if info.started_here or config.memory_budget is not None:
         wanted = config.num_cpus or max(1, int(info.cpus))
-        return affordable_workers(memory, wanted, name)
+        return affordable_workers(memory, wanted, name, elsewhere=True)
     largest = max((node.memory for node in info.nodes if node.cpus), default=0)
     if memory.per_worker > largest > 0:
         raise MemoryBudgetError(

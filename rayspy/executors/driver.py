@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rayspy import cluster
-from rayspy.config import config
 from rayspy.errors import PathError
 from rayspy.executors.base import Collect
 from rayspy.executors.choose import Choice, choose
@@ -19,6 +18,7 @@ from rayspy.executors.outlook import advice
 from rayspy.executors.reimport import end_if_imported_again
 from rayspy.executors.resume import Journal
 from rayspy.executors.sinks import sink_for
+from rayspy.limits import inmemory_limit
 from rayspy.planning.plan import Plan, Receipt
 from rayspy.progress import Progress, message
 from rayspy.storage.scratch import own_session
@@ -65,7 +65,7 @@ def run_results(
 
 
 def _run(plan: Plan, choice: Choice, observe: Collect | None) -> dict[str, ArraySource]:
-    sink = sink_for(plan, in_memory=plan.memory.output <= config.inmemory_bytes)
+    sink = sink_for(plan, in_memory=plan.memory.output <= inmemory_limit())
     journal = Journal(sink, observe or _ignore)
     try:
         done = journal.begin()

@@ -55,7 +55,7 @@ def foresee(parallel: bool | None, memory: Memory, name: str) -> Outlook:
     running = choose._ray_that_runs()
     if running is not None:
         return Outlook("ray", _actors(memory, name), running)
-    n = affordable_workers(memory, usable_cpus(), name)
+    n = affordable_workers(memory, usable_cpus(), name, elsewhere=bool(parallel))
     if parallel:
         return Outlook("ray", n, "parallel=True, a local Ray would be started")
     return Outlook("local", n, "no cluster running")

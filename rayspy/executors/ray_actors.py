@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from rayspy import cluster
 from rayspy.config import config
 from rayspy.errors import ParallelError, WorkerError
+from rayspy.planning.memory import BLOCKS_AHEAD
 from rayspy.progress import warn
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ __all__ = ["RayExecutor", "Waiting", "blocks_per_task", "release_actors"]
 
 RunBlock = Callable[..., "Receipt"]
 
-_IN_FLIGHT = 2
-"""Blocks handed to one actor at a time, so that it never waits for the next one."""
 _TASKS_PER_SECOND = 200
 """What one driver hands out and takes back with ease; it manages some 500 to 800."""
 _MOST_BLOCKS = 256
 """No task has more blocks than this."""
 _TASK_BYTES = 64 * 2**20
-"""No more results than this come back with one task."""
+"""No more results than this come back with one task,"""
+_TASK_SHARE = 8
+"""nor more than this part of the memory a worker needs, unless it is little."""
+_FEW_BYTES = 2**20
 _PLANS_KEPT = 4
 """Plans an actor remembers."""
 _POLL_SECONDS = 1.0
@@ -120,7 +122,7 @@ def blocks_per_task(n_actors: int, seconds: float, n_left: int) -> int:
         Blocks that wait.
     """
     wanted = n_actors / (_TASKS_PER_SECOND * max(seconds, 1e-6))
-    fair = n_left / (2 * _IN_FLIGHT * n_actors)
+    fair = n_left / (2 * BLOCKS_AHEAD * n_actors)
     brisk = math.sqrt(n_left / (_TASKS_PER_SECOND * max(seconds, 1e-6)))
     return max(1, int(min(math.ceil(wanted), max(fair, brisk), _MOST_BLOCKS)))
 
@@ -362,7 +364,8 @@ class Waiting:
         n = 1
         if not self._plan.needs_payload:
             n = blocks_per_task(n_workers, self._seconds, len(self._queue))
-            n = max(1, min(n, _TASK_BYTES // max(1, self._value_bytes)))
+            most = max(_FEW_BYTES, self._plan.memory.per_worker // _TASK_SHARE)
+            n = max(1, min(n, min(most, _TASK_BYTES) // max(1, self._value_bytes)))
         blocks = [self._queue.popleft()]
         while self._queue and len(blocks) < n and not self._alone.intersection((blocks[0], self._queue[0])):
             blocks.append(self._queue.popleft())
@@ -507,7 +510,7 @@ class _Run:
 
     def _feed(self) -> None:
         """Give every actor a block, then a second one as long as there are enough for all."""
-        for depth in range(1, _IN_FLIGHT + 1):
+        for depth in range(1, BLOCKS_AHEAD + 1):
             if depth > 1 and len(self._waiting) < len(self._team):
                 return
             for slot in self._team:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rayspy.config import config
 from rayspy.errors import InvalidTypeError, InvalidValueError, MemoryBudgetError, PathError, ScratchSpaceError
 from rayspy.executors.outlook import Outlook, advice, foresee
 from rayspy.executors.run import results_in, run_block
 from rayspy.frontends.call import call_of, is_frontend
+from rayspy.limits import inmemory_limit
 from rayspy.methods.base import Part
 from rayspy.planning.memory import Memory
 from rayspy.planning.plan import Plan, Receipt, make_plan
@@ -145,7 +145,7 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
     """
     planned = _planned(function, args, kwargs)
     plan, memory, outlook = planned.plan, _memory(planned), _outlook(planned)
-    in_memory = memory.output <= config.inmemory_bytes
+    in_memory = memory.output <= inmemory_limit()
     if not in_memory:
         _check_scratch(plan)
     result = next(iter(plan.results.values()))
@@ -201,10 +201,11 @@ def _planned(function: Any, args: Any, kwargs: Any) -> _Planned:
 def _memory(planned: _Planned) -> Memory:
     """Sizes of a plan, and the largest peaks of it and what follows."""
     plans = [planned.plan] if planned.then is None else [planned.plan, planned.then]
-    per_worker, driver = (
-        max(getattr(plan.memory, what) for plan in plans) for what in ("per_worker", "driver")
-    )
-    return replace(planned.plan.memory, per_worker=per_worker, driver=driver)
+    largest = {
+        what: max(getattr(plan.memory, what) for plan in plans)
+        for what in ("per_worker", "driver", "value", "payload")
+    }
+    return replace(planned.plan.memory, **largest)
 
 
 def _outlook(planned: _Planned) -> Outlook:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from rayspy.errors import MemoryBudgetError
 from rayspy.limits import memory_budget
 
+BLOCKS_AHEAD = 2
+"""Blocks that a worker of another process is given at a time, so that it never waits for the next one."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -22,6 +25,20 @@ class Memory:
     """What the calling process holds: results that stay in memory, or the accumulator."""
     all_channels: bool = False
     """Every block needs all channels."""
+    value: int = 0
+    """Largest result that comes back with a block; none where workers write it."""
+    payload: int = 0
+    """Most input that is sent with a block."""
+
+    def of_workers(self, n: int, elsewhere: bool = False) -> int:
+        """What so many threads take, or, if `elsewhere`, so many other processes.
+
+        Of each thread a result may wait for those of earlier trials. What is sent to other
+        processes and comes back is in memory they share, for each block they are given.
+        """
+        if elsewhere:
+            return n * (self.per_worker + BLOCKS_AHEAD * (self.value + self.payload))
+        return n * (self.per_worker + (self.value if n > 1 else 0))
 
     @property
     def advice(self) -> str:
@@ -32,8 +49,8 @@ class Memory:
         return f"{fewer}, select fewer trials, channels or a shorter latency"
 
 
-def affordable_workers(memory: Memory, wanted: int, name: str) -> int:
-    """Largest number of workers, up to `wanted`, that fits into the budget.
+def affordable_workers(memory: Memory, wanted: int, name: str, elsewhere: bool = False) -> int:
+    """Largest number of threads, or of other processes, up to `wanted`, that fits into the budget.
 
     Raises
     ------
@@ -42,11 +59,12 @@ def affordable_workers(memory: Memory, wanted: int, name: str) -> int:
     """
     budget = memory_budget()
     left = budget - memory.driver
-    fitting = left // max(1, memory.per_worker)
+    one, two = memory.of_workers(1, elsewhere), memory.of_workers(2, elsewhere)
+    fitting = max(2 * left // max(1, two), int(left >= one))
     if fitting < 1:
-        needed = -(-(memory.per_worker + memory.driver) // 10**6)
+        needed = -(-(one + memory.driver) // 10**6)
         raise MemoryBudgetError(
-            f"{name} needs {_megabytes(memory.per_worker)} per worker and {_megabytes(memory.driver)} in the "
+            f"{name} needs {_megabytes(one)} per worker and {_megabytes(memory.driver)} in the "
             f"calling process, the memory budget is {_megabytes(budget)}; {memory.advice}, or raise "
             f'spy.config.memory_budget (RAYSPY_MEMORY_BUDGET) to "{needed}MB"'
         )

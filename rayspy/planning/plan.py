@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.config import config
 from rayspy.errors import InvalidValueError
+from rayspy.limits import inmemory_limit
 from rayspy.methods.base import InputSpec, Method, inner_dims
 from rayspy.methods.reductions.base import Reduction, state_bytes
 from rayspy.planning.geometry import Indices
@@ -168,7 +168,7 @@ def _ranges_of_trials(
         even_edges(plan.n_freq, n_bands),
         reduction.together,
         trials_per_step(plan.method, width),
-        ranges_first=whole > config.inmemory_bytes,
+        ranges_first=whole > inmemory_limit(),
         least=least_block(whole),
     )
 

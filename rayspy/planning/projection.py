@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
-from rayspy.config import config
+from rayspy.limits import inmemory_limit
 from rayspy.methods.reductions.base import state_bytes
 from rayspy.planning.geometry import Chunk, Indices
 from rayspy.planning.memory import Memory
@@ -22,18 +23,28 @@ _FIXED_BYTES = 2**19
 
 def projected(plan: Reading, input_bytes: int, output_bytes: int) -> Memory:
     """Sizes of a plan whose selected input and results per trial have so many bytes."""
-    peak = worker_peak(plan, _extreme_blocks(plan))
+    blocks = _extreme_blocks(plan)
+    sizes = Memory(
+        input_bytes,
+        output_bytes,
+        worker_peak(plan, blocks),
+        0,
+        plan.crosses_channels,
+        payload=max(_payload_bytes(plan, block) for block in blocks),
+    )
     if plan.reduction is None:
-        in_memory = output_bytes if output_bytes <= config.inmemory_bytes else 0
-        return Memory(input_bytes, output_bytes, peak, in_memory, plan.crosses_channels)
+        if output_bytes > inmemory_limit():
+            return sizes
+        return replace(sizes, driver=output_bytes, value=max(_result_bytes(plan, block) for block in blocks))
     results = sum(int(spec.rows.sum()) * spec.row_bytes for spec in plan.results.values())
-    in_memory = results if results <= config.inmemory_bytes else 0
+    in_memory = results if results <= inmemory_limit() else 0
     if plan.ends_in_blocks:
-        return Memory(input_bytes, results, peak, in_memory, plan.crosses_channels)
+        value = max(state_bytes(plan.layouts_of_results(block)) for block in blocks)
+        return replace(sizes, output=results, driver=in_memory, value=value)
     one_range = state_bytes(plan.reduction.state(plan.each(plan.blocks[0])))
     in_flight = _RANGES_IN_FLIGHT if plan.blocks.ranges_first else plan.blocks.per_group
     states = one_range * min(in_flight, plan.blocks.per_group)
-    return Memory(input_bytes, results, peak, 2 * states + in_memory, plan.crosses_channels)
+    return replace(sizes, output=results, driver=2 * states + in_memory, value=one_range)
 
 
 def _extreme_blocks(plan: Reading) -> list[Block]:
@@ -97,11 +108,13 @@ def _needs(plan: Reading, block: Block) -> tuple[int, int, int, int]:
     sample_bytes = plan.sample_bytes(_columns_read(plan, block))
     read = max(n_trials * length for length, n_trials in kinds) * sample_bytes
     computed = max(_kernel_bytes(plan, block, chunk) for chunk in kinds.values())
-    result = 0
-    if plan.reduction is None:
-        result = int(np.prod(plan.block_shape(block), dtype=np.int64)) * plan.output.dtype.itemsize
+    result = _result_bytes(plan, block) if plan.reduction is None else 0
     held = max(2, 1 + copies(plan.source))
     return held * read, computed, result, _payload_bytes(plan, block)
+
+
+def _result_bytes(plan: Reading, block: Block) -> int:
+    return int(np.prod(plan.block_shape(block), dtype=np.int64)) * plan.output.dtype.itemsize
 
 
 def _kernel_bytes(plan: Reading, block: Block, chunk: Chunk) -> int:

@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 
 from rayspy.executors import ray_actors
+from rayspy.planning.memory import BLOCKS_AHEAD
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def simulate(n_actors, n_blocks, seconds, costs, alone=False, seed=0):
     now, left, tasks, longest = 0.0, n_blocks, 0, 0
     free_at = [0.0] * n_actors
     answers = []
-    waiting = list(range(n_actors)) * ray_actors._IN_FLIGHT
+    waiting = list(range(n_actors)) * BLOCKS_AHEAD
     waiting.reverse()
     while left or answers:
         while waiting and left:

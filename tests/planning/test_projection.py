@@ -8,11 +8,13 @@ import pytest
 from scipy.signal.windows import dpss
 
 import rayspy as spy
+from rayspy.errors import MemoryBudgetError
 from rayspy.executors import driver
 from rayspy.kernels.loops.means import shared_bytes
 from rayspy.kernels.remember import remembered
 from rayspy.kernels.spectral import tapers
 from rayspy.methods.spectral import mtmfft
+from rayspy.planning.memory import Memory, affordable_workers
 from rayspy.storage.sources import read_all
 
 LENGTHS = {"equal": [500] * 24, "unequal": [300 + 17 * k for k in range(24)], "single": [12_000]}
@@ -183,3 +185,57 @@ def test_what_is_remembered():
     for n in (100, 101, 100, 101, 900, 900, 1001, 1001, 100, 900):
         assert len(zeros(n)) == n
     assert made == [100, 101, 900, 1001, 1001, 100, 900]
+
+
+# -- other processes, and results in memory ----------------------------------------------------------------
+
+
+def sizes_of(function, data, **settings):
+    """Projected sizes of a call that is not run."""
+    seen = []
+
+    def noting(parallel, memory, name):
+        seen.append(memory)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, spy.config.using(block_bytes=2**16, **settings):
+        patch.setattr(driver, "choose", noting)
+        with pytest.raises(KeyboardInterrupt):
+            function(data)
+    return seen[0]
+
+
+def test_what_travels_between_processes_counts(tmp_path):
+    """States of coherence lay in Ray's object store, two for each actor, and nobody had projected them."""
+    stored, held = (data_of([500] * 24, 24, path) for path in (tmp_path / "x.raw", None))
+    states = sizes_of(lambda d: spy.connectivityanalysis(d, foilim=[0, 50]), stored)
+    assert states.value >= 26 * 24 * 25 // 2 * 16
+    assert states.payload == 0
+    assert states.of_workers(2) == 2 * (states.per_worker + states.value)
+    assert states.of_workers(2, elsewhere=True) == 2 * (states.per_worker + 2 * states.value)
+    results = sizes_of(LIGHT["scalar"], held)
+    assert results.value == results.payload >= 500 * 24 * 4
+    assert sizes_of(LIGHT["scalar"], held, inmemory_bytes=100).value == 0
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "budget", "n"),
+    [(False, 100, 1), (False, 279, 1), (False, 280, 2), (True, 200, 1), (True, 399, 1), (True, 600, 3)],
+)
+def test_workers_that_fit(elsewhere, budget, n):
+    sizes = Memory(input=0, output=0, per_worker=100, driver=0, value=40, payload=10)
+    with spy.config.using(memory_budget=budget):
+        assert affordable_workers(sizes, 64, "x", elsewhere) == n
+    with spy.config.using(memory_budget=199 if elsewhere else 99), pytest.raises(MemoryBudgetError):
+        affordable_workers(sizes, 64, "x", elsewhere)
+
+
+def test_a_given_budget_bounds_results_in_memory():
+    data = data_of([500] * 24, 96, None)
+    n_bytes = 24 * 500 * 96 * 4
+    every = [data * 2]
+    for times in (3.9, 4.1):
+        with spy.config.using(memory_budget=int(times * n_bytes), block_bytes=2**20):
+            every.append(data * 2)
+    assert [one.source.in_memory for one in every] == [True, False, True]
+    np.testing.assert_array_equal(read_all(every[1].source), read_all(every[0].source))

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rayspy.config import config
 from rayspy.data.base import BaseData
 from rayspy.data.selection import Selection
 from rayspy.data.view import ArrayView
 from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.compute import selected
+from rayspy.limits import inmemory_limit
 from rayspy.methods.statistics.draws import Observations
 from rayspy.storage.leases import StoredArray
 from rayspy.storage.parts import PartsTarget
@@ -286,7 +286,7 @@ def gathered(groups: Groups, order: NDArray[np.int64], name: str) -> Observation
     space, dtype = groups.space, _dtype(groups)
     row_bytes = len(rows) * dtype.itemsize
     n_bytes = row_bytes * space.n_points
-    if n_bytes <= config.inmemory_bytes:
+    if n_bytes <= inmemory_limit():
         array = np.empty((len(rows), space.n_points), dtype)
         for out, row in zip(array, rows, strict=True):
             out[:] = read_points(row, space)
