@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rayspy.data.base import BaseData
 from rayspy.data.labels import NUMBERS, label_property
 from rayspy.data.quantity import Measured
-from rayspy.errors import InvalidValueError
+from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.storage.sources import ArraySource, read_all
 
 Array = NDArray[Any]
@@ -167,11 +167,13 @@ class CrossSpectralData(Measured):
     @jackknife.setter
     def jackknife(self, arrays: Mapping[str, Array]) -> None:
         shape = self.source.shape
+        if not isinstance(arrays, Mapping):
+            raise InvalidTypeError(arrays, "jackknife", "dict of arrays;")
         for name, array in arrays.items():
             if name not in JACKKNIFE:
                 raise InvalidValueError(f"one of {', '.join(JACKKNIFE)}", "jackknife", name)
-            if array.shape != shape:
-                raise InvalidValueError(f"array of shape {shape}", name, f"shape {array.shape}")
+            if np.shape(array) != shape:
+                raise InvalidValueError(f"array of shape {shape}", name, f"shape {np.shape(array)}")
         self.__dict__["_jackknife_arrays"] = dict(arrays)
 
     @property

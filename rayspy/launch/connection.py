@@ -178,10 +178,16 @@ def _name(job: int | str | None) -> str:
     return "a cluster" if job is None else f"the cluster of job {job}"
 
 
+def _told(job: int | str | None) -> str:
+    if job is None:
+        return "`job` = None, which is the newest: no cluster of this user answered"
+    return f"`job`: {_name(job)} did not answer"
+
+
 def _nothing_found(job: int | str | None, timeout: float) -> str:
     listed = ", ".join(f"{c.job} ({c.address})" for c in connections())
     return (
-        f"{_name(job)} did not answer within {timeout:g} s; start one with "
+        f"{_told(job)} within `timeout` = {timeout:g} s; start one with "
         f"`sbatch slurm/ray_cluster.sbatch`, see `squeue --me` for its state. {cluster_folder()} lists "
         + (f"clusters of jobs {listed}" if listed else "none")
     )

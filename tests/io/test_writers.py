@@ -114,6 +114,13 @@ def test_mne_raw_and_epochs(data):
         spy.to_mne(data)
 
 
+@pytest.mark.parametrize("wrong", [True, 0, "text", "", ["eeg"], ["eeg", 1], [["eeg"], "eeg"], int, {"a": 1}])
+def test_types_that_mne_does_not_have(data, wrong):
+    pytest.importorskip("mne")
+    with pytest.raises((InvalidTypeError, InvalidValueError), match="ch_types"):
+        spy.to_mne(data, ch_types=wrong)
+
+
 def test_mne_spectra_and_averages(data):
     mne = pytest.importorskip("mne")
     picked = data.selectdata(channel=["Fz", "Cz"])
@@ -316,6 +323,22 @@ def test_brainvision_comes_back(data, tmp_path):
     np.testing.assert_array_equal(again.trials[1], uneven.trials[1])
     with pytest.raises(InvalidTypeError):
         spy.to_brainvision(uneven.events, tmp_path / "y")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("description", None),
+        ("description", "a\0b"),
+        ("session_start_time", 0),
+        ("session_start_time", "today"),
+    ],
+)
+def test_what_nwb_does_not_take(data, name, wrong, tmp_path):
+    pytest.importorskip("pynwb")
+    with pytest.raises(InvalidTypeError, match=name):
+        spy.to_nwb(data, tmp_path / "x", **{name: wrong})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nwb_comes_back(data, spikes, tmp_path):

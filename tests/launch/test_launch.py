@@ -291,9 +291,14 @@ def test_the_newest_that_answers_is_found(folder, listening):
     for job_, words in (
         (3, "the cluster of job 3 did not answer"),
         (9, r"lists clusters of jobs 3 .*, 2 .*, 1"),
+        (9, "`job`.* `timeout` = 0 s"),
     ):
         with pytest.raises(ParallelError, match=words):
             connection.find_connection(job_)
+    for known in folder.glob("*.json"):
+        known.unlink()
+    with pytest.raises(ParallelError, match=r"`job` = None.* `timeout` = 0 s"):
+        connection.find_connection()
 
 
 def test_waiting_for_a_cluster_has_an_end(folder, monkeypatch, caplog):

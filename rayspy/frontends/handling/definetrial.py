@@ -172,6 +172,8 @@ def _margin(value: Any, name: str) -> Any:
     """Accept seconds, one number or one per trial."""
     if isinstance(value, np.ndarray) and value.ndim != 1:
         raise InvalidValueError("number, or 1d-array of them", name, value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and np.isfinite(value).all():
+        return value.astype(float)
     if isinstance(value, (list, np.ndarray)):
         return np.array([check_scalar(item, name) for item in value])
     return check_scalar(value, name)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rayspy.checks import check_names
 from rayspy.data.analog import AnalogData
 from rayspy.data.base import BaseData
 from rayspy.data.crossspectral import CrossSpectralData
@@ -84,16 +85,17 @@ def _types(data: BaseData, given: Any) -> list[str]:
     if isinstance(given, str):
         return [given] * len(names)
     if given is not None:
-        if len(given) != len(names):
-            raise InvalidValueError(f"one type, or one for each of {len(names)} channels", "ch_types", given)
-        return list(given)
+        return check_names(given, "ch_types", len(names))
     told = data.info.get("channel_types", {})
     return [str(told[name]) if told.get(name) in _KNOWN else "misc" for name in names]
 
 
 def _info(mne: Any, data: BaseData, types: list[str], rate: float) -> Any:
     names = [str(name) for name in data.describe().labels["channel"]]
-    info = mne.create_info(names, rate, types, verbose="error")
+    try:
+        info = mne.create_info(names, rate, types, verbose="error")
+    except KeyError as error:  # which lists those there are
+        raise InvalidValueError(str(error.args[0]), "ch_types", types) from error
     info["bads"] = [name for name in data.info.get("bad_channels", []) if name in names]
     places = data.info.get("positions", {})
     if "positions_unit" not in data.info:

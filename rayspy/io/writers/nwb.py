@@ -59,6 +59,10 @@ def to_nwb(
     if data.data is None or data.samplerate is None:
         raise InvalidValueError("non-empty object with a samplerate", "data", f"empty {type(data).__name__}")
     check_bool(overwrite, "overwrite")
+    if not isinstance(description, str) or "\0" in description:
+        raise InvalidTypeError(description, "description", "text without NUL;")
+    if not isinstance(session_start_time, (datetime.datetime, type(None))):
+        raise InvalidTypeError(session_start_time, "session_start_time", "datetime;")
     try:
         import pynwb
     except ImportError:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rayspy as spy
-from rayspy.errors import InvalidValueError
+from rayspy.errors import InvalidTypeError, InvalidValueError
 from rayspy.frontends.connectivity.choices import PAIRS, SPECTRAL
 
 N_TRIALS, LENGTH, RATE = 12, 100, 200.0
@@ -410,6 +410,8 @@ def test_intervals_of_the_jackknife(name: str, level: float, data: Any) -> None:
         found.jack_interval(1.5)
     with pytest.raises(InvalidValueError, match="jackknife"):
         run(data, name, tapsmofrq=5).jack_interval()
+    with pytest.raises(InvalidTypeError, match="jackknife"):
+        found.jackknife = None
 
 
 def test_intervals_cover_the_truth() -> None:

@@ -34,6 +34,7 @@ FROM_EVENTS: list[tuple[dict[str, Any], list[list[float]]]] = [
     ({"trigger": 2, "pre": 0.05, "stop": 3}, [[15, 30, -5], [45, 60, -5]]),
     ({"start": [1, 2], "stop": [3, 3]}, [[10, 30, 10], [50, 60, 50]]),
     ({"trigger": [1, 2], "pre": [0.01, 0.02], "post": 0.01}, [[9, 11, -1], [18, 21, -2]]),
+    ({"trigger": [1, 2], "pre": np.array([0.01, 0.02]), "post": 0.01}, [[9, 11, -1], [18, 21, -2]]),
     ({"trigger": np.array([1, 1, 2]), "pre": 0.0, "post": 0.03}, [[10, 13, 0], [40, 43, 0], [50, 53, 0]]),
     (
         {"trigger": 1, "pre": 0.15, "post": 0.05, "clip_edges": True},
