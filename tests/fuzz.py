@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -341,7 +342,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--only", default="", help="targets whose names begin so")
     asked = parser.parse_args()
-    every = {**TARGETS, **RECORDINGS}
+    there = {name: one for name, one in RECORDINGS.items() if find_spec(recordings.NEEDS.get(name, "rayspy"))}
+    every = {**TARGETS, **there}
     targets = {name: target for name, target in every.items() if name.startswith(asked.only)}
     spy.set_loglevel("ERROR")
     resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESSES, MOST_ADDRESSES))

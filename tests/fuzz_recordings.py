@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import random
@@ -14,9 +13,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 
 import rayspy as spy
+from tests.io import rigs, small
+from tests.io.rigs import neuroscope, openephys, spikeglx
 
 VALUES = np.random.default_rng(2).normal(size=(200, 3)).astype("f4")
 WORDS = (
@@ -49,25 +49,6 @@ def recording() -> spy.AnalogData:
 # -- files --------------------------------------------------------------------------------------------------
 
 
-def brainvision(folder: Path) -> Path:
-    spy.to_brainvision(recording(), folder / "x")
-    return folder / "x.vhdr"
-
-
-def edf(folder: Path) -> Path:
-    spy.to_edf(recording(), folder / "x")
-    return folder / "x.edf"
-
-
-def bdf(folder: Path) -> Path:
-    """24 bits: what is told twice as long in the header of EDF, in its own way."""
-    content = bytearray(edf(folder).read_bytes())
-    (folder / "x.edf").unlink()
-    content[:8] = b"\xffBIOSEMI"
-    (folder / "x.bdf").write_bytes(content + bytes(len(content)))
-    return folder / "x.bdf"
-
-
 def npy(folder: Path) -> Path:
     np.save(folder / "x.npy", VALUES)
     return folder / "x.npy"
@@ -84,87 +65,37 @@ def hdf5(folder: Path) -> Path:
     return folder / "x.h5"
 
 
-def nwb(folder: Path) -> Path:
-    spy.to_nwb(recording(), folder / "x")
-    return folder / "x.nwb"
-
-
-def fieldtrip(folder: Path) -> Path:
-    spy.to_fieldtrip(recording(), folder / "x")
-    return folder / "x.mat"
-
-
-def fieldtrip_before_7_3(folder: Path) -> Path:
-    cells = np.empty((2, 1, 2), object)
-    for k in range(2):
-        cells[0, 0, k], cells[1, 0, k] = VALUES[100 * k : 100 * (k + 1)].T, np.arange(100)[None] / 100
-    labels = np.array([["a"], ["b"], ["c"]], object)
-    scipy.io.savemat(folder / "x.mat", {"data": {"trial": cells[0], "time": cells[1], "label": labels}})
-    return folder / "x.mat"
-
-
-def _eeg(data: Any) -> dict[str, Any]:
-    chanlocs = np.array([(one, 1.0) for one in "abc"], [("labels", object), ("X", object)])
-    events = np.array([("S 1", 5.0), ("boundary", 50.5)], [("type", object), ("latency", object)])
-    sizes = {"nbchan": 3, "pnts": 100, "trials": 2, "srate": 100.0, "xmin": -0.1}
-    return {**sizes, "data": data, "chanlocs": chanlocs, "event": events}
-
-
-def eeglab(folder: Path) -> Path:
-    VALUES.tofile(folder / "x.fdt")
-    scipy.io.savemat(folder / "x.set", {"EEG": _eeg("x.fdt")}, appendmat=False)
-    return folder / "x.set"
-
-
-def eeglab_in_one_file(folder: Path) -> Path:
-    pages = VALUES.reshape(2, 100, 3).transpose(2, 1, 0)
-    scipy.io.savemat(folder / "x.set", {"EEG": _eeg(pages)}, appendmat=False, do_compression=True)
-    return folder / "x.set"
-
-
-def eeglab_7_3(folder: Path) -> Path:
-    with h5py.File(folder / "x.set", "w", userblock_size=512) as file:
-        for name, value in (("nbchan", 3), ("pnts", 100), ("trials", 2), ("srate", 100), ("xmin", -0.1)):
-            file[f"EEG/{name}"] = [[float(value)]]
-        file["EEG/data"] = VALUES.reshape(2, 100, 3)
-    return folder / "x.set"
-
-
 def syncopy(folder: Path) -> Path:
     spy.to_syncopy(recording(), filename=folder / "x")
     return folder / "x.analog"
 
 
+def _written(name: str) -> Callable[[Path], Path]:
+    return lambda folder: small.WRITERS[name](folder, recording())
+
+
+def _first(made: Callable[[Path], Any]) -> Callable[[Path], Path]:
+    return lambda folder: made(folder)[0]
+
+
+def intan(folder: Path) -> Path:
+    rigs.rhd(folder / "x.rhd", 20_000)
+    return folder / "x.rhd"
+
+
+def tdt(folder: Path) -> Path:
+    made, _ = rigs.tdt(folder / "tank" / "block")
+    return Path(made)
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
-    one.__name__: one
-    for one in (
-        brainvision, edf, bdf, npy, raw, hdf5, nwb, fieldtrip, fieldtrip_before_7_3, eeglab,
-        eeglab_in_one_file, eeglab_7_3, syncopy,
-    )
-}  # fmt: skip
-if importlib.util.find_spec("neo") is not None:
-    from tests.io.test_read_libraries import neuroscope, openephys, spikeglx
-    from tests.io.test_read_rigs import rhd
-    from tests.io.test_read_rigs import tdt as block_of_tdt
-
-    def _first(made: Callable[[Path], Any]) -> Callable[[Path], Path]:
-        return lambda folder: made(folder)[0]
-
-    def intan(folder: Path) -> Path:
-        rhd(folder / "x.rhd", 20_000)
-        return folder / "x.rhd"
-
-    def tdt(folder: Path) -> Path:
-        made, _ = block_of_tdt(folder / "tank" / "block")
-        return Path(made)
-
-    WRITERS |= (
-        {"tdt": tdt}
-        | {one.__name__: _first(one) for one in (neuroscope, openephys, spikeglx)}
-        | {"intan": intan}
-    )
-if importlib.util.find_spec("pynwb") is None:
-    del WRITERS["nwb"]
+    **{name: _written(name) for name in small.WRITERS},
+    "eeglab_in_one_file": lambda folder: small.eeglab_in_one_file(folder, recording(), compressed=True),
+    **{one.__name__: one for one in (npy, raw, hdf5, syncopy, intan, tdt)},
+    **{one.__name__: _first(one) for one in (neuroscope, openephys, spikeglx)},
+}
+NEEDS = {**small.NEEDS, **dict.fromkeys(("intan", "tdt", "neuroscope", "openephys", "spikeglx"), "neo")}
+"""The library that a format is written or read with, where there is one."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "npy": {"samplerate": 100},
     "raw": {"dtype": "f4", "channels": 3, "samplerate": 100},

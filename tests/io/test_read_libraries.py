@@ -20,10 +20,10 @@ from rayspy.errors import (
 )
 from rayspy.storage import reading
 from tests.helpers import run_on
+from tests.io.rigs import WIDE, neuroscope, openephys, spikeglx
 
 RNG = np.random.default_rng(9)
 VALUES = RNG.normal(size=(1000, 4)) * 1e-5
-STORED = RNG.integers(-3000, 3000, size=(1200, 4)).astype("i2")
 
 
 @pytest.fixture
@@ -183,78 +183,6 @@ def test_missing_library_is_named(mne, tmp_path, monkeypatch):
 # -- Neo ----------------------------------------------------------------------------------------
 
 
-def spikeglx(folder):
-    name = folder / "run_g0_t0.imec0.ap"
-    name.with_name(name.name + ".bin").write_bytes(STORED.tobytes())
-    meta = {
-        "acqApLfSy": "3,0,1",
-        "appVersion": "20190327",
-        "fileName": "D:/run_g0_t0.imec0.ap.bin",
-        "fileSizeBytes": STORED.nbytes,
-        "fileTimeSecs": 0.04,
-        "imAiRangeMax": 0.6,
-        "imAiRangeMin": -0.6,
-        "imDatPrb_type": 0,
-        "imSampRate": 30000,
-        "nSavedChans": 4,
-        "snsApLfSy": "3,0,1",
-        "snsSaveChanSubset": "0:2,768",
-        "typeThis": "imec",
-        "imDatPrb_pn": "NP1010",
-        "~imroTbl": "(0,384)(0 0 0 500 250 1)(1 0 0 500 250 1)(2 0 0 500 250 1)",
-        "~snsChanMap": "(384,384,1)(AP0;0:0)(AP1;1:1)(AP2;2:2)(SY0;768:3)",
-    }
-    lines = [f"{key}={value}" for key, value in meta.items()]
-    name.with_name(name.name + ".meta").write_text("\n".join(lines) + "\n")
-    return name.with_name(name.name + ".bin"), STORED[:, :3], 30_000, 1.2 / 1024 / 500 * 1e6
-
-
-def neuroscope(folder):
-    (folder / "x.dat").write_bytes(STORED.tobytes())
-    (folder / "x.xml").write_text(
-        "<parameters><acquisitionSystem><nBits>16</nBits><nChannels>4</nChannels>"
-        "<samplingRate>20000</samplingRate><voltageRange>20</voltageRange><amplification>1000</amplification>"
-        "<offset>0</offset></acquisitionSystem><fieldPotentials><lfpSamplingRate>1250</lfpSamplingRate>"
-        "</fieldPotentials><anatomicalDescription><channelGroups><group><channel>0</channel>"
-        "<channel>1</channel><channel>2</channel><channel>3</channel></group></channelGroups>"
-        "</anatomicalDescription></parameters>"
-    )
-    return folder / "x.dat", STORED, 20_000, 20 / 2**16 / 1000 * 1e3
-
-
-def openephys(folder):
-    base = folder / "Record Node 101" / "experiment1" / "recording1"
-    inner = base / "continuous" / "Rhythm-100.0"
-    inner.mkdir(parents=True)
-    (inner / "continuous.dat").write_bytes(STORED.tobytes())
-    np.save(inner / "timestamps.npy", np.arange(1200))
-    np.save(inner / "sample_numbers.npy", np.arange(1200))
-    channels = [
-        {"channel_name": f"CH{k}", "bit_volts": 0.195, "units": "uV", "description": "", "identifier": ""}
-        for k in range(4)
-    ]
-    oebin = {
-        "GUI version": "0.5.0",
-        "continuous": [
-            {
-                "folder_name": "Rhythm-100.0/",
-                "sample_rate": 30000,
-                "source_processor_name": "Rhythm",
-                "source_processor_id": 100,
-                "source_processor_sub_idx": 0,
-                "recorded_processor": "Record Node",
-                "recorded_processor_id": 101,
-                "num_channels": 4,
-                "channels": channels,
-            }
-        ],
-        "events": [],
-        "spikes": [],
-    }
-    (base / "structure.oebin").write_text(json.dumps(oebin))
-    return folder, STORED, 30_000, 0.195
-
-
 @pytest.mark.parametrize("made", [spikeglx, neuroscope, openephys])
 def test_layouts_that_neo_describes_are_read_without_it(neo, tmp_path, made):
     path, stored, rate, gain = made(tmp_path)
@@ -364,7 +292,7 @@ def bids(tmp_path):
             *(f"Ch{k}=c{k},,0.5,µV" for k in range(1, 5)),
         ]
         (folder / f"{stem}_ieeg.vhdr").write_text("\n".join(lines), encoding="utf-8")
-        (folder / f"{stem}_ieeg.eeg").write_bytes((STORED + int(run)).tobytes())
+        (folder / f"{stem}_ieeg.eeg").write_bytes((WIDE + int(run)).tobytes())
         (folder / f"{stem}_channels.tsv").write_text(
             "name\ttype\tunits\tstatus\nc1\tSEEG\tuV\tgood\nc2\tECOG\tuV\tbad\nc3\tMISC\tn/a\tgood\n"
         )
@@ -381,7 +309,7 @@ def bids(tmp_path):
 def test_bids(tmp_path):
     bids(tmp_path)
     data = spy.read(tmp_path / "sub-01", task="grip", run=2)
-    np.testing.assert_array_equal(data.data[:], ((STORED + 2) * 0.5).astype("f4"))
+    np.testing.assert_array_equal(data.data[:], ((WIDE + 2) * 0.5).astype("f4"))
     assert data.info["channel_types"] == {"c1": "seeg", "c2": "ecog", "c3": "misc"}
     assert data.info["bad_channels"] == ["c2"]
     assert data.info["positions"] == {"c1": pytest.approx([0.01, 0.02, 0.03])}

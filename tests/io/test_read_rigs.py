@@ -10,12 +10,10 @@ import pytest
 import rayspy as spy
 from rayspy.errors import InvalidValueError
 from rayspy.storage import reading
+from tests.io.rigs import RATE, STORED, N, intan_groups, qstring, rhd, tdt
 
 neo = pytest.importorskip("neo")
 mne = pytest.importorskip("mne")
-RNG = np.random.default_rng(21)
-N = 2048
-STORED = RNG.integers(-3000, 3000, size=(N, 3)).astype("i2")
 
 
 def own_reading(reader, **place):
@@ -45,45 +43,6 @@ def same_as_neo(found, wanted):
 
 
 # -- Intan ----------------------------------------------------------------------------------------
-
-
-def qstring(text):
-    raw = text.encode("utf-16-le")
-    return struct.pack("<I", len(raw)) + raw
-
-
-def intan_channel(name, kind, order, stim):
-    places = (order, order, kind, 1, order, *((0,) if stim else ()), 0)
-    trigger, impedance = (0, 0, 0, 0), (1e5, -30.0)
-    return (
-        qstring(name)
-        + qstring(name)
-        + struct.pack(f"<{len(places)}h", *places)
-        + struct.pack("<4h2f", *trigger, *impedance)
-    )
-
-
-def intan_groups(channels, stim):
-    made = struct.pack("<h", 1) + qstring("Port A") + qstring("A")
-    made += struct.pack("<3h", 1, len(channels), len(channels))
-    return made + b"".join(intan_channel(*one, k, stim) for k, one in enumerate(channels))
-
-
-def rhd(path, rate):
-    """RHD2000 data file, version 2.0: blocks of 128 samples, an auxiliary input at a quarter of the rate."""
-    head = struct.pack("<Ihhfh6fhff", 0xC6912702, 2, 0, rate, 1, 1, 1, 7500, 1, 1, 7500, 0, 1000, 1000)
-    head += qstring("") * 3 + struct.pack("<hh", 0, 0) + qstring("n/a")
-    channels = [(f"A-00{k}", 0) for k in range(3)] + [("AUX1", 1), ("ADC1", 3)]
-    head += intan_groups(channels, stim=False)
-    shifted = (STORED.astype("i4") + 32768).astype("<u2")
-    aux, adc = np.arange(N // 4, dtype="<u2"), np.arange(N, dtype="<u2")
-    with path.open("wb") as file:
-        file.write(head)
-        for first in range(0, N, 128):
-            file.write(np.arange(first, first + 128, dtype="<i4").tobytes())
-            file.write(shifted[first : first + 128].T.tobytes())
-            file.write(aux[first // 4 : first // 4 + 32].tobytes() + adc[first : first + 128].tobytes())
-    return aux * 37.4e-6, adc * 50.354e-6
 
 
 def rhs(path, rate):
@@ -315,48 +274,6 @@ def test_plexon(tmp_path):
 
 
 # -- TDT --------------------------------------------------------------------------------------------
-
-RATE = 25e6 / 2**12 / 6  # 1017.25 Hz
-T0 = 1_500_000_000.25
-
-
-def tdt(folder, tev=False):
-    """A block: index, description, and the signals as one file for each channel or all in one."""
-    folder.mkdir(parents=True)
-    stem = folder / f"{folder.parent.name}_{folder.name}"
-    records = [(0, 0, b"", 0, 0, 0.0, 0.0, 0, 0.0), (10, 0x8801, b"\x01", 0, 0, T0, 0.0, 0, 0.0)]
-    values = STORED.astype("<f4") / 7
-    data = b""
-    for first in range(0, N, 256):
-        for k in range(3):
-            row = (266, 0x8101, b"LFP1", k + 1, 0, T0 + first / RATE, 0.0, 0, RATE)
-            place = np.array(len(data) if tev else 40 + 4 * first, "<i8").view("<f8")
-            records.append((*row[:6], place, *row[7:]))
-            data += values[first : first + 256, k].tobytes()
-    marks = [(100, b"Mark", 0x101, 3), (200, b"PDio", 0x101, 1), (260, b"PDio", 0x102, 1),
-             (400, b"Mark", 0x101, 9), (700, b"Mark", 0x101, 3), (900, b"Mark", 0x101, 3),
-             (1400, b"Mark", 0x101, 9), (1800, b"Mark", 0x101, 3)]  # fmt: skip
-    records += [(10, kind, name, 0, 0, T0 + at / RATE, code, 0, 0.0) for at, name, kind, code in marks]
-    records.append((10, 0x8801, b"\x02", 0, 0, T0 + N / RATE, 0.0, 0, 0.0))
-    kinds = "<i4,<i4,S4,<u2,<u2,<f8,<f8,<i4,<f4"
-    stem.with_suffix(".tsq").write_bytes(np.array(records, kinds).tobytes())
-    if tev:
-        stem.with_suffix(".tev").write_bytes(data)
-    for k in range(3):
-        if not tev:
-            name = stem.with_name(f"{stem.name}_LFP1_ch{k + 1}.sev")
-            head = struct.pack(
-                "<Q3sB4s4H2BH12x", 40 + 4 * N, b"SEV", 3, b"LFP1", k + 1, 3, 4, 0, 0, 6, 12 - 12
-            )
-            name.write_bytes(head + values[:, k].tobytes())
-    fields = [("StoreName", "LFP1"), ("HeadName", "x"), ("Enabled", 1), ("CircType", 1), ("NumChan", 3),
-              ("StrobeMode", 0), ("TankEvType", 0x8101), ("NumPoints", 256), ("DataFormat", 0),
-              ("SampleFreq", RATE)]  # fmt: skip
-    text = "".join(f"NAME={name};TYPE=S;VALUE={value};\r\n" for name, value in fields)
-    stem.with_suffix(".Tbk").write_text(f"{text}[USERNOTEDELIMITER]")
-    for suffix in (".Tdx", *(() if tev else (".tev",))):
-        stem.with_suffix(suffix).write_bytes(b"\0")
-    return folder, values
 
 
 def test_tdt_with_files_of_channels(tmp_path):

@@ -7,10 +7,10 @@ import sys
 import h5py
 import numpy as np
 import pytest
-import scipy.io
 
 import rayspy as spy
 from tests.helpers import run_on
+from tests.io import small
 
 VALUES = np.random.default_rng(17).normal(size=(1200, 3)).astype("f4")
 CUTS = np.array([[7, 307, 0], [391, 691, 0], [801, 1101, 0]], dtype=float)
@@ -24,65 +24,6 @@ def recording():
     return data
 
 
-def nwb(folder):
-    pytest.importorskip("pynwb")
-    spy.to_nwb(recording(), folder / "x")
-    return folder / "x.nwb"
-
-
-def fieldtrip(folder):
-    spy.to_fieldtrip(recording(), folder / "x")
-    return folder / "x.mat"
-
-
-def fieldtrip_before_7_3(folder):
-    trials, times = np.empty((2, 1, 3), object)
-    for k in range(3):
-        trials[0, k] = VALUES[400 * k : 400 * (k + 1)].T
-        times[0, k] = np.arange(400)[None] / 500
-    labels = np.array([["a"], ["b"], ["c"]], object)
-    struct = {"trial": trials, "time": times, "label": labels, "fsample": 500.0}
-    scipy.io.savemat(folder / "y.mat", {"data": struct}, do_compression=True)
-    return folder / "y.mat"
-
-
-def eeglab(folder):
-    VALUES.tofile(folder / "x.fdt")
-    eeg = {"nbchan": 3, "pnts": 400, "trials": 3, "srate": 500.0, "xmin": 0.0, "data": "x.fdt"}
-    scipy.io.savemat(folder / "x.set", {"EEG": eeg}, appendmat=False)
-    return folder / "x.set"
-
-
-def eeglab_in_one_file(folder):
-    eeg = {"nbchan": 3, "pnts": 1200, "trials": 1, "srate": 500.0, "xmin": 0.0, "data": VALUES.T}
-    scipy.io.savemat(folder / "y.set", {"EEG": eeg}, appendmat=False)
-    return folder / "y.set"
-
-
-def eeglab_7_3(folder):
-    with h5py.File(folder / "z.set", "w", userblock_size=512) as file:
-        for name, value in (
-            ("nbchan", 3.0),
-            ("pnts", 400.0),
-            ("trials", 3.0),
-            ("srate", 500.0),
-            ("xmin", 0.0),
-        ):
-            file[f"EEG/{name}"] = [[value]]
-        file["EEG/data"] = VALUES.reshape(3, 400, 3)
-    return folder / "z.set"
-
-
-def edf(folder):
-    spy.to_edf(recording(), folder / "x")
-    return folder / "x.edf"
-
-
-def brainvision(folder):
-    spy.to_brainvision(recording(), folder / "x")
-    return folder / "x.vhdr"
-
-
 def virtual(folder):
     with h5py.File(folder / "x.h5", "w") as file:
         file["data"] = VALUES
@@ -93,21 +34,28 @@ def virtual(folder):
     return folder / "z.h5"
 
 
-HDF5_AND_MATLAB = [virtual, nwb, fieldtrip, fieldtrip_before_7_3, eeglab, eeglab_in_one_file, eeglab_7_3]
+def write(name, folder):
+    pytest.importorskip(small.NEEDS.get(name, "rayspy"))
+    return virtual(folder) if name == "virtual" else small.WRITERS[name](folder, recording())
+
+
+HDF5_AND_MATLAB = [
+    "virtual", "nwb", "fieldtrip", "fieldtrip_before_7_3", "eeglab", "eeglab_in_one_file", "eeglab_7_3",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("executor", ["local-1", "local-2", "ray-2", "dask_on_ray-2", "dask-2"])
 def test_hdf5_and_matlab_files_on_every_executor(tmp_path, executor, request):
     with run_on(executor, request) as how, spy.config.using(block_bytes=3000):
-        for write in HDF5_AND_MATLAB:
-            data = spy.read(write(tmp_path))
-            volts = VALUES if write is not nwb else VALUES * np.float32(1e-6)
-            np.testing.assert_allclose(data.data[:], volts, rtol=1e-6, err_msg=write.__name__)
+        for name in HDF5_AND_MATLAB:
+            data = spy.read(write(name, tmp_path))
+            volts = VALUES if name != "nwb" else VALUES * np.float32(1e-6)
+            np.testing.assert_allclose(data.data[:], volts, rtol=1e-6, err_msg=name)
             data.trialdefinition = CUTS
             found = spy.freqanalysis(data, **how).data[:]
             plain = spy.AnalogData(data.data[:], samplerate=500, trialdefinition=CUTS)
             expected = spy.freqanalysis(plain, parallel=False).data[:]
-            np.testing.assert_array_equal(found, expected, err_msg=write.__name__)
+            np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
 WORKER = """
@@ -133,7 +81,7 @@ sys.stdout.buffer.write(pickle.dumps(found))
 
 def test_workers_need_no_library_for_direct_formats(tmp_path):
     """What travels to workers, in a process that has none of the libraries."""
-    opened = {write.__name__: spy.read(write(tmp_path)) for write in (*HDF5_AND_MATLAB, edf, brainvision)}
+    opened = {name: spy.read(write(name, tmp_path)) for name in (*HDF5_AND_MATLAB, "edf", "brainvision")}
     sources = pickle.dumps({name: data.source for name, data in opened.items()})
     done = subprocess.run([sys.executable, "-c", WORKER], input=sources, capture_output=True, check=True)
     found = pickle.loads(done.stdout)
