@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from rayspy.storage.unfinished import abandoned, locked, made
 
 _HERE = -100
 """AT_FDCWD: paths are relative to the working directory."""
@@ -33,20 +34,20 @@ def under_construction(folder: Path) -> Iterator[Path]:
     folder : Path
         What is replaced; the folders above it are made, too.
     """
-    made = _make_parents(folder.parent)
+    parents = _make_parents(folder.parent)
     try:
         recover(folder.parent)
         _remove_abandoned(folder)
-        building = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.wip")
-        building.mkdir()
-        with _locked(building):
+        with made(
+            lambda: folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.wip"), Path.mkdir
+        ) as building:
             try:
                 yield building
                 _put_in_place(building, folder)
             finally:
                 shutil.rmtree(building, ignore_errors=True)
     except BaseException:
-        for parent in made:
+        for parent in parents:
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
@@ -67,7 +68,7 @@ def _put_in_place(building: Path, folder: Path) -> None:
     if exchange(building, folder):
         return
     old = building.with_suffix(".old")
-    with _locked(folder):
+    with locked(folder):
         folder.rename(old)
         try:
             building.rename(folder)
@@ -91,8 +92,10 @@ def recover(parent: Path) -> None:
     for old in parent.iterdir():
         if old.name.startswith(".") and old.suffix == ".old":
             folder = old.with_name(old.name[1:].rsplit(".", 2)[0])
-            if not folder.exists() and _is_abandoned(old):
-                with contextlib.suppress(OSError):
+            if folder.exists():
+                continue
+            with contextlib.suppress(OSError), abandoned(old) as nobody_has_it:
+                if nobody_has_it:
                     old.rename(folder)
 
 
@@ -100,32 +103,7 @@ def _remove_abandoned(folder: Path) -> None:
     """Remove what killed processes left that were writing the same folder."""
     for other in folder.parent.iterdir():
         ours = other.name.startswith(f".{folder.name}.") and other.suffix in (".wip", ".old")
-        if ours and _is_abandoned(other):
-            shutil.rmtree(other, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Show other processes that this one uses a folder, where the file system has locks."""
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _is_abandoned(folder: Path) -> bool:
-    """Whether no process uses a folder; unknown counts as used."""
-    try:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return True
+        if ours:
+            with abandoned(other) as nobody_has_it:
+                if nobody_has_it:
+                    shutil.rmtree(other, ignore_errors=True)

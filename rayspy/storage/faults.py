@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rayspy.errors import PathError, RayspyError, ScratchSpaceError
+from rayspy.storage.unfinished import abandoned, made
 
 REMOVED = "it was removed while it was in use; `save` keeps a result for later"
 """What to say of an array in the scratch folder that is gone."""
@@ -60,50 +60,33 @@ def replacing(path: Path) -> Iterator[Path]:
     PathError
         The file cannot be written; what was there is as it was.
     """
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         _remove_abandoned(path)
-        with _locked(temporary):
-            yield temporary
-            temporary.replace(path)
+        with made(
+            lambda: path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}"), Path.touch
+        ) as wip:
+            try:
+                yield wip
+                wip.replace(path)
+            finally:
+                wip.unlink(missing_ok=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise PathError(path, hint=error.strerror or str(error)) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
-_SETTLED_SECONDS = 1.0
-"""A file of this age would be locked if somebody was writing it."""
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Make a file, and show other processes that this one writes it, where the file system has locks."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
+_TEMPORARY = ".rayspy.tmp"
+_OLD_SECONDS = 3600.0
+"""Files of other names go when nothing was written to them for so long: some locks hold on one host only."""
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove what killed processes left that were writing a file of this name."""
-    unfinished = re.compile(re.escape(path.name) + r"\.[0-9a-f]{8}\.tmp")
+    """Remove what killed processes left that were writing a file of this name, or another one long ago."""
+    unfinished = re.compile(r"(.*)\.[0-9a-f]{8}" + re.escape(_TEMPORARY), re.DOTALL)
     for other in path.parent.iterdir():
-        if unfinished.fullmatch(other.name):
-            with contextlib.suppress(OSError):
-                _remove_unless_used(other)
-
-
-def _remove_unless_used(path: Path) -> None:
-    lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if time.time() - os.fstat(lock).st_mtime >= _SETTLED_SECONDS:
-            path.unlink()
-    finally:
-        os.close(lock)
+        match = unfinished.fullmatch(other.name)
+        if match is None:
+            continue
+        with contextlib.suppress(OSError), abandoned(other) as nobody_has_it:
+            age = time.time() - other.lstat().st_mtime
+            if nobody_has_it and (match[1] == path.name or age >= _OLD_SECONDS):
+                other.unlink()

@@ -77,6 +77,22 @@ def test_files_beyond_the_limit_of_size(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_somebody_who_saves_in_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And looks for what killed processes left before the new folder is locked."""
+    mkdir, seen = Path.mkdir, []
+
+    def look(path: Path, *args: Any, **how: Any) -> None:
+        mkdir(path, *args, **how)
+        if path.suffix == ".wip" and path.parent.name == "x.spy" and not seen:
+            seen.append(path)
+            switch._remove_abandoned(path.with_name("x.analog"))
+
+    monkeypatch.setattr(Path, "mkdir", look)
+    make(1).save(container=tmp_path / "x")
+    assert seen
+    assert value_in(tmp_path / "x") == 1
+
+
 def test_scratch_that_was_removed(tmp_path: Path) -> None:
     data = large()
     shutil.rmtree(session().folder)
