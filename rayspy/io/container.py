@@ -582,6 +582,8 @@ def _from_description(folder: Path, description: dict[str, Any]) -> BaseData:
         if values.shape != (source.shape[dims.index(dim)],) or values.dtype.kind not in "Uifu":
             raise ValueError(f"{values.shape} {dim} labels for an array of shape {source.shape}")
         tell_repeated(values, dim)
+    if issubclass(cls, DiscreteData) and (source.dtype.kind not in "iu" or source.shape[1:] != (len(dims),)):
+        raise ValueError(f"a table of shape {source.shape} and type {source.dtype} for {', '.join(dims)}")
     trl = _read_trials(folder / _TRIALS)
     data = cls.from_parts(source, trl, None, labels, dims)
     check_trialdefinition(trl, data.n_samples)

@@ -63,6 +63,20 @@ def test_parts_that_do_not_make_up_the_array(folder: Path, how: Any) -> None:
     refused(folder, r"meta\.json is damaged")
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda m: m.update(dtype="<f8"),
+        lambda m: (m.update(shape=[12]), m["parts"][0].update(start=[0], shape=[12])),
+    ],
+)
+def test_tables_of_spikes(how: Any, tmp_path: Path) -> None:
+    """Of numbers that are no whole ones, or without columns."""
+    folder = fuzz._spikes(tmp_path)
+    change(folder, "meta.json", how)
+    refused(folder, "damaged")
+
+
 def test_parts_in_two_directions(tmp_path: Path) -> None:
     """Overlaps are looked for along the axis with the most parts."""
     from rayspy.storage.parts import write_meta, write_part

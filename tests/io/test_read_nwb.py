@@ -118,6 +118,20 @@ def test_nwb_that_does_not_fit(tmp_path):
         spy.read(path)
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["intervals/trials", "units", "acquisition/TTL", "general/extracellular_ephys/electrodes", "processing"],
+)
+def test_arrays_in_the_place_of_groups(tmp_path, place, monkeypatch):
+    """Looking for a name in a dataset reads it all, which may be 2**45 zeros that take no space."""
+    path = write(tmp_path / "x.nwb", trials=[(2.1, 2.3)])
+    with h5py.File(path, "r+") as file:
+        file.pop(place, None)
+        file.create_dataset(place, (2**45,), "u2", chunks=(64,))
+    monkeypatch.setattr(h5py.Dataset, "__iter__", lambda _: pytest.fail("it is read"))
+    assert spy.read(path, stream="raw").samplerate > 0
+
+
 def test_validation_is_that_of_pynwb(tmp_path, monkeypatch):
     path = write(tmp_path / "x.nwb")
     assert set(spy.load_nwb(path, validate=True)) == {"raw", "lfp", "wheel"}

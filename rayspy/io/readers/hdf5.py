@@ -133,6 +133,12 @@ def names_of(file: Any, datasets: Sequence[Any]) -> list[str | None]:
     return [names.get(place) for place in wanted]
 
 
+def group_in(parent: Any, name: str) -> Any:
+    """A group by its name, or None; whether something is `in` a dataset would take reading it all."""
+    node = parent.get(name)
+    return node if hasattr(node, "keys") else None
+
+
 def texts(values: Any, path: Path) -> list[str]:
     """Texts of a dataset."""
     if values.size > MOST_TEXTS or values.size * values.dtype.itemsize > _MOST_BYTES:

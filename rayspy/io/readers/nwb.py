@@ -59,7 +59,8 @@ def open_nwb(path: Any, spike_samplerate: float | None = None, outside: bool = F
             raise InvalidValueError("NWB file (HDF5 with an attribute nwb_version)", "path", full)
         found = _series(file, full)
         streams = _streams(file, found, full, notes)
-        units = "units" in file and "spike_times" in file["units"]
+        table = hdf5.group_in(file, "units")
+        units = table is not None and "spike_times" in table
     if not streams and not units:
         raise InvalidValueError("NWB file with a time series of samples x channels, or units", "path", full)
     fastest = max(streams, key=lambda stream: stream.samplerate, default=None)
@@ -114,7 +115,8 @@ def _kind(node: Any) -> str:
 
 def _series(file: Any, path: Path) -> dict[str, Any]:
     """Series with samples, by name; the path is the name where names repeat."""
-    places = [file[root] for root in ("acquisition", "processing") if root in file]
+    roots = (hdf5.group_in(file, root) for root in ("acquisition", "processing"))
+    places = [root for root in roots if root is not None]
     found: list[Any] = []
     seen: set[int] = set()
     while places:
@@ -216,11 +218,11 @@ def _channels(
     """Names and positions of the electrodes of a series."""
     width = len(str(n_channels))
     names = [f"channel{k:0{width}d}" for k in range(1, n_channels + 1)]
-    if "electrodes" not in group or _ELECTRODES not in file:
+    table = hdf5.group_in(file, _ELECTRODES)
+    if "electrodes" not in group or table is None:
         return names, {}
-    check_counts(path, channels=group["electrodes"].size, electrodes=file[_ELECTRODES]["id"].size)
+    check_counts(path, channels=group["electrodes"].size, electrodes=table["id"].size)
     rows = np.atleast_1d(group["electrodes"][()])
-    table = file[_ELECTRODES]
     ids = table["id"][()]
     if len(rows) != n_channels or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(ids):
         notes.add(f"{group.name}/electrodes does not fit the electrodes table; channels are numbered")
@@ -243,9 +245,8 @@ def _channels(
 def _trials(
     file: Any, n: int, rate: float, begin: float, pieces: Any, path: Path, notes: Notes
 ) -> NDArray[np.float64] | None:
-    table = next(
-        (file[f"intervals/{key}"] for key in ("trials", "epochs") if f"intervals/{key}" in file), None
-    )
+    tables = (hdf5.group_in(file, f"intervals/{key}") for key in ("trials", "epochs"))
+    table = next((one for one in tables if one is not None), None)
     if table is None or "start_time" not in table or not 0 < table["start_time"].size < _MOST_TRIALS:
         return None
     n_trials = table["start_time"].size
@@ -308,9 +309,10 @@ def _spikes(path: Path, stream: Stream | None, wanted: float | None, outside: bo
 def _ttl(file: Any, rate: float, begin: float, path: Path) -> list[Mark]:
     """Events of series of TTL codes (timestamps and whole numbers) in acquisition."""
     marks = []
-    for key in file.get("acquisition", {}):
-        group = file["acquisition"][key]
-        if "TTL" not in key.upper() or "timestamps" not in group or "data" not in group:
+    acquired = hdf5.group_in(file, "acquisition")
+    for key in () if acquired is None else acquired:
+        group = hdf5.group_in(acquired, key) if "TTL" in key.upper() else None
+        if group is None or "timestamps" not in group or "data" not in group:
             continue
         codes, stamps = group["data"], group["timestamps"]
         if codes.shape == stamps.shape and codes.dtype.kind in "iu" and codes.size <= hdf5.MOST_TEXTS:
