@@ -26,8 +26,10 @@ from rayspy.launch.node import READY, RELEASE, NodeSpec, memory_and_store
 from rayspy.launch.processes import (
     Patience,
     adopt_orphans,
+    die_with_parent,
     end_descendants,
     end_on_signals,
+    removed_when_killed,
 )
 from rayspy.launch.sizes import Allocation, Share, own_address, read_allocation
 from rayspy.progress import message, warn
@@ -207,6 +209,7 @@ def _way_to(info: cluster.ClusterInfo, token: Path) -> dict[str, str]:
 def _ray_on(allocation: Allocation, dashboard: bool) -> Iterator[tuple[cluster.ClusterInfo, Path, Nodes]]:
     token = write_token(allocation.job)
     nodes: Nodes | None = None
+    watch = removed_when_killed(token)
     try:
         info = _start_head(allocation, token, dashboard)
         os.environ.update(_way_to(info, token))
@@ -216,6 +219,7 @@ def _ray_on(allocation: Allocation, dashboard: bool) -> Iterator[tuple[cluster.C
         yield info, token, nodes
     finally:
         _end(nodes, token)
+        watch.communicate()
 
 
 def _end(nodes: Nodes | None, token: Path) -> None:
@@ -284,7 +288,7 @@ class _Head:
 @contextlib.contextmanager
 def _started(command: Sequence[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process; it is asked to end, and given a moment for it, when the block is left early."""
-    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         yield process
     finally:

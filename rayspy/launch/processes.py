@@ -6,10 +6,12 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -28,6 +30,18 @@ def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that started it ends; for a `preexec_fn`."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def removed_when_killed(path: Path) -> subprocess.Popen[bytes]:
+    """Have a file removed when this process is killed; what is returned has to be kept until then."""
+    return subprocess.Popen(
+        ["/bin/sh", "-c", "trap '' INT TERM HUP; read -r _; rm -f -- \"$0\"", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
 
 
 def end_descendants(patience: float = 5.0) -> None:

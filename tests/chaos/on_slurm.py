@@ -92,14 +92,13 @@ def _hit_when_running(
     if not names:
         return False
     first, other = names[0], names[-1]
-    chosen = bed.hosts[choose.choice((first, other))]
     if case.victim in ("host", "first host"):
         lost = other if case.victim == "host" else first
         bed.hosts[lost].kill()
     elif case.victim == "network":
         threading.Thread(target=_cut, args=(bed, other, choose.uniform(3, 60)), daemon=True).start()
     else:
-        found = [p for p in _everything(chosen) if _is(p, case.victim)]
+        found = [p for name in names for p in _everything(bed.hosts[name]) if _is(p, case.victim)]
         if not found:
             return False
         choose.choice(found).kill()
@@ -161,6 +160,10 @@ def _said(folder: Path, state: str) -> str:
     for line in reversed(text.splitlines()):
         if line.startswith(("same ", "error ")):
             return line
+        if line.endswith("ended with status 137"):
+            return "killed"
+        if "ended before its Ray did" in line:
+            return f"told: {line}"
     return f"RAW {state}: {' | '.join(text.splitlines()[-3:])}"
 
 

@@ -216,6 +216,27 @@ def test_a_node_ends_with_its_parent(listening):
     assert not Path(folder).exists()
 
 
+def test_script_and_token_of_a_job_that_is_killed_go(tmp_path):
+    token = tmp_path / "7.token"
+    token.touch()
+    code = """
+import sys, time
+from pathlib import Path
+from rayspy.launch import job, processes
+watch = processes.removed_when_killed(Path(sys.argv[1]))
+with job._started([sys.executable, "-c", "import time; time.sleep(100)"], {}) as script:
+    print(script.pid, watch.pid, flush=True)
+    time.sleep(100)
+"""
+    command = [sys.executable, "-c", code, str(token)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        left = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+        assert token.exists()
+        process.kill()
+    assert not psutil.wait_procs(left, timeout=10)[1]
+    assert not token.exists()
+
+
 def test_a_node_that_cannot_start_says_why(listening):
     with node_process("print('no port is free'); raise SystemExit(3)", listening) as process:
         output = process.stdout.read()

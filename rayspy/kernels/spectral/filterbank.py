@@ -31,6 +31,13 @@ Array = NDArray[Any]
 
 BATCH_BYTES = 2**19
 """Outputs of this size are made at a time: they stay in the processor's cache."""
+_AT_ONCE = 4
+"""Complex numbers of single precision that SciPy's transforms handle at once, each of another line.
+
+From SciPy 1.18 on (ducc) the lines that are left over are rounded differently,
+unless they are so long (7168 points were the most) that all are transformed one by one.
+"""
+_LONGEST_AT_ONCE = 2**14
 _LONGEST_SIDE_BY_SIDE = 2**13
 """Transforms up to this length are done with many lines side by side, for which the cache has room."""
 BUFFER_BYTES = 2**20
@@ -293,7 +300,7 @@ def _segmented(lines: Array, n_fft: int) -> Array:
 
 def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Array:
     """Outputs of filters with one length of transform: (line, filter, time), real if the filters are."""
-    from scipy.fft import ifft, irfft
+    from scipy.fft import irfft
 
     n_fft, is_real = filters[0].n_fft, filters[0].is_real
     source = spectra[n_fft][..., : n_fft // 2 + 1] if is_real else spectra[n_fft]
@@ -306,12 +313,24 @@ def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Ar
         if points.step > 1:
             folded = product.reshape(*product.shape[:3], points.step, n_fft // points.step)
             product = np.add.reduce(folded, axis=3)
-        found = ifft(product, axis=-1, overwrite_x=True, norm="forward")
+        found = _inverse(product)
     if found.shape[2] > 1:
         reach = n_fft // _SEGMENT
         found = found[..., reach : n_fft - reach].reshape(*found.shape[:2], 1, -1)
     found = found[:, :, 0, : points.n]
     return found if points.picks is None else found[..., list(points.picks)]
+
+
+def _inverse(spectra: Array) -> Array:
+    """Inverse transforms along the last axis, which do not depend on how many there are; overwrites."""
+    from scipy.fft import ifft
+
+    lines = spectra.reshape(-1, spectra.shape[-1])
+    rest = -len(lines) % _AT_ONCE if lines.shape[1] <= _LONGEST_AT_ONCE else 0
+    if rest:
+        lines = np.concatenate([lines, np.zeros((rest, lines.shape[1]), lines.dtype)])
+    found: Array = ifft(lines, axis=-1, overwrite_x=True, norm="forward")
+    return found[: len(found) - rest].reshape(spectra.shape)
 
 
 Fill = Callable[[Spectra, range, Array], None]
