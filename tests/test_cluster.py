@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -18,7 +19,7 @@ import psutil
 import pytest
 
 from rayspy import cluster
-from rayspy.cluster import head
+from rayspy.cluster import connect, head
 from rayspy.errors import ParallelError
 
 ray = pytest.importorskip("ray")
@@ -309,6 +310,15 @@ def test_missing_ray_is_named(no_ray, monkeypatch):
 def test_only_direct_addresses(no_ray, address):
     with pytest.raises(ParallelError, match="direct address"):
         cluster.connect_existing(address)
+
+
+def test_a_ray_that_has_ended_is_not_waited_for(no_ray, monkeypatch):
+    monkeypatch.setattr(connect, "_ANSWER_SECONDS", 0.1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(ParallelError, match=r"nothing answers there .*refused"):
+            cluster.connect_existing(address)
 
 
 def test_no_cluster_is_joined_without_being_asked(no_ray):

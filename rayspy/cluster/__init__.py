@@ -25,6 +25,7 @@ from rayspy.cluster.find import ray_is_connected as ray_is_connected
 from rayspy.cluster.find import ray_is_ours as ray_is_ours
 from rayspy.cluster.find import require_ray as require_ray
 from rayspy.cluster.find import running_in_ray as running_in_ray
+from rayspy.cluster.find import unreachable as unreachable
 from rayspy.cluster.folders import claim_folder as claim_folder
 from rayspy.cluster.folders import remove_folder as remove_folder
 from rayspy.cluster.start import ATTEMPTS as ATTEMPTS

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
+import time
 
 from rayspy.cluster import find, state
-from rayspy.cluster.environment import refresh_ray_environment
+from rayspy.cluster.environment import refresh_ray_environment, set_environ
 from rayspy.cluster.tell import ClusterInfo, describe, first_line
 from rayspy.errors import ParallelError
 from rayspy.progress import message
+
+_ANSWER_SECONDS = 15.0
+"""So long is waited for something that listens at an address."""
+_TRY_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
+_TRIES = ("RAY_gcs_server_port_wait_time_s", "6")
+"""So often Ray tries to reach a head that listens, for 5 s or more each time; else it is 20 times."""
 
 
 def connect_existing(address: str | None = None, *, temp_dir: str | None = None) -> ClusterInfo:
@@ -27,7 +36,8 @@ def connect_existing(address: str | None = None, *, temp_dir: str | None = None)
     Raises
     ------
     ParallelError
-        There is no address, or no Ray answers there.
+        There is no address, or no Ray answers there: within 15 s if nothing listens, within
+        two minutes if something does.
     """
     if find.ray_is_connected():
         find.require_ray()
@@ -39,13 +49,18 @@ def connect_existing(address: str | None = None, *, temp_dir: str | None = None)
         raise ParallelError(f"cannot connect to '{address}': only a direct address 'host:port' is supported")
     ray = find.import_ray()
     through = {} if temp_dir is None else {"_temp_dir": temp_dir}
+    _wait_for_answer(address)
+    before = os.environ.get(_TRIES[0])
     try:
+        set_environ(_TRIES[0], before or _TRIES[1])
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False, **through)
     except Exception as error:
         raise ParallelError(
             f"cannot connect to Ray at '{address}': {first_line(error)}; if that Ray uses tokens, set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from error
+    finally:
+        set_environ(_TRIES[0], before)
     state.connected()
     info = describe()
     n = len(info.nodes)
@@ -55,6 +70,21 @@ def connect_existing(address: str | None = None, *, temp_dir: str | None = None)
         f"dashboard: {info.dashboard or 'off'}",
     )
     return info
+
+
+def _wait_for_answer(address: str) -> None:
+    """Ray itself waits for several minutes where nothing listens, and cannot be interrupted."""
+    host_and_port = re.fullmatch(r".+:(\d{1,5})", address)
+    if host_and_port is None or int(host_and_port[1]) > 65535:  # 'auto', or Ray says what is wrong
+        return
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while fault := find.unreachable(address, _TRY_SECONDS):
+        if time.monotonic() > deadline:
+            raise ParallelError(
+                f"cannot connect to Ray at '{address}': nothing answers there ({fault}); if it has ended, "
+                "unset RAY_ADDRESS"
+            )
+        time.sleep(_LOOK_SECONDS)
 
 
 def disconnect_from(address: str) -> None:

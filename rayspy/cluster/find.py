@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import re
+import socket
 import sys
 import threading
 import warnings
@@ -29,6 +30,16 @@ def ray_is_connected() -> bool:
         return False
     ray = sys.modules.get("ray")
     return bool(ray is not None and hasattr(ray, "is_initialized") and ray.is_initialized())
+
+
+def unreachable(address: str, seconds: float) -> OSError | None:
+    """Why nothing can be reached at ``host:port``, or None; `seconds` are waited for an answer."""
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
+    except OSError as error:
+        return error
+    return None
 
 
 def running_in_ray() -> str | None:

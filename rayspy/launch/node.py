@@ -11,7 +11,6 @@ import json
 import os
 import select
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -221,7 +220,7 @@ class _Head:
 
     def is_gone(self) -> bool:
         """Try once to reach it."""
-        fault = _fault(self._address)
+        fault = cluster.unreachable(self._address, _HEAD_SECONDS)
         self._refused = self._refused + 1 if isinstance(fault, ConnectionRefusedError) else 0
         if fault is None:
             self._heard = time.monotonic()
@@ -241,14 +240,4 @@ def _output(folder: Path) -> str:
 
 def answers(address: str, seconds: float = _HEAD_SECONDS) -> bool:
     """Whether something listens at ``host:port``."""
-    return _fault(address, seconds) is None
-
-
-def _fault(address: str, seconds: float = _HEAD_SECONDS) -> OSError | None:
-    """Why nothing can be reached at ``host:port``, or None."""
-    host, port = address.rsplit(":", 1)
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
-    except OSError as error:
-        return error
-    return None
+    return cluster.unreachable(address, seconds) is None

@@ -176,7 +176,7 @@ def test_a_node_ends_with_all_its_processes_and_files(listening, monkeypatch, en
 def test_a_silent_head_is_waited_for_longer_than_one_that_refuses(monkeypatch):
     now, answer = [0.0], [None]
     monkeypatch.setattr(node.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(node, "_fault", lambda address: answer[0])
+    monkeypatch.setattr(cluster, "unreachable", lambda *_: answer[0])
     head = node._Head("10.0.0.1:5")
 
     def looks(fault, seconds):
