@@ -18,8 +18,8 @@ _ANSWER_SECONDS = 15.0
 """So long is waited for something that listens at an address."""
 _TRY_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
-_TRIES = ("RAY_gcs_server_port_wait_time_s", "6")
-"""So often Ray tries to reach a head that listens, for 5 s or more each time; else it is 20 times."""
+_TRIES = ("RAY_gcs_server_port_wait_time_s", "2")
+"""So often Ray tries to reach a head, for 40 s each time; else it is 20 times."""
 
 
 def connect_existing(address: str | None = None, *, temp_dir: str | None = None) -> ClusterInfo:
