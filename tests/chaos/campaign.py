@@ -242,11 +242,13 @@ def _hit(case: Case, pid: int, folder: Path) -> bool:
         with contextlib.suppress(OSError), (folder / "scratch" / "filler").open("wb") as filler:
             filler.write(bytes(2 * _DISK))
         return True
-    candidates = [pid] if case.victim == "driver" else _candidates(case.victim, folder)
-    for candidate in random.Random(case.after).sample(candidates, len(candidates)):
-        with contextlib.suppress(OSError):
-            os.kill(candidate, signal.SIGKILL)
-            return True
+    while psutil.pid_exists(pid):  # until there is one
+        candidates = [pid] if case.victim == "driver" else _candidates(case.victim, folder)
+        for candidate in random.Random(case.after).sample(candidates, len(candidates)):
+            with contextlib.suppress(OSError):
+                os.kill(candidate, signal.SIGKILL)
+                return True
+        time.sleep(0.1)
     return False
 
 
