@@ -144,8 +144,9 @@ def _session(
         timer.start()
         said = ""
         for line in process.stdout or ():
-            said = line.strip() or said
-            if said == "go" and happens is not None:
+            if line.startswith(("go", "same ", "error ")):  # Ray prints, too
+                said = line.strip()
+            if line.strip() == "go" and happens is not None:
                 threading.Thread(target=happens, args=(process.pid,), daemon=True).start()
         status = process.wait()
         timer.cancel()
@@ -155,7 +156,7 @@ def _session(
         return said
     if status == -signal.SIGKILL:
         return "HANGS" if happens is None or (folder / "hangs").exists() else "killed"
-    if any("Ray has ended" in line for line in told):
+    if any("Ray has ended" in line or "ended before its Ray did" in line for line in told):
         return "told, then ended by Ray"
     return f"RAW, status {status}: {' | '.join(told[-2:])[:300]}"
 
@@ -253,12 +254,12 @@ def _hit(case: Case, pid: int, folder: Path) -> bool:
 
 
 def _candidates(victim: str, folder: Path) -> list[int]:
-    found = []
-    for process in _processes(folder):
+    found, processes = [], _processes(folder)
+    for process in [*processes, *_workers(processes)]:
         with contextlib.suppress(psutil.Error):
             words = " ".join(process.cmdline())
             signs = {
-                "actor": words.startswith("ray::") and "IDLE" not in words,
+                "actor": words.startswith("ray::") and "IDLE" not in words and "Agent" not in words,
                 "raylet": process.name() == "raylet",
                 "gcs_server": process.name() == "gcs_server",
                 "scheduler": "dask_scheduler" in words,
@@ -268,7 +269,16 @@ def _candidates(victim: str, folder: Path) -> list[int]:
             }
             if signs[victim]:
                 found.append(process.pid)
-    return sorted(found)
+    return sorted(set(found))
+
+
+def _workers(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Ray's workers, whose title has taken the place of what they could be known by."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            found += process.children() if process.name() == "raylet" else []
+    return found
 
 
 def _processes(folder: Path) -> list[psutil.Process]:
