@@ -60,7 +60,7 @@ def test_short_blocks_go_several_at_a_time_into_packs(client, own_scheduler, mon
         x, source = many_blocks(None, tmp_path)
     assert sorted(block for blocks in tasks for block in blocks) == list(range(len(x) // SAMPLES))
     assert len(tasks) < len(x) // SAMPLES // 3
-    assert len(files_in(source.folder)) <= 1 + 2
+    assert len(files_in(source.folder)) <= 2 + 2
     np.testing.assert_array_equal(read_all(source), x)
 
 

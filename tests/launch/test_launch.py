@@ -325,7 +325,10 @@ def test_the_newest_that_answers_is_found(folder, listening):
 def test_waiting_for_a_cluster_has_an_end(folder, monkeypatch, caplog):
     monkeypatch.setattr(connection, "_LINE_SECONDS", 0.2)
     began = time.monotonic()
-    with pytest.raises(ParallelError, match="within 1 s; start one with"), caplog.at_level("INFO", "rayspy"):
+    with (
+        pytest.raises(ParallelError, match="within `timeout` = 1 s; start one with"),
+        caplog.at_level("INFO", "rayspy"),
+    ):
         spy.connect(timeout=1)
     assert 1 <= time.monotonic() - began < 15
     assert "is not up yet, waiting" in caplog.text

@@ -304,7 +304,7 @@ def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Ar
 
     n_fft, is_real = filters[0].n_fft, filters[0].is_real
     source = spectra[n_fft][..., : n_fft // 2 + 1] if is_real else spectra[n_fft]
-    product = np.empty((len(spectra), len(filters), *source.shape[1:]), np.complex64)
+    room, product = _room((len(spectra), len(filters), *source.shape[1:]))
     for k, one in enumerate(filters):
         np.multiply(source, one.values, out=product[:, k])
     if is_real:
@@ -312,8 +312,9 @@ def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Ar
     else:
         if points.step > 1:
             folded = product.reshape(*product.shape[:3], points.step, n_fft // points.step)
-            product = np.add.reduce(folded, axis=3)
-        found = _inverse(product)
+            room, product = _room((*folded.shape[:3], folded.shape[4]))
+            np.add.reduce(folded, axis=3, out=product)
+        found = _inverse(room, product.shape)
     if found.shape[2] > 1:
         reach = n_fft // _SEGMENT
         found = found[..., reach : n_fft - reach].reshape(*found.shape[:2], 1, -1)
@@ -321,16 +322,21 @@ def outputs(spectra: Spectra, filters: Sequence[Response], points: Points) -> Ar
     return found if points.picks is None else found[..., list(points.picks)]
 
 
-def _inverse(spectra: Array) -> Array:
-    """Inverse transforms along the last axis, which do not depend on how many there are; overwrites."""
+def _room(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Room for spectra: (line, bin) with zeros that complete the last group of lines; and of the shape."""
+    n = math.prod(shape[:-1])
+    rest = -n % _AT_ONCE if shape[-1] <= _LONGEST_AT_ONCE else 0
+    room = np.empty((n + rest, shape[-1]), np.complex64)
+    room[n:] = 0
+    return room, room[:n].reshape(shape)
+
+
+def _inverse(room: Array, shape: tuple[int, ...]) -> Array:
+    """Inverse transforms of the shape, which do not depend on how many there are; overwrites."""
     from scipy.fft import ifft
 
-    lines = spectra.reshape(-1, spectra.shape[-1])
-    rest = -len(lines) % _AT_ONCE if lines.shape[1] <= _LONGEST_AT_ONCE else 0
-    if rest:
-        lines = np.concatenate([lines, np.zeros((rest, lines.shape[1]), lines.dtype)])
-    found: Array = ifft(lines, axis=-1, overwrite_x=True, norm="forward")
-    return found[: len(found) - rest].reshape(spectra.shape)
+    found: Array = ifft(room, axis=-1, overwrite_x=True, norm="forward")
+    return found[: math.prod(shape[:-1])].reshape(shape)
 
 
 Fill = Callable[[Spectra, range, Array], None]

@@ -12,6 +12,12 @@ def lines_of(n_lines, n):
     return (real + 1j * imaginary).astype(np.complex64)
 
 
+def inverse(lines):
+    room, view = filterbank._room(lines.shape)
+    view[...] = lines
+    return filterbank._inverse(room, lines.shape)
+
+
 def in_fours(lines, axis, overwrite_x, norm):
     """A transform that rounds lines which are left over from groups of four in another way."""
     kept = {"axis": axis, "norm": norm}
@@ -28,13 +34,13 @@ _ifft = scipy.fft.ifft
 def test_bits_do_not_depend_on_the_number_of_lines(transform, n, monkeypatch):
     monkeypatch.setattr(scipy.fft, "ifft", transform)
     lines = lines_of(9, n)
-    together = filterbank._inverse(lines.copy())
+    together = inverse(lines)
     for k in (1, 2, 3, 4, 7):
-        alone = [filterbank._inverse(lines[i : i + k].copy()) for i in range(0, 9, k)]
+        alone = [inverse(lines[i : i + k]) for i in range(0, 9, k)]
         np.testing.assert_array_equal(np.concatenate(alone), together)
     np.testing.assert_allclose(together, _ifft(lines, norm="forward"), atol=1e-3)
 
 
-def test_long_lines_are_not_copied():
-    lines = lines_of(1, 2**15)
-    assert np.shares_memory(filterbank._inverse(lines), lines)
+def test_long_lines_need_no_more_room():
+    room, view = filterbank._room((1, 2, 3, 2**15))
+    assert room.nbytes == view.nbytes
